@@ -1,0 +1,1 @@
+"""The HTTP application, its client and the command line."""

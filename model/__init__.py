@@ -1,0 +1,1 @@
+"""The network: its shape, counts, attention, initialisation and tokenizer."""

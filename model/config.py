@@ -1,0 +1,77 @@
+"""The shape of a network, checked before anything is built."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_VOCABULARY_SIZE = 1_048_576
+MAX_DEPTH = 1024
+MAX_WIDTH = 65_536
+MAX_FFN_WIDTH = 1_048_576
+MAX_SEQUENCE_LENGTH = 1_048_576
+
+InitScheme = Literal["constant", "gpt2"]
+
+
+class FrozenConfig(BaseModel):
+    """Immutable configuration that refuses unknown fields, NaN and infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ArchitectureConfig(FrozenConfig):
+    """A LLaMA-style decoder: RMSNorm, RoPE, SwiGLU, grouped-query attention (arXiv 2302.13971, 2305.13245).
+
+    ``width`` is the residual width d; attention uses ``heads = width / head_dim`` query heads.
+    """
+
+    vocabulary_size: Annotated[int, Field(ge=2, le=MAX_VOCABULARY_SIZE)]
+    """V, rows of the embedding table."""
+    depth: Annotated[int, Field(ge=1, le=MAX_DEPTH)]
+    """L, number of decoder blocks."""
+    width: Annotated[int, Field(ge=2, le=MAX_WIDTH)]
+    """d, a multiple of ``head_dim``."""
+    ffn_width: Annotated[int, Field(ge=1, le=MAX_FFN_WIDTH)]
+    """Hidden width of the SwiGLU block; ffn_ratio = ffn_width / width."""
+    head_dim: Annotated[int, Field(ge=2, le=1024)] = 32
+    """Channels of one head; even, because RoPE rotates pairs."""
+    kv_heads: Annotated[int, Field(ge=1)]
+    """Key and value heads; divides ``heads``. Filled with ``heads`` (plain multi-head attention) when left out."""
+    tied_head: bool = True
+    """Whether the output projection is the embedding table."""
+    sequence_length: Annotated[int, Field(ge=2, le=MAX_SEQUENCE_LENGTH)] = 256
+    """S, the longest context in tokens."""
+    rope_theta: Annotated[float, Field(gt=0)] = 10_000.0
+    """Base of the rotary frequencies (arXiv 2104.09864, section 3.2.2)."""
+    norm_eps: Annotated[float, Field(gt=0)] = 1e-5
+    """Added to the mean square in RMSNorm (PanGu-π Pro, configs/LLM1B.py)."""
+
+    @property
+    def heads(self) -> int:
+        """Number of query heads."""
+        return self.width // self.head_dim
+
+    @property
+    def ffn_ratio(self) -> float:
+        """Expansion rate of the FFN, ffn_width / width."""
+        return self.ffn_width / self.width
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_kv_heads(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("kv_heads") is not None:
+            return data
+        width, head_dim = data.get("width"), data.get("head_dim", 32)
+        if isinstance(width, int) and isinstance(head_dim, int) and head_dim > 0:
+            return {**data, "kv_heads": max(width // head_dim, 1)}
+        return data
+
+    @model_validator(mode="after")
+    def _check_divisibility(self) -> Self:
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim {self.head_dim} is odd; RoPE rotates pairs of channels, use an even number")
+        if self.width % self.head_dim:
+            raise ValueError(f"width {self.width} is not a multiple of head_dim {self.head_dim}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads {self.kv_heads} does not divide the {self.heads} heads (width / head_dim)")
+        return self

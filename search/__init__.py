@@ -1,0 +1,1 @@
+"""Search spaces, samplers and schedulers, run through Ray Tune; no database."""

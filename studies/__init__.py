@@ -1,0 +1,1 @@
+"""Studies: what is stored, run, fitted and exported."""

@@ -1,0 +1,122 @@
+"""Plain types of what is stored: no SQLAlchemy, no Ray, no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from search.events import Value
+
+
+class StudyState(StrEnum):
+    """Life of a study."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    STOPPING = "STOPPING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+
+class TrialState(StrEnum):
+    """Life of a trial; a finished one is immutable."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+    INFEASIBLE = "INFEASIBLE"
+
+
+class AttemptState(StrEnum):
+    """Life of one attempt at a trial; STALE means its worker was lost."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    STALE = "STALE"
+
+
+class OperationState(StrEnum):
+    """Life of a longer piece of work."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+ACTIVE_STUDY_STATES = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.PAUSED, StudyState.STOPPING})
+TERMINAL_TRIAL_STATES = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.INFEASIBLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study as stored; ``spec`` is the validated document."""
+
+    id: int
+    owner: str
+    name: str
+    state: StudyState
+    spec: Mapping[str, Any]
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial as stored, without its intermediate values."""
+
+    number: int
+    state: TrialState
+    parameters: Mapping[str, Value]
+    metrics: Mapping[str, float]
+    attributes: Mapping[str, Value]
+    reason: str | None
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntermediateValue:
+    """One metric at one step of a trial's latest attempt."""
+
+    number: int
+    step: int
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Longer work that a worker executes."""
+
+    id: int
+    study_id: int
+    kind: str
+    state: OperationState
+    request: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A written export; ``folder`` is relative to the storage root."""
+
+    id: int
+    study_id: int
+    format: str
+    state: OperationState
+    operation_id: int
+    request: Mapping[str, Any]
+    folder: str | None
+    created_at: datetime

@@ -1,0 +1,1 @@
+"""Training one network on real text; no database, no cluster."""

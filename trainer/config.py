@@ -1,0 +1,146 @@
+"""What one training run is told: the proxy trial's config and the full run's, which extends it."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from model.config import ArchitectureConfig, FrozenConfig, InitScheme
+
+Precision = Literal["auto", "float32", "bfloat16"]
+LengthUnit = Literal["tokens", "bytes", "flops"]
+
+
+class BuiltinCorpus(FrozenConfig):
+    """The source text of the running Python's own standard library: real text that every machine has."""
+
+    kind: Literal["builtin"] = "builtin"
+
+
+class TextCorpus(FrozenConfig):
+    """UTF-8 text: one file, or a folder whose ``*.txt`` files (``.gz`` too) are one document each."""
+
+    kind: Literal["text"]
+    path: str
+
+
+class JsonlCorpus(FrozenConfig):
+    """JSON lines (``.gz`` too), one document a line."""
+
+    kind: Literal["jsonl"]
+    path: str
+    text_field: str = "text"
+
+
+Corpus = Annotated[BuiltinCorpus | TextCorpus | JsonlCorpus, Field(discriminator="kind")]
+
+
+class OptimizationConfig(FrozenConfig):
+    """AdamW (arXiv 1711.05101) with linear warm-up and cosine decay."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-3
+    """Peak rate."""
+    batch_tokens: Annotated[int, Field(ge=2, le=2**28)] = 4096
+    """Tokens in one optimizer step; a multiple of the sequence length."""
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Decoupled decay of matrices, not of norm gains (PanGu-π Pro, configs/LLM1B.py)."""
+    warmup_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens of linear warm-up; when left out, ``warmup_ratio`` of the run."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the run spent in warm-up (assumed: proxies are short; the paper's 50 000-step run uses 0.03)."""
+    final_learning_rate_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Final rate over peak rate (PanGu-π Pro, configs/LLM1B.py: 1e-5 / 1e-4)."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    """AdamW's betas (PanGu-π Pro, configs/LLM1B.py)."""
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest global norm of the gradient (PanGu-π Pro, configs/LLM1B.py)."""
+
+
+class InitializationConfig(FrozenConfig):
+    """How the weights start (F3 of the paper)."""
+
+    scheme: InitScheme = "constant"
+    std: Annotated[float, Field(gt=0, le=10)] = 0.02
+    """Standard deviation of the normal draws."""
+
+
+class TrainingLength(FrozenConfig):
+    """How long a run is, in one unit."""
+
+    unit: LengthUnit
+    amount: Annotated[float, Field(gt=0)]
+
+
+class ProxyConfig(FrozenConfig):
+    """Everything that determines one proxy run: the same config gives the same losses."""
+
+    architecture: ArchitectureConfig
+    optimization: OptimizationConfig = OptimizationConfig()
+    initialization: InitializationConfig = InitializationConfig()
+    corpus: Corpus = BuiltinCorpus()
+    length: TrainingLength
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seeds the initial weights and the order of the data."""
+    precision: Precision = "auto"
+    """``auto`` takes bfloat16 where the machine multiplies it faster."""
+    evaluations: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Evaluations in the run, evenly spaced; the last one is at its end."""
+    validation_bytes: Annotated[int, Field(ge=1000, le=2**32)] = 100_000
+    """Size of the fixed set of bytes on which bits per byte is measured."""
+    micro_batch_tokens: Annotated[int, Field(ge=2)] = 16_384
+    """Largest forward pass; a bigger batch is accumulated."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """CPU threads of the run."""
+
+
+class PretrainConfig(ProxyConfig):
+    """A full run: a proxy's config with a tokenizer of its own and checkpoints."""
+
+    tokenizer: str = "tokenizer.json"
+    """Path of the tokenizer, relative to the export's folder."""
+    initial_weights: str | None = None
+    """Path of a safetensors file, relative to the export's folder; drawn from the seed when left out."""
+    checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
+
+    @field_validator("tokenizer", "initial_weights")
+    @classmethod
+    def _inside_the_folder(cls, value: str | None) -> str | None:
+        if value is not None and (PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts):
+            raise ValueError(f"{value!r} leaves the export's folder; give a path inside it")
+        return value
+
+
+class ProxySettings(FrozenConfig):
+    """The ``proxy`` section of a study spec: what every trial shares, unless the space varies it.
+
+    Exactly one of ``train_tokens``, ``train_bytes`` and ``train_flops`` gives the length. Vocabularies are
+    compared at equal bytes or FLOPs.
+    """
+
+    corpus: Corpus = BuiltinCorpus()
+    train_tokens: Annotated[int, Field(gt=0)] | None = None
+    train_bytes: Annotated[int, Field(gt=0)] | None = None
+    train_flops: Annotated[float, Field(gt=0)] | None = None
+    sequence_length: int = 256
+    depth: int = 4
+    width: int = 128
+    vocabulary_size: int = 1024
+    ffn_ratio: Annotated[float, Field(gt=0, le=64)] = 8 / 3
+    """FFN width / width (PanGu-π Pro, configs/LLM1B.py)."""
+    head_dim: int = 32
+    kv_heads: int | None = None
+    tied_head: bool = True
+    learning_rate: float = 3e-3
+    batch_tokens: int = 4096
+    weight_decay: float = 0.1
+    warmup_tokens: int | None = None
+    warmup_ratio: float = 0.1
+    final_learning_rate_ratio: float = 0.1
+    init_scheme: InitScheme = "constant"
+    init_std: float = 0.02
+    seed: int = 0
+    precision: Precision = "auto"
+    evaluations: int = 4
+    validation_bytes: int = 100_000
