@@ -1,0 +1,118 @@
+"""One database, SQLite or PostgreSQL: its connections, its transactions and its schema."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection as SQLiteConnection
+from typing import Any, Self
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from model.errors import InvalidInput
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a SQLite writer waits for the one before it (assumed; writes here take milliseconds)."""
+MIGRATION_LOCK = 0x466F726D
+"""Key of the PostgreSQL advisory lock under which the schema is migrated ("Form" in ASCII)."""
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+READ_ONLY = "formulary_read_only"
+
+
+class Database:
+    """Connections to one database.
+
+    Args:
+        url: ``sqlite:///PATH`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
+
+    Raises:
+        InvalidInput: ``url`` is neither.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        serializer = partial(json.dumps, allow_nan=False)
+        if self.url.get_backend_name() == "sqlite":
+            self.engine = create_engine(
+                self.url, connect_args={"timeout": BUSY_TIMEOUT_S}, json_serializer=serializer
+            )
+            _tune_sqlite(self.engine)
+        else:
+            self.engine = create_engine(self.url, pool_pre_ping=True, json_serializer=serializer)
+        self._reader = self.engine.execution_options(**{READ_ONLY: True, "postgresql_readonly": True})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open a transaction that may write; it is committed at the end and rolled back on an exception."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read_session(self) -> Iterator[Session]:
+        """Open a transaction that only reads: on SQLite it neither waits for a writer nor holds one up."""
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision. Several processes may call this at once."""
+        with self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            command.upgrade(migration_config(connection), "head")
+
+
+def migration_config(connection: Connection) -> Config:
+    """Configuration of Alembic for the migrations packaged here, on an open ``connection``."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "studies:migrations")
+    return config
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    driver = DRIVERS.get(parsed.drivername.split("+")[0]) if parsed is not None else None
+    if parsed is None or driver is None:
+        raise InvalidInput(
+            "database_url",
+            "this is neither a SQLite nor a PostgreSQL address",
+            "write sqlite:////PATH/FILE.db or postgresql://USER:PASSWORD@HOST/NAME",
+        )
+    if driver == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise InvalidInput("database_url", "a SQLite database in memory is lost with its process", "name a file")
+    return parsed.set(drivername=driver)
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    """Give SQLite write-ahead logging, foreign keys, and transactions that start where SQLAlchemy starts them."""
+    Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: SQLiteConnection, _record: Any) -> None:
+        connection.isolation_level = None  # otherwise the driver would begin transactions of its own
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql(f"PRAGMA query_only = {int(read_only)}")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

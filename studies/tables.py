@@ -1,0 +1,223 @@
+"""The tables, the same on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Double,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from studies.records import AttemptState, OperationState, StudyState, TrialState
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A timezone-aware time, kept in UTC; SQLite stores it without its zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC.
+
+        Raises:
+            ValueError: ``value`` has no timezone.
+        """
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no timezone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _state(kind: type[StudyState] | type[TrialState] | type[AttemptState] | type[OperationState]) -> Enum:
+    return Enum(kind, native_enum=False, length=16)
+
+
+class Base(DeclarativeBase):
+    """Common ground of the tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it as declared)
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        float: Double(),
+        StudyState: _state(StudyState),
+        TrialState: _state(TrialState),
+        AttemptState: _state(AttemptState),
+        OperationState: _state(OperationState),
+    }
+
+
+class Leased:
+    """Columns of a row that one process at a time may work on."""
+
+    lease_holder: Mapped[str | None] = mapped_column(String(400))
+    lease_expires_at: Mapped[datetime | None]
+    lease_token: Mapped[int] = mapped_column(default=0)
+    """The fencing token: grows by one at every claim, so that an earlier holder can be told from the present one."""
+
+
+class OwnerRow(Base):
+    """Whom rows belong to."""
+
+    __tablename__ = "owners"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class StudyRow(Leased, Base):
+    """A study and its spec."""
+
+    __tablename__ = "studies"
+    __table_args__ = (Index(None, "owner", "digest"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(ForeignKey("owners.name"))
+    name: Mapped[str] = mapped_column(String(200))
+    state: Mapped[StudyState]
+    spec: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the canonical JSON of ``spec``."""
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class TrialRow(Base):
+    """A trial; its key is (study, number), so that a number exists once."""
+
+    __tablename__ = "trials"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[TrialState]
+    parameters: Mapped[dict[str, Any]]
+    attributes: Mapped[dict[str, Any]]
+    reason: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+def _trial_key(table: str) -> ForeignKeyConstraint:
+    """Tie a row to its trial, under a name that PostgreSQL does not cut."""
+    return ForeignKeyConstraint(
+        ["study_id", "number"], ["trials.study_id", "trials.number"], ondelete="CASCADE", name=f"fk_{table}_trials"
+    )
+
+
+class AttemptRow(Base):
+    """One attempt at a trial, numbered from 1."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (_trial_key("attempts"), {"sqlite_with_rowid": False})
+
+    study_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[AttemptState]
+    reason: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class MetricRow(Base):
+    """A final metric of a trial, sortable in SQL."""
+
+    __tablename__ = "trial_metrics"
+    __table_args__ = (
+        _trial_key("trial_metrics"),
+        Index(None, "study_id", "name", "value"),
+        {"sqlite_with_rowid": False},
+    )
+
+    study_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[float]
+
+
+class IntermediateValueRow(Base):
+    """A metric at one step of a trial's latest attempt."""
+
+    __tablename__ = "intermediate_values"
+    __table_args__ = (_trial_key("intermediate_values"), {"sqlite_with_rowid": False})
+
+    study_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    metric: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[float]
+
+
+class FormulaRow(Base):
+    """A fitted formula; a fit stores all of its formulas under one revision."""
+
+    __tablename__ = "formulas"
+    __table_args__ = (Index(None, "study_id", "revision"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class OperationRow(Leased, Base):
+    """Longer work that a worker executes."""
+
+    __tablename__ = "operations"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    state: Mapped[OperationState]
+    request: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ExportRow(Base):
+    """An export; its state is that of its operation."""
+
+    __tablename__ = "exports"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    operation_id: Mapped[int] = mapped_column(ForeignKey("operations.id", ondelete="CASCADE"), unique=True)
+    format: Mapped[str] = mapped_column(String(40))
+    request: Mapped[dict[str, Any]]
+    folder: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]

@@ -1,0 +1,58 @@
+"""The schema is what the models declare, on both databases, however many processes create it at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from model.errors import InvalidInput
+from studies.database import Database, migration_config
+from studies.tables import Base
+
+ROOT = Path(__file__).parents[2]
+MIGRATE = "import sys; from studies.database import Database; Database(sys.argv[1]).migrate()"
+
+
+def test_models_and_migrations_agree(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    with database.session() as session:
+        session.execute(text("INSERT INTO owners (name, created_at) VALUES ('ada', '2026-01-01 00:00:00.000000')"))
+    database.migrate()
+    with database.read_session() as session:
+        assert session.scalar(text("SELECT count(*) FROM owners")) == 1
+        assert session.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+def test_downgrade_leaves_no_table(database: Database) -> None:
+    with database.engine.begin() as connection:
+        command.downgrade(migration_config(connection), "base")
+    with database.engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def test_several_processes_migrate_at_once(empty_url: str) -> None:
+    url = Database(empty_url).url.render_as_string(hide_password=False)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", MIGRATE, url], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)
+    ]
+    failures = [error for error in (process.communicate(timeout=60)[1] for process in processes) if error]
+    assert failures == []
+    with Database(empty_url) as database, database.read_session() as session:
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "0001"
+
+
+@pytest.mark.parametrize("url", ["mysql://host/name", "not an address", "sqlite://", "sqlite:///:memory:"])
+def test_unusable_addresses_are_refused_in_one_line(url: str) -> None:
+    with pytest.raises(InvalidInput, match="^database_url: ") as refusal:
+        Database(url)
+    assert "\n" not in str(refusal.value)
