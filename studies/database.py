@@ -38,9 +38,7 @@ class Database:
         self.url = _parse(url)
         serializer = partial(json.dumps, allow_nan=False)
         if self.url.get_backend_name() == "sqlite":
-            self.engine = create_engine(
-                self.url, connect_args={"timeout": BUSY_TIMEOUT_S}, json_serializer=serializer
-            )
+            self.engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_S}, json_serializer=serializer)
             _tune_sqlite(self.engine)
         else:
             self.engine = create_engine(self.url, pool_pre_ping=True, json_serializer=serializer)

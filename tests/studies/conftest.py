@@ -4,8 +4,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pgserver
 import pytest
+from pgserver.postgres_server import get_server
 from sqlalchemy import text
 
 from studies.database import Database
@@ -15,7 +15,7 @@ from studies.database import Database
 def postgres_url() -> Iterator[str]:
     # Not below the home: the embedded server opens the permissions of its parent folders when run by root.
     with tempfile.TemporaryDirectory(prefix="formulary-postgres-") as folder:
-        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         server.cleanup()
 

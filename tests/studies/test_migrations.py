@@ -53,6 +53,6 @@ def test_several_processes_migrate_at_once(empty_url: str) -> None:
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "not an address", "sqlite://", "sqlite:///:memory:"])
 def test_unusable_addresses_are_refused_in_one_line(url: str) -> None:
-    with pytest.raises(InvalidInput, match="^database_url: ") as refusal:
+    with pytest.raises(InvalidInput, match=r"^database_url: ") as refusal:
         Database(url)
     assert "\n" not in str(refusal.value)

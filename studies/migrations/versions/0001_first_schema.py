@@ -1,5 +1,7 @@
 """The first schema: owners, studies, trials with their values, formulas, operations and exports."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -36,7 +38,7 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
-def _time(name: str, nullable: bool = True) -> sa.Column[sa.DateTime]:
+def _time(name: str, nullable: bool = True) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
@@ -44,7 +46,7 @@ def _key(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer(), autoincrement=False, nullable=False)
 
 
-def _lease() -> tuple[sa.Column[str], sa.Column[sa.DateTime], sa.Column[int]]:
+def _lease() -> tuple[sa.Column[str], sa.Column[datetime], sa.Column[int]]:
     return (
         sa.Column("lease_holder", sa.String(400)),
         _time("lease_expires_at"),

@@ -1,0 +1,1 @@
+"""Every query, a module for each aggregate. Functions take a session and never commit."""

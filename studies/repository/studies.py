@@ -1,0 +1,76 @@
+"""Queries on studies."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.orm import Session
+
+from studies.records import Study, StudyState
+from studies.tables import StudyRow
+
+
+def add(
+    session: Session, owner: str, name: str, state: StudyState, spec: Mapping[str, Any], digest: str, now: datetime
+) -> Study:
+    """Insert a study."""
+    row = StudyRow(owner=owner, name=name, state=state, spec=dict(spec), digest=digest, created_at=now)
+    session.add(row)
+    session.flush()
+    return _study(row)
+
+
+def get(session: Session, study_id: int) -> Study | None:
+    """Find a study."""
+    row = session.scalar(_fresh().where(StudyRow.id == study_id))
+    return None if row is None else _study(row)
+
+
+def find_by_digest(session: Session, owner: str, digest: str, states: Collection[StudyState]) -> Study | None:
+    """Find the owner's newest study with this spec in one of ``states``."""
+    statement = _fresh().where(StudyRow.owner == owner, StudyRow.digest == digest, StudyRow.state.in_(states))
+    row = session.scalar(statement.order_by(StudyRow.id.desc()).limit(1))
+    return None if row is None else _study(row)
+
+
+def page(session: Session, owner: str, before_id: int | None, size: int | None) -> list[Study]:
+    """List the owner's studies, newest first, ``size`` of them, starting below ``before_id``."""
+    statement = _fresh().where(StudyRow.owner == owner).order_by(StudyRow.id.desc()).limit(size)
+    if before_id is not None:
+        statement = statement.where(StudyRow.id < before_id)
+    return [_study(row) for row in session.scalars(statement)]
+
+
+def state_of(session: Session, study_id: int) -> StudyState | None:
+    """Read a study's state; None when it is gone."""
+    return session.scalar(select(StudyRow.state).where(StudyRow.id == study_id))
+
+
+def set_state(session: Session, study_id: int, state: StudyState, **values: Any) -> None:
+    """Change a study's state, and other columns with it."""
+    session.execute(update(StudyRow).where(StudyRow.id == study_id).values(state=state, **values))
+
+
+def remove(session: Session, study_id: int) -> None:
+    """Delete a study with everything below it."""
+    session.execute(delete(StudyRow).where(StudyRow.id == study_id))
+
+
+def _fresh() -> Select[StudyRow]:
+    """Select studies as they are now, whatever this session read before."""
+    return select(StudyRow).execution_options(populate_existing=True)
+
+
+def _study(row: StudyRow) -> Study:
+    return Study(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        state=row.state,
+        spec=row.spec,
+        error=row.error,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,124 @@
+"""Queries on trials and their values. What happens to a trial while it runs is in studies.repository.attempts."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Literal
+
+from sqlalchemy import Row, Select, func, insert, select
+from sqlalchemy.orm import Session
+
+from search.events import Value
+from studies.records import IntermediateValue, Trial, TrialState
+from studies.tables import IntermediateValueRow, MetricRow, TrialRow
+
+MAX_LISTED = 500
+"""Trials that a query lists by number; of more it reads the range (assumed; SQLite takes 32 766 values)."""
+
+_COLUMNS = (
+    TrialRow.number,
+    TrialRow.state,
+    TrialRow.parameters,
+    TrialRow.attributes,
+    TrialRow.reason,
+    TrialRow.attempts,
+    TrialRow.started_at,
+    TrialRow.finished_at,
+)
+
+
+def add_many(session: Session, study_id: int, trials: Sequence[Trial]) -> None:
+    """Insert trials with their metrics."""
+    session.execute(insert(TrialRow), [_columns(study_id, trial) for trial in trials])
+    metrics = [row for trial in trials for row in metric_rows(study_id, trial.number, trial.metrics)]
+    if metrics:
+        session.execute(insert(MetricRow), metrics)
+
+
+def get(session: Session, study_id: int, number: int) -> Trial | None:
+    """Find a trial."""
+    found = _with_metrics(session, study_id, _of_study(study_id).where(TrialRow.number == number))
+    return found[0] if found else None
+
+
+def page(session: Session, study_id: int, after_number: int | None, size: int | None) -> list[Trial]:
+    """List trials by number, ``size`` of them, starting above ``after_number``."""
+    statement = _of_study(study_id).order_by(TrialRow.number).limit(size)
+    if after_number is not None:
+        statement = statement.where(TrialRow.number > after_number)
+    return _with_metrics(session, study_id, statement)
+
+
+def best(
+    session: Session, study_id: int, metric: str, direction: Literal["minimize", "maximize"], size: int
+) -> list[Trial]:
+    """List the ``size`` best complete trials, best first; equal ones by number."""
+    order = MetricRow.value.asc() if direction == "minimize" else MetricRow.value.desc()
+    statement = (
+        _of_study(study_id)
+        .join(MetricRow, (MetricRow.study_id == TrialRow.study_id) & (MetricRow.number == TrialRow.number))
+        .where(MetricRow.name == metric, TrialRow.state == TrialState.COMPLETE)
+        .order_by(order, TrialRow.number)
+        .limit(size)
+    )
+    return _with_metrics(session, study_id, statement)
+
+
+def count_by_state(session: Session, study_id: int) -> dict[TrialState, int]:
+    """Count a study's trials in each state that occurs."""
+    statement = select(TrialRow.state, func.count()).where(TrialRow.study_id == study_id).group_by(TrialRow.state)
+    return dict(iter(session.execute(statement)))
+
+
+def intermediate_values(session: Session, study_id: int, number: int) -> list[IntermediateValue]:
+    """List what the latest attempt reported, in order of its steps."""
+    table = IntermediateValueRow
+    statement = select(table.number, table.step, table.metric, table.value)
+    of_trial = statement.where(table.study_id == study_id, table.number == number)
+    return [IntermediateValue(*row) for row in session.execute(of_trial.order_by(table.step, table.metric))]
+
+
+def storable(attributes: Mapping[str, Value]) -> dict[str, Value]:
+    """Write attributes for a JSON column; NaN and infinity, which JSON lacks, become text."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in attributes.items()
+    }
+
+
+def _of_study(study_id: int) -> Select[Any]:
+    return select(*_COLUMNS).where(TrialRow.study_id == study_id)
+
+
+def _with_metrics(session: Session, study_id: int, statement: Select[Any]) -> list[Trial]:
+    rows = session.execute(statement).all()
+    metrics = _metrics(session, study_id, [row.number for row in rows])
+    return [_trial(row, metrics.get(row.number, {})) for row in rows]
+
+
+def _metrics(session: Session, study_id: int, numbers: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Read the metrics of trials, by number."""
+    if not numbers:
+        return {}
+    statement = select(MetricRow.number, MetricRow.name, MetricRow.value).where(MetricRow.study_id == study_id)
+    if len(numbers) > MAX_LISTED:
+        statement = statement.where(MetricRow.number.between(min(numbers), max(numbers)))
+    else:
+        statement = statement.where(MetricRow.number.in_(numbers))
+    rows = session.execute(statement.order_by(MetricRow.number))
+    return {number: {name: value for _, name, value in group} for number, group in groupby(rows, key=itemgetter(0))}
+
+
+def _trial(row: Row[Any], metrics: Mapping[str, float]) -> Trial:
+    return Trial(metrics=metrics, **row._mapping)
+
+
+def _columns(study_id: int, trial: Trial) -> dict[str, Any]:
+    columns = {column.name: getattr(trial, column.name) for column in _COLUMNS}
+    return {**columns, "study_id": study_id, "attributes": storable(trial.attributes)}
+
+
+def metric_rows(study_id: int, number: int, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Write a trial's metrics as rows."""
+    return [{"study_id": study_id, "number": number, "name": name, "value": value} for name, value in metrics.items()]
