@@ -1,0 +1,163 @@
+"""Text to batches: a tokenizer for each vocabulary size, mapped token shards, batches as a function of the step."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from model.errors import InvalidInput
+from model.tokenizer import load_tokenizer, save, train_tokenizer
+from trainer.cache import cached_folder, content_key, file_fingerprint, write_atomically
+from trainer.config import Corpus
+from trainer.corpus import Split, corpus_stamp, load_documents, split, utf8_size
+from trainer.shards import Manifest, TokenArray, map_shard, read_manifest, token_sizes, write_shards
+
+FORMAT = 1
+"""Part of every cache key; raised whenever the same corpus would give other tokens."""
+TOKENIZER_TRAINING_BYTES = 32 * 2**20
+"""A tokenizer is trained on no more documents once they hold this much (assumed: frequent pairs settle long before)."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A corpus as tokens, ready to train on."""
+
+    manifest: Manifest
+    tokenizer: Tokenizer
+    tokenizer_path: Path
+    train: TokenArray
+    validation: TokenArray
+    token_bytes: npt.NDArray[np.int64]
+    """UTF-8 bytes of each token; only END_OF_TEXT has 0."""
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Average over the training side."""
+        return self.manifest.train_bytes / self.manifest.train_tokens
+
+
+class _Source:
+    """A corpus that is read only when a cache does not hold what is asked of it."""
+
+    def __init__(self, corpus: Corpus, validation_bytes: int, storage: Path, field: str) -> None:
+        self.corpus, self.validation_bytes, self.storage, self.field = corpus, validation_bytes, storage, field
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the content; remembered under the stamp of the files, so that unchanged files are not read again."""
+        memory = self.storage / "fingerprints" / corpus_stamp(self.corpus, self.field)
+        if not memory.exists():
+            write_atomically(memory, load_documents(self.corpus, self.field).fingerprint.encode())
+        return memory.read_text()
+
+    @cached_property
+    def split(self) -> Split:
+        documents = load_documents(self.corpus, self.field)
+        if documents.fingerprint != self.fingerprint:
+            raise InvalidInput(self.field, "its files changed while they were read", "try again when they are written")
+        return split(documents, self.validation_bytes, self.field)
+
+
+def prepare(
+    corpus: Corpus,
+    vocabulary_size: int,
+    validation_bytes: int,
+    storage: Path,
+    tokenizer_path: Path | None = None,
+    field: str = "proxy.corpus",
+) -> PreparedData:
+    """Return the tokens of a corpus, from the cache below ``storage`` where it holds them.
+
+    Without ``tokenizer_path`` a tokenizer is trained on the training side, once for each vocabulary size.
+
+    Raises:
+        InvalidInput: the corpus cannot be read or is too small, or the tokenizer does not fit it.
+    """
+    source = _Source(corpus, validation_bytes, storage, field)
+    path = tokenizer_path or _trained_tokenizer(source, vocabulary_size)
+    tokenizer = load_tokenizer(path)
+    if tokenizer.get_vocab_size() != vocabulary_size:
+        reason = f"{path.name} has {tokenizer.get_vocab_size()} tokens, the architecture has {vocabulary_size}"
+        raise InvalidInput("tokenizer", reason, "give the tokenizer of this vocabulary size")
+    folder = _shards(source, tokenizer, file_fingerprint(path))
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise InvalidInput(field, f"the shards in {folder} were changed by another program", "try again")
+    train, validation = (map_shard(folder / name, vocabulary_size) for name in manifest.sizes())
+    return PreparedData(manifest, tokenizer, path, train, validation, token_sizes(tokenizer))
+
+
+def _trained_tokenizer(source: _Source, vocabulary_size: int) -> Path:
+    key = content_key(FORMAT, source.fingerprint, source.validation_bytes, vocabulary_size, TOKENIZER_TRAINING_BYTES)
+
+    def is_whole(folder: Path) -> bool:
+        try:
+            return load_tokenizer(folder / "tokenizer.json").get_vocab_size() == vocabulary_size
+        except InvalidInput:
+            return False
+
+    def write(folder: Path) -> None:
+        texts = _up_to(source.split.train, TOKENIZER_TRAINING_BYTES)
+        save(train_tokenizer(texts, vocabulary_size), folder / "tokenizer.json")
+
+    return cached_folder(source.storage / "tokenizers" / key, is_whole, write) / "tokenizer.json"
+
+
+def _up_to(texts: Iterable[str], size: int) -> Iterator[str]:
+    for text in texts:
+        if size <= 0:
+            return
+        yield text
+        size -= utf8_size(text)
+
+
+def _shards(source: _Source, tokenizer: Tokenizer, tokenizer_fingerprint: str) -> Path:
+    key = content_key(FORMAT, source.fingerprint, source.validation_bytes, tokenizer_fingerprint)
+
+    def is_whole(folder: Path) -> bool:
+        return read_manifest(folder) is not None
+
+    def write(folder: Path) -> None:
+        write_shards(folder, source.split, tokenizer, (source.fingerprint, tokenizer_fingerprint))
+
+    return cached_folder(source.storage / "shards" / key, is_whole, write)
+
+
+class Batches:
+    """Sequences of S + 1 tokens in a seeded order that is new in every epoch; a pure function of the step.
+
+    Raises:
+        InvalidInput: the training side is shorter than one sequence.
+    """
+
+    def __init__(self, tokens: TokenArray, sequence_length: int, batch_tokens: int, seed: int) -> None:
+        self.tokens, self.sequence_length, self.seed = tokens, sequence_length, seed
+        self.batch_sequences = batch_tokens // sequence_length
+        self.sequences = (tokens.size - 1) // sequence_length
+        """Different sequences; an epoch shows each once."""
+        if self.sequences < 1:
+            reason = f"the training side has {tokens.size} tokens, a sequence needs {sequence_length + 1}"
+            raise InvalidInput("proxy.corpus", reason, "use a larger corpus")
+
+    def batch(self, step: int) -> npt.NDArray[np.int64]:
+        """Tokens (sequences, S + 1) of ``step``, counted from 1; inputs and targets overlap by S - 1."""
+        positions = np.arange((step - 1) * self.batch_sequences, step * self.batch_sequences)
+        epochs, places = np.divmod(positions, self.sequences)
+        chosen = [
+            _order(self.seed, epoch, self.sequences)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()
+        ]
+        starts = np.concatenate(chosen) * self.sequence_length
+        return self.tokens[starts[:, None] + np.arange(self.sequence_length + 1)].astype(np.int64)
+
+    def unique_tokens(self, step: int) -> int:
+        """Targets seen for the first time in the first ``step`` steps; the others were repeated."""
+        return min(step * self.batch_sequences, self.sequences) * self.sequence_length
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, sequences: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch)).permutation(sequences)

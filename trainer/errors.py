@@ -1,0 +1,11 @@
+"""Errors of training that are not the user's input."""
+
+from model.errors import FormularyError
+
+
+class TrainingDiverged(FormularyError):
+    """The loss is not finite, or worse than that of a network that has learned nothing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"training diverged: {reason}")
+        self.reason = reason

@@ -1,0 +1,92 @@
+"""What a finished run says about itself: metrics by their standard names, and everything a law may depend on."""
+
+import platform
+import resource
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from model.counts import count_parameters, embedding_share, training_flops_per_token
+from trainer.config import ProxyConfig
+from trainer.data import TOKENIZER_TRAINING_BYTES, Batches, PreparedData
+from trainer.plan import RunPlan
+from trainer.results import Evaluation, Value
+
+
+@dataclass
+class Progress:
+    """How far a run has come; what a checkpoint keeps beside weights and optimizer."""
+
+    step: int = 0
+    train_bytes: int = 0
+    """UTF-8 bytes of the predicted tokens."""
+    training_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+
+def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation) -> dict[str, float]:
+    """Metrics of a run at its present step; FLOPs are those of training, without evaluations."""
+    counts = count_parameters(config.architecture)
+    tokens = progress.step * config.optimization.batch_tokens
+    return {
+        "bits_per_byte": evaluation.bits_per_byte,
+        "validation_loss": evaluation.validation_loss,
+        "train_tokens_per_second": tokens / progress.training_seconds,
+        "total_parameters": counts.total,
+        "non_embedding_parameters": counts.non_embedding,
+        "embedding_share": embedding_share(config.architecture),
+        "train_tokens": tokens,
+        "train_bytes": progress.train_bytes,
+        "train_flops": tokens * training_flops_per_token(config.architecture),
+    }
+
+
+def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
+    """The fixed choices of this trainer, and what became of the config's lengths."""
+    return {
+        "schedule": "cosine",
+        "final_learning_rate_ratio": config.optimization.final_learning_rate_ratio,
+        "warmup_tokens": plan.warmup_steps * config.optimization.batch_tokens,
+        "decay_mode": "decoupled",
+        "parametrisation": "standard",
+        "optimizer": "adamw",
+        "steps": plan.steps,
+    }
+
+
+def data_attributes(data: PreparedData, batches: Batches, progress: Progress) -> dict[str, Value]:
+    """Which text was seen, and how often."""
+    unique_tokens = batches.unique_tokens(progress.step)
+    tokens = progress.step * batches.batch_sequences * batches.sequence_length
+    return {
+        "corpus_fingerprint": data.manifest.corpus_fingerprint,
+        "tokenizer_fingerprint": data.manifest.tokenizer_fingerprint,
+        "tokenizer_training_bytes_cap": TOKENIZER_TRAINING_BYTES,
+        "split_unit": data.manifest.split_unit,
+        "validation_bytes": data.manifest.validation_bytes,
+        "bytes_per_token": data.bytes_per_token,
+        "unique_tokens": unique_tokens,
+        "repeated_tokens": tokens - unique_tokens,
+        "epochs": tokens / (batches.sequences * batches.sequence_length),
+    }
+
+
+def machine_attributes(progress: Progress, device: torch.device) -> dict[str, Value]:
+    """What it ran on, and what that cost."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "torch_version": str(torch.__version__),
+        "python_version": platform.python_version(),
+        "training_seconds": progress.training_seconds,
+        "evaluation_seconds": progress.evaluation_seconds,
+        "peak_memory_bytes": _peak_memory(device),
+    }
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Highest memory of the process so far, on the GPU where there is one."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
