@@ -68,9 +68,7 @@ class AttemptLost:
     reason: str
 
 
-TrialEvent = (
-    TrialStarted | TrialProgress | TrialCompleted | TrialPruned | TrialFailed | TrialInfeasible | AttemptLost
-)
+TrialEvent = TrialStarted | TrialProgress | TrialCompleted | TrialPruned | TrialFailed | TrialInfeasible | AttemptLost
 
 
 class Observer(Protocol):

@@ -1,0 +1,102 @@
+"""The connection to Ray: the process's own, a given cluster, or a Ray of this machine; quiet, and without litter."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from model.errors import InvalidInput
+from search.problem import Resources
+
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Shared memory of a local Ray; results are small (assumed)."""
+PROBE_SECONDS = 5.0
+"""How long a given Ray address may take to answer; Ray itself would retry for minutes (measured)."""
+
+_ENVIRONMENT = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+"""Ray reads these: no files and no state of its own, results of failed trials carry no metric, errors are ours to
+tell, no usage reports."""
+
+
+def check_resources(resources: Resources) -> None:
+    """Check that some node can hold a trial; Tune would wait for one forever."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    wanted = {"CPU": resources.cpu, "GPU": resources.gpu}
+    if any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
+        return
+    for name, amount in wanted.items():
+        most = max((node.get(name, 0) for node in nodes), default=0)
+        if most < amount:
+            field = f"resources_per_trial.{name.lower()}"
+            raise InvalidInput(field, f"{amount:g} is more than any node has", f"use at most {most:g}")
+    raise InvalidInput("resources_per_trial", "no node has both the CPUs and the GPUs", "lower one of them")
+
+
+@contextmanager
+def connection(address: str | None) -> Iterator[None]:
+    """A connection to Ray: the process's own if it has one, else the given cluster, else a Ray of this machine."""
+    if ray.is_initialized():
+        yield
+        return
+    if address is None:
+        local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    else:
+        _probe(address)
+        local = {}
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
+    except OSError as error:
+        raise InvalidInput(
+            "ray_address", f"{address} does not answer ({error})", "start Ray there, or leave it out"
+        ) from error
+
+
+@contextmanager
+def quiet_environment() -> Iterator[None]:
+    """Set the environment variables that Ray reads, and put them back."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep Ray's messages to the driver from the user, who sees ours."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,63 @@
+"""Declared designs: each point is a function of the seed and its index alone, so that inference stays valid."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.stats import qmc
+
+from search.events import Value
+from search.problem import SearchProblem
+from search.space import Point
+
+
+class DeclaredDesign:
+    """A design that ignores outcomes."""
+
+    def restore(self, outer: int, values: Mapping[str, Value]) -> None:
+        """Nothing to learn: the design is declared."""
+
+    def tell(self, outer: int, value: float | None) -> None:
+        """Nothing to learn: the design is declared."""
+
+
+class RandomDesign(DeclaredDesign):
+    """Independent draws."""
+
+    def __init__(self, problem: SearchProblem) -> None:
+        self._space = problem.space
+        self._seed = problem.sampler.seed
+
+    def point(self, outer: int) -> Point:
+        """The point drawn with a generator of its own, seeded by (seed, index)."""
+        unit = np.random.default_rng([self._seed, outer]).random(len(self._space.names))
+        return self._space.point(dict(zip(self._space.names, unit.tolist(), strict=True)))
+
+
+class QmcDesign(DeclaredDesign):
+    """A scrambled Sobol sequence (Owen, SciPy's ``qmc.Sobol``): even coverage from few points."""
+
+    def __init__(self, problem: SearchProblem) -> None:
+        self._space = problem.space
+        points = -(-problem.max_trial_count // len(problem.space.inner_points))
+        sequence = qmc.Sobol(len(self._space.names), scramble=True, rng=problem.sampler.seed)
+        self._units = sequence.random_base2((points - 1).bit_length())
+
+    def point(self, outer: int) -> Point:
+        """The point at this index of the sequence."""
+        return self._space.point(dict(zip(self._space.names, self._units[outer].tolist(), strict=True)))
+
+
+class GridDesign(DeclaredDesign):
+    """Every point of a finite space once, in an order shuffled by the seed.
+
+    The shuffle makes a search that ends early, or is cut by ``max_trial_count``, a random subset of the grid rather
+    than a corner of it.
+    """
+
+    def __init__(self, problem: SearchProblem) -> None:
+        self._space = problem.space
+        self._order = np.random.default_rng(problem.sampler.seed).permutation(problem.space.grid_size())
+
+    def point(self, outer: int) -> Point | None:
+        """The point at this index of the shuffled grid; None beyond its end."""
+        return self._space.grid_point(int(self._order[outer])) if outer < len(self._order) else None

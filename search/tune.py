@@ -1,0 +1,340 @@
+"""The Ray Tune room: a plan's trials run on reused actors, and what they say becomes events.
+
+Tune decides when and where a trial runs; :class:`search.plan.Plan` decides which. Nothing of Tune's own state is kept:
+the observers' rows are the only truth, and a search goes on from them.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from search.cluster import check_resources, connection, quiet_environment, quiet_logs
+from search.events import (
+    AttemptLost,
+    Observer,
+    TrialCompleted,
+    TrialEvent,
+    TrialFailed,
+    TrialInfeasible,
+    TrialProgress,
+    TrialPruned,
+    TrialStarted,
+)
+from search.plan import MAX_ATTEMPTS, Plan
+from search.problem import (
+    ObjectiveFunction,
+    PastTrial,
+    Report,
+    Resources,
+    SearchProblem,
+    TrialImpossible,
+    TrialRequest,
+)
+from search.schedulers import EVALUATION, OBJECTIVE, build_scheduler
+
+_REPORT, _FAILURE, _INFEASIBLE = "report", "failure", "infeasible"
+
+
+def run_search(
+    problem: SearchProblem,
+    history: Sequence[PastTrial],
+    observer: Observer,
+    should_stop: Callable[[], bool],
+    objective: ObjectiveFunction | None = None,
+    ray_address: str | None = None,
+) -> None:
+    """Run a search until every trial has ended.
+
+    Args:
+        problem: what to search.
+        history: the trials of earlier runs; unfinished ones run again under their numbers, with their parameters.
+        observer: told every event, in order, from this thread. An exception of it stops the search and is raised.
+        should_stop: asked several times a second; when it is true, running trials are abandoned without an event.
+        objective: runs one trial, in a Ray worker; when left out, ``search.objective.train_proxy``.
+        ray_address: a running cluster; when left out, a Ray of this machine is started, and stopped at the end.
+            A connection that the process already has is used, and kept.
+
+    Raises:
+        InvalidInput: the grid is infinite, no node has the resources of a trial, or the address does not answer.
+        KeyboardInterrupt: the search was interrupted; running trials are abandoned without an event.
+    """
+    plan = Plan(problem, history)
+    if plan.finished:
+        return
+    relay = EventRelay(problem, plan, observer, should_stop)
+    with ExitStack() as stack:
+        stack.enter_context(quiet_environment())
+        stack.enter_context(quiet_logs())
+        stack.enter_context(connection(ray_address))
+        check_resources(problem.resources)
+        problem.storage.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="tune-", dir=problem.storage, ignore_cleanup_errors=True)
+        )
+        tuner = _tuner(problem, history, plan, relay, objective or _train_proxy, folder)
+        try:
+            tuner.fit()
+        finally:
+            if relay.error is not None:
+                raise relay.error
+    if not plan.finished and not relay.stopped:
+        raise KeyboardInterrupt
+
+
+def _train_proxy(request: TrialRequest) -> Iterator[Report]:
+    """Train the proxy; the worker imports torch, the driver does not."""
+    from search.objective import train_proxy
+
+    return train_proxy(request)
+
+
+def _tuner(
+    problem: SearchProblem,
+    history: Sequence[PastTrial],
+    plan: Plan,
+    relay: "EventRelay",
+    objective: ObjectiveFunction,
+    folder: str,
+) -> tune.Tuner:
+    return tune.Tuner(
+        trainable_class(problem, objective),
+        tune_config=tune.TuneConfig(
+            search_alg=PlanSearcher(plan),
+            scheduler=build_scheduler(problem, history),
+            num_samples=-1,
+            max_concurrent_trials=problem.parallel_trial_count,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"{problem.study}-{trial.config['number']}",
+            trial_dirname_creator=lambda trial: f"{trial.config['number']}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=problem.study,
+            storage_path=folder,
+            callbacks=[relay],
+            stop=RelayStopper(relay),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+
+
+class ProxyTrial(tune.Trainable):
+    """A slot: an actor that runs one trial after the other. Each step of Tune's is one evaluation."""
+
+    study: ClassVar[str]
+    template: ClassVar[Mapping[str, Any]]
+    """What every :class:`TrialRequest` of the study shares."""
+    metric: ClassVar[str]
+    resources: ClassVar[Resources]
+    objective: ClassVar[ObjectiveFunction]
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """One bundle with the trial's CPUs and GPUs."""
+        bundle = {"CPU": cls.resources.cpu, "GPU": cls.resources.gpu}
+        return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Take the first trial on."""
+        self._slot = config["slot"]
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial on, in the same process."""
+        self._close()
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Run to the next evaluation.
+
+        Raises:
+            OSError: something outside the trial failed; Tune ends the actor and the attempt is lost.
+        """
+        try:
+            result = self._evaluated(next(self._reports))
+        except TrialImpossible as error:
+            result = {_INFEASIBLE: str(error), "done": True}
+        except OSError:
+            raise
+        except StopIteration:
+            result = {_FAILURE: "the run ended without its last report", "done": True}
+        except Exception as error:  # noqa: BLE001 (whatever a trial raises is its own failure, not the slot's)
+            result = {_FAILURE: f"{type(error).__name__}: {error}", "done": True}
+        if result["done"]:
+            self._close()
+        return result
+
+    def cleanup(self) -> None:
+        """Stop the trial that runs."""
+        self._close()
+
+    def __repr__(self) -> str:
+        return f"{self.study}/slot-{self._slot}"
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        request = TrialRequest(
+            number=config["number"], parameters=config["parameters"], attributes=config["attributes"], **self.template
+        )
+        self._evaluation = 0
+        self._reports = iter(type(self).objective(request))
+
+    def _close(self) -> None:
+        close = getattr(self._reports, "close", None)
+        if close is not None:
+            close()
+
+    def _evaluated(self, report: Report) -> dict[str, Any]:
+        self._evaluation += 1
+        metrics = {**report.values, **report.metrics}
+        value = metrics.get(self.metric)
+        if report.finished and value is None:
+            return {_FAILURE: f"the run did not report {self.metric}", "done": True}
+        if value is not None and not math.isfinite(value):
+            return {_FAILURE: f"{self.metric} is {value} at step {report.step}", "done": True}
+        result = {_REPORT: report, EVALUATION: self._evaluation, "done": report.finished}
+        return result if value is None else {**result, OBJECTIVE: value}
+
+
+def trainable_class(problem: SearchProblem, objective: ObjectiveFunction) -> type[ProxyTrial]:
+    """The trainable of one search; Ray sends it to its workers once."""
+    members = {
+        "study": problem.study,
+        "template": {
+            "settings": problem.space.settings,
+            "storage": problem.storage,
+            "threads": problem.resources.threads,
+        },
+        "metric": problem.objective.metric,
+        "resources": problem.resources,
+        "objective": staticmethod(objective),
+    }
+    return type("ProxyTrial", (ProxyTrial,), members)
+
+
+class PlanSearcher(Searcher):
+    """Hands the plan's trials to Tune; results reach the plan through :class:`EventRelay`."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+        self._slots: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's config; None while the end of a running one decides whether there is another."""
+        trial = self._plan.start_next()
+        if trial is None:
+            return Searcher.FINISHED if self._plan.finished else None
+        slot = next(slot for slot in range(len(self._slots) + 1) if slot not in self._slots.values())
+        self._slots[trial_id] = slot
+        return {
+            "number": trial.number,
+            "parameters": dict(trial.parameters),
+            "attributes": dict(trial.attributes),
+            "slot": slot,
+        }
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Free the trial's slot."""
+        self._slots.pop(trial_id, None)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the rows are the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class EventRelay(tune.Callback):
+    """Turns what Tune says about trials into events, for the plan and for the observer."""
+
+    def __init__(self, problem: SearchProblem, plan: Plan, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        self._metric = problem.objective.metric
+        self._plan = plan
+        self._observer = observer
+        self._should_stop = should_stop
+        self.stopped = False
+        self.error: Exception | None = None
+        """The first exception of the observer or of ``should_stop``: Tune would swallow it, so it is kept."""
+
+    def asked_to_stop(self) -> bool:
+        """Whether the search is to end now."""
+        if not self.stopped:
+            self.stopped = self._guarded(self._should_stop) is True or self.error is not None
+        return self.stopped
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """An attempt begins."""
+        config = trial.config
+        self._tell(TrialStarted(config["number"], config["parameters"], config["attributes"]))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An evaluation, or the reason why there is none."""
+        report: Report | None = result.get(_REPORT)
+        if report is not None:
+            self._tell(TrialProgress(trial.config["number"], report.step, report.values))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The trial ended, by itself or by the scheduler."""
+        event, value = _end(trial.config["number"], trial.last_result)
+        self._plan.end(event.number, value)
+        self._tell(event)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The worker died, or something outside the trial failed."""
+        number, reason = trial.config["number"], _last_line(Path(trial.error_file))
+        if self._plan.lose(number):
+            self._tell(AttemptLost(number, reason))
+        else:
+            self._tell(TrialFailed(number, f"lost {MAX_ATTEMPTS} attempts; the last one: {reason}"))
+
+    def _tell(self, event: TrialEvent) -> None:
+        if self.error is None:
+            self._guarded(lambda: self._observer(event))
+
+    def _guarded(self, call: Callable[[], object]) -> object:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 (raised again by run_search, once Tune has stopped the trials)
+            self.error = error
+            return None
+
+
+class RelayStopper(tune.Stopper):
+    """Ends the whole search when the relay is asked to; never a single trial."""
+
+    def __init__(self, relay: EventRelay) -> None:
+        self._relay = relay
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Single trials are the scheduler's."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the search is to end now."""
+        return self._relay.asked_to_stop()
+
+
+def _end(number: int, result: Mapping[str, Any]) -> tuple[TrialEvent, float | None]:
+    """How a trial ended, from its last result, and its value if it has one."""
+    if _FAILURE in result:
+        return TrialFailed(number, result[_FAILURE]), None
+    if _INFEASIBLE in result:
+        return TrialInfeasible(number, result[_INFEASIBLE]), None
+    report: Report = result[_REPORT]
+    event = TrialCompleted if report.finished else TrialPruned
+    return event(number, {**report.values, **report.metrics}, report.attributes), result.get(OBJECTIVE)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "the worker process died")
