@@ -1,0 +1,18 @@
+"""Recipes: what a study found, as a full-training config in which every field names its source."""
+
+from studies.recipe.basis import best_trial
+from studies.recipe.for_target import recipe_for_target
+from studies.recipe.from_trial import recipe_from_trial
+from studies.recipe.recipe import Leaf, Recipe, RecipeField, Source, Target, leaves
+
+__all__ = [
+    "Leaf",
+    "Recipe",
+    "RecipeField",
+    "Source",
+    "Target",
+    "best_trial",
+    "leaves",
+    "recipe_for_target",
+    "recipe_from_trial",
+]

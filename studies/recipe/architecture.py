@@ -1,0 +1,124 @@
+"""Depth, width and what goes with them, at the target's budget of parameters."""
+
+from search.budget import Budget
+from studies.recipe.basis import SAME_SCALE, Basis
+from studies.recipe.defaults import (
+    HEAD_DIMS,
+    MIN_DEPTH,
+    PAPER_ASPECT_RATIO,
+    PAPER_CONFIG,
+    PAPER_EMBEDDING_SHARE,
+    PAPER_FFN_RATIO,
+    PAPER_SCALE,
+    PAPER_SEQUENCE_LENGTH,
+    VOCABULARY_SIZES,
+)
+from studies.recipe.laws import DepthLaw, usable_depth_law
+from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field
+from studies.recipe.shape import Frame, Shape
+
+DEPTH = "architecture.depth"
+HEAD_DIM = "architecture.head_dim"
+SEQUENCE_LENGTH = "architecture.sequence_length"
+VOCABULARY = "architecture.vocabulary_size"
+INHERITED = ("architecture.tied_head", "architecture.rope_theta", "architecture.norm_eps")
+
+
+def choose_architecture(basis: Basis) -> list[RecipeField]:
+    """Every leaf of the architecture.
+
+    Raises:
+        InvalidInput: no legal shape meets the budget.
+    """
+    head_dim = _head_dim(basis)
+    vocabulary = _vocabulary(basis, head_dim.whole)
+    frame = _frame(basis, head_dim.whole, vocabulary.whole)
+    depth = _depth(basis, frame)
+    shape = frame.solve_at_most(depth.whole)
+    inherited = [basis.inherit(name) for name in INHERITED]
+    return [vocabulary, _met(depth, shape), *_solved(frame, shape), head_dim, _sequence_length(basis), *inherited]
+
+
+def _head_dim(basis: Basis) -> RecipeField:
+    if basis.in_reach:
+        return basis.inherit(HEAD_DIM)
+    published = next(entry for entry in HEAD_DIMS if basis.target.total_parameters >= entry.from_parameters)
+    return default_field(HEAD_DIM, published.value, published.reference)
+
+
+def _sequence_length(basis: Basis) -> RecipeField:
+    measured = basis.config.architecture.sequence_length
+    if basis.in_reach or basis.target.total_parameters < PAPER_SCALE or measured >= PAPER_SEQUENCE_LENGTH:
+        return basis.inherit(SEQUENCE_LENGTH)
+    return default_field(SEQUENCE_LENGTH, PAPER_SEQUENCE_LENGTH, PAPER_CONFIG)
+
+
+def _vocabulary(basis: Basis, head_dim: int) -> RecipeField:
+    """The best trial's, whose tokenizer the corpus is known to give; without one, the largest whose share is small."""
+    if basis.number is not None:
+        return basis.inherit(VOCABULARY)
+    frames = (_frame(basis, head_dim, size) for size in VOCABULARY_SIZES)
+    fitting = (frame for frame in frames if frame.embedding_share(_default_depth(frame)) < PAPER_EMBEDDING_SHARE)
+    size = next((frame.vocabulary_size for frame in fitting), VOCABULARY_SIZES[-1])
+    note = f"the largest of {', '.join(map(str, VOCABULARY_SIZES))} with a share below {PAPER_EMBEDDING_SHARE:.0%}"
+    return default_field(VOCABULARY, size, "PanGu-π Pro, F1: PEHL < 20 %", note)
+
+
+def _frame(basis: Basis, head_dim: int, vocabulary_size: int) -> Frame:
+    architecture = basis.config.architecture
+    return Frame(
+        budget=Budget(basis.target.total_parameters, basis.tolerance),
+        vocabulary_size=vocabulary_size,
+        head_dim=head_dim,
+        kv_heads=0 if architecture.kv_heads == architecture.heads else architecture.kv_heads,
+        tied_head=architecture.tied_head,
+        ffn_ratio=architecture.ffn_ratio if basis.same_scale else PAPER_FFN_RATIO,
+    )
+
+
+def _depth(basis: Basis, frame: Frame) -> RecipeField:
+    """The law's depth if it is decided, else the best trial's at its own size, else the paper's aspect ratio."""
+    law, reason = usable_depth_law(basis.formulas)
+    if law is not None:
+        return _depth_of_law(basis, frame, law)
+    if basis.same_scale:
+        return basis.inherit(DEPTH, f"{reason}; the target is the study's own size")
+    note = f"{reason}; width / depth = {figures(PAPER_ASPECT_RATIO)}, and at least {MIN_DEPTH} layers"
+    return default_field(DEPTH, _default_depth(frame), PAPER_CONFIG, note)
+
+
+def _default_depth(frame: Frame) -> int:
+    return max(frame.depth_at(PAPER_ASPECT_RATIO), MIN_DEPTH)
+
+
+def _depth_of_law(basis: Basis, frame: Frame, law: DepthLaw) -> RecipeField:
+    """The law's best depth at its own size; elsewhere its aspect ratio there is kept (assumed)."""
+    target = basis.target.total_parameters
+    if law.distance(target) <= SAME_SCALE:
+        note = "at the size of the law's trials"
+        return formula_field(DEPTH, max(round(law.depth), 1), law.formula, note)
+    aspect_ratio = frame.at_budget(law.size_nearest(target)).aspect_ratio(law.depth)
+    note = (
+        f"best depth {figures(law.depth)} at {figures(law.size_nearest(target))} parameters, extrapolated "
+        f"×{figures(law.distance(target))} in N at its width / depth of {figures(aspect_ratio)}"
+    )
+    return formula_field(DEPTH, frame.depth_at(aspect_ratio), law.formula, note)
+
+
+def _met(depth: RecipeField, shape: Shape) -> RecipeField:
+    """The depth that was asked for, or the smaller one that the budget allows."""
+    if shape.depth == depth.whole:
+        return depth
+    note = f"{depth.whole} layers ({depth.reference}) have no legal width at this budget"
+    return derived_field(DEPTH, shape.depth, "total_parameters", note)
+
+
+def _solved(frame: Frame, shape: Shape) -> list[RecipeField]:
+    heads = shape.width // frame.head_dim
+    realised = shape.ffn_width / shape.width
+    ratio_note = f"takes the remainder: ratio {figures(realised)}, {figures(frame.ffn_ratio)} was asked for"
+    return [
+        derived_field("architecture.width", shape.width, "total_parameters", "solved for the budget in whole heads"),
+        derived_field("architecture.ffn_width", shape.ffn_width, "total_parameters", ratio_note),
+        derived_field("architecture.kv_heads", frame.kv_heads or heads, "width, head_dim", f"{heads} query heads"),
+    ]

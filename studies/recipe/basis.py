@@ -1,0 +1,117 @@
+"""What a recipe rests on: the study's best trial, its laws, and how far the target lies from both."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from model.counts import count_parameters
+from search.parameters import TotalParameters
+from search.proxy import proxy_config
+from search.space import Space
+from studies.formulas.formula import Formula
+from studies.recipe.recipe import RecipeField, Target, default_field, leaves, outside, trial_field
+from studies.records import Trial, TrialState
+from studies.spec import StudySpec
+from trainer.config import ProxyConfig
+
+SAME_SCALE = 1.1
+"""(assumed) Up to this factor a target counts as the study's own budget."""
+REACH = 30.0
+"""(assumed) Beyond this factor in N, settings of a trial give way to published ones. Under the standard
+parametrisation the best rate, batch and head width all drift with size."""
+
+CENTRE = "centre of the study's space (no trial is complete)"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The evidence for one target."""
+
+    target: Target
+    config: ProxyConfig
+    """The best trial's config; where no trial is complete, the centre of the study's space."""
+    number: int | None
+    """The best trial; None where no trial is complete."""
+    measured_parameters: tuple[float, float] | None
+    """Smallest and largest N of the complete trials."""
+    measured_tokens: tuple[float, float] | None
+    """Fewest and most training tokens of the complete trials."""
+    measured_batches: tuple[float, float] | None
+    """Smallest and largest batch of the complete trials, in tokens."""
+    tolerance: float
+    """Largest relative distance from the target's N."""
+    formulas: tuple[Formula, ...]
+
+    @property
+    def factor(self) -> float:
+        """How many times the target's N lies outside the trials' range; infinite without trials."""
+        return (
+            outside(self.target.total_parameters, *self.measured_parameters) if self.measured_parameters else math.inf
+        )
+
+    @property
+    def same_scale(self) -> bool:
+        """Whether the target is nearly the study's own budget."""
+        return self.factor <= SAME_SCALE
+
+    @property
+    def in_reach(self) -> bool:
+        """Whether a trial's settings are better evidence than published ones."""
+        return self.factor <= REACH
+
+    def inherit(self, name: str, note: str = "") -> RecipeField:
+        """A leaf of the best trial, or of the centre of the study's space where there is none."""
+        value = dict(leaves(self.config))[name]
+        if self.number is None:
+            return default_field(name, value, CENTRE, note)
+        return trial_field(name, value, self.number, note)
+
+
+def gather(spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula], target: Target) -> Basis:
+    """Collect the evidence of a study for a target."""
+    best = best_trial(spec, trials)
+    config = trial_config(spec, best) if best else centre_of_space(spec)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    sizes = [trial.metrics.get("total_parameters") for trial in complete]
+    if best:
+        sizes.append(count_parameters(config.architecture).total)
+    budget = spec.constraints.total_parameters or TotalParameters(target=target.total_parameters)
+    return Basis(
+        target=target,
+        config=config,
+        number=best.number if best else None,
+        measured_parameters=_range(sizes),
+        measured_tokens=_range([trial.metrics.get("train_tokens") for trial in complete]),
+        measured_batches=_range(trial_config(spec, trial).optimization.batch_tokens for trial in complete),
+        tolerance=budget.tolerance,
+        formulas=tuple(formulas),
+    )
+
+
+def best_trial(spec: StudySpec, trials: Sequence[Trial]) -> Trial | None:
+    """The complete trial with the best value of the objective; the lower number wins a tie."""
+    objective = spec.objectives[0]
+    sign = 1 if objective.direction == "minimize" else -1
+    valued = [trial for trial in trials if trial.state == TrialState.COMPLETE and objective.metric in trial.metrics]
+    return min(valued, key=lambda trial: (sign * trial.metrics[objective.metric], trial.number), default=None)
+
+
+def trial_config(spec: StudySpec, trial: Trial) -> ProxyConfig:
+    """The config that a trial was run with."""
+    return proxy_config(spec.proxy, trial.parameters, trial.attributes, _threads(spec))
+
+
+def centre_of_space(spec: StudySpec) -> ProxyConfig:
+    """The config in the middle of a study's space, for what no trial has answered."""
+    space = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
+    point = space.trial(space.point(dict.fromkeys(space.names, 0.5)).values, inner_index=0)
+    return proxy_config(spec.proxy, point.values, point.attributes, _threads(spec))
+
+
+def _threads(spec: StudySpec) -> int:
+    return max(int(spec.resources_per_trial.cpu), 1)
+
+
+def _range(values: Iterable[float | None]) -> tuple[float, float] | None:
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else None

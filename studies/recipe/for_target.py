@@ -1,0 +1,114 @@
+"""A recipe for a model that no trial was: measured where the study reaches, cited where it does not."""
+
+from collections.abc import Iterator, Sequence
+
+from model.config import ArchitectureConfig
+from model.counts import count_parameters, embedding_share
+from studies.formulas.formula import Formula
+from studies.recipe.architecture import choose_architecture
+from studies.recipe.basis import REACH, Basis, gather
+from studies.recipe.defaults import (
+    DEEPSEEK_LAW,
+    PAPER_EMBEDDING_SHARE,
+    PAPER_VOCABULARY_SIZE,
+    compute_flops,
+    default_learning_rate,
+)
+from studies.recipe.from_trial import pretrain_fields
+from studies.recipe.optimization import check_tokens, choose_batch, choose_learning_rate
+from studies.recipe.recipe import Recipe, RecipeField, Target, assemble, default_field, figures, leaves, outside
+from studies.records import Trial
+from studies.spec import StudySpec
+from trainer.config import TrainingLength
+
+WARMUP = "optimization.warmup_tokens"
+
+
+def recipe_for_target(spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula], target: Target) -> Recipe:
+    """Scale a study's findings to ``target``. A law whose verdict is not decided is never used.
+
+    Raises:
+        InvalidInput: no config can meet the target; names ``total_parameters`` or ``tokens`` and what to ask for.
+    """
+    target.check()
+    basis = gather(spec, trials, formulas, target)
+    shape_fields = choose_architecture(basis)
+    architecture = ArchitectureConfig.model_validate({field.name.split(".")[1]: field.value for field in shape_fields})
+    check_tokens(target.tokens, architecture.sequence_length)
+    batch = choose_batch(basis, architecture)
+    batch_tokens = batch.whole
+    chosen = [*shape_fields, batch, choose_learning_rate(basis, architecture, batch_tokens), *_length(basis)]
+    chosen += [_warmup(basis, batch_tokens), *pretrain_fields()]
+    names = {field.name for field in chosen}
+    inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if name not in names]
+    extrapolation = _extrapolation(basis, batch_tokens)
+    return assemble([*chosen, *inherited], extrapolation, _warnings(basis, architecture, extrapolation))
+
+
+def _length(basis: Basis) -> Iterator[RecipeField]:
+    length = TrainingLength(unit="tokens", amount=basis.target.tokens)
+    for name, value in leaves(length, "length."):
+        yield RecipeField(name=name, value=value, source="target", reference="tokens")
+
+
+def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
+    """The trial's warm-up tokens, unless they would take half of the run: then its share of the run holds."""
+    tokens = basis.config.optimization.warmup_tokens
+    if tokens is None or 2 * max(tokens, batch_tokens) <= basis.target.tokens:
+        return basis.inherit(WARMUP, "" if tokens else "none: warmup_ratio of the run")
+    note = f"the study's {tokens} tokens would take half of this run; warmup_ratio of the run instead"
+    return default_field(WARMUP, None, "OptimizationConfig", note)
+
+
+def _extrapolation(basis: Basis, batch_tokens: int) -> dict[str, float]:
+    """Factors outside what the complete trials covered; empty when there are none."""
+    factors: dict[str, float] = {}
+    if basis.measured_parameters:
+        factors["total_parameters"] = basis.factor
+    if basis.measured_tokens:
+        factors["tokens"] = outside(basis.target.tokens, *basis.measured_tokens)
+    if basis.measured_batches:
+        factors["batch_tokens"] = outside(batch_tokens, *basis.measured_batches)
+    return factors
+
+
+def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str, float]) -> Iterator[str]:
+    if basis.number is None:
+        yield "No trial of the study is complete: nothing here was measured, every value is a default or a law's."
+    elif not basis.in_reach:
+        yield (
+            f"The target is {figures(basis.factor)} times outside the sizes of the trials; a trial's settings are "
+            f"trusted up to ×{figures(REACH)} (assumed). Learning rate, batch, context and head width are therefore "
+            "published values, and what the study found may not hold at this size."
+        )
+        yield (
+            f"The vocabulary of {architecture.vocabulary_size} is that of a far smaller trial, because its corpus gave "
+            f"that tokenizer; the paper takes {PAPER_VOCABULARY_SIZE} at 1B parameters (F1)."
+        )
+    elif not basis.same_scale:
+        yield (
+            f"The target is {figures(basis.factor)} times outside the sizes of the trials; rankings of small runs "
+            "need not hold at scale."
+        )
+        yield _rate_comparison(basis, architecture)
+    if factors.get("tokens", 1) > REACH:
+        yield f"The run is {figures(factors['tokens'])} times outside the lengths of the trials."
+    yield from _share_warning(architecture)
+
+
+def _rate_comparison(basis: Basis, architecture: ArchitectureConfig) -> str:
+    rate = default_learning_rate(compute_flops(architecture, basis.target.tokens))
+    return (
+        "The best learning rate falls with size and this study measured it at its own only; "
+        f"{DEEPSEEK_LAW}, gives {figures(rate)} at this compute."
+    )
+
+
+def _share_warning(architecture: ArchitectureConfig) -> Iterator[str]:
+    share = embedding_share(architecture)
+    if share > PAPER_EMBEDDING_SHARE:
+        total = count_parameters(architecture).total
+        yield (
+            f"Embedding and head take {share:.0%} of {total:,} parameters, more than the paper's "
+            f"{PAPER_EMBEDDING_SHARE:.0%} (F1): a smaller vocabulary would leave more to the layers."
+        )

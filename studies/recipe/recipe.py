@@ -1,0 +1,163 @@
+"""What a recipe is: a full-training config in which every field names its source."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from model.config import FrozenConfig
+from model.errors import InvalidInput
+from studies.formulas.formula import Formula
+from trainer.config import PretrainConfig
+
+Source = Literal["formula", "trial", "default", "target", "derived"]
+"""``formula``: a fitted law; ``trial``: what a trial was run with; ``default``: a cited default or a setting of the
+study; ``target``: what the user asked for; ``derived``: follows from the other fields by arithmetic."""
+
+Leaf = bool | int | float | str | None
+MAX_TOTAL_PARAMETERS = 10**13
+"""(derived) The largest ``target`` that ``search.parameters.TotalParameters`` accepts."""
+MAX_TOKENS = 10**15
+"""(assumed) Beyond any corpus: the largest in use in 2024 hold some 10^13 tokens."""
+
+
+class RecipeField(FrozenConfig):
+    """One leaf of the config and where it came from."""
+
+    name: str
+    """Dotted path in ``PretrainConfig``, e.g. ``architecture.depth``."""
+    value: Leaf
+    source: Source
+    reference: str
+    """The formula and its revision, the trial's number, or the citation."""
+    note: str = ""
+
+    @property
+    def whole(self) -> int:
+        """The value as the whole number that it is.
+
+        Raises:
+            TypeError: it is something else: a mistake in the caller.
+        """
+        if not isinstance(self.value, int):
+            raise TypeError(f"{self.name} is {self.value!r}, no whole number")
+        return self.value
+
+
+class Target(FrozenConfig):
+    """The model that the user wants."""
+
+    total_parameters: int
+    """N, embedding and head included."""
+    tokens: int
+    """D, training tokens."""
+
+    def check(self) -> None:
+        """Refuse targets that no config can meet, whatever the study says.
+
+        Raises:
+            InvalidInput: names ``total_parameters`` or ``tokens`` and the range that is allowed.
+        """
+        _check_range("total_parameters", self.total_parameters, MAX_TOTAL_PARAMETERS)
+        _check_range("tokens", self.tokens, MAX_TOKENS)
+
+
+class Recipe(FrozenConfig):
+    """A config that runs, the source of each of its leaves, and how far it reaches beyond the trials."""
+
+    config: PretrainConfig
+    fields: tuple[RecipeField, ...]
+    """One for each leaf of ``config``, in its order."""
+    extrapolation: dict[str, float]
+    """For each quantity, how many times it lies outside the range that was measured; 1 is inside."""
+    warnings: tuple[str, ...]
+
+    def starting_from(self, weights: str) -> "Recipe":
+        """The same recipe with initial weights from a file of the export, drawn from its seed."""
+        field = derived_field(
+            "initial_weights", weights, "seed and initialization", "drawn when the export was written"
+        )
+        fields = tuple(field if known.name == field.name else known for known in self.fields)
+        return assemble(fields, self.extrapolation, self.warnings)
+
+
+def assemble(
+    fields: Iterable[RecipeField], extrapolation: Mapping[str, float] | None = None, warnings: Iterable[str] = ()
+) -> Recipe:
+    """Build the config from its fields, so that no leaf is without a source.
+
+    Raises:
+        ValueError: a leaf has no field or two, or a field is no leaf: a mistake in the caller.
+    """
+    listed = list(fields)
+    by_name = {field.name: field for field in listed}
+    if len(by_name) != len(listed):
+        raise ValueError("a leaf has two fields")
+    config = PretrainConfig.model_validate(_nest(by_name.values()))
+    names = [name for name, _ in leaves(config)]
+    if set(names) != set(by_name):
+        raise ValueError(f"leaves and fields differ: {sorted(set(names) ^ set(by_name))}")
+    return Recipe(
+        config=config,
+        fields=tuple(by_name[name] for name in names),
+        extrapolation=dict(extrapolation or {}),
+        warnings=tuple(warnings),
+    )
+
+
+def leaves(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
+    """Each leaf of a nested config as (dotted name, value), in the order of its declaration."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def trial_field(name: str, value: Leaf, number: int, note: str = "") -> RecipeField:
+    """A leaf that trial ``number`` was run with."""
+    return RecipeField(name=name, value=value, source="trial", reference=f"trial {number}", note=note)
+
+
+def formula_field(name: str, value: Leaf, formula: Formula, note: str) -> RecipeField:
+    """A leaf that a fitted law gives."""
+    reference = f"{formula.kind} {formula.id}, revision {formula.revision} ({formula.verdict})"
+    return RecipeField(name=name, value=value, source="formula", reference=reference, note=note)
+
+
+def default_field(name: str, value: Leaf, reference: str, note: str = "") -> RecipeField:
+    """A leaf that was not measured; ``reference`` cites where it comes from."""
+    return RecipeField(name=name, value=value, source="default", reference=reference, note=note)
+
+
+def derived_field(name: str, value: Leaf, reference: str, note: str = "") -> RecipeField:
+    """A leaf that follows by arithmetic from what ``reference`` names."""
+    return RecipeField(name=name, value=value, source="derived", reference=reference, note=note)
+
+
+def outside(value: float, low: float, high: float) -> float:
+    """How many times ``value`` lies outside [low, high]: 1 inside, 2 at twice the high or half the low end."""
+    return max(1.0, value / high, low / value)
+
+
+def figures(number: float) -> str:
+    """A number in three significant figures for a sentence, e.g. ``1.23e+09`` or ``42``."""
+    small_and_whole = abs(number) < 1e6 and number == round(number)
+    return f"{number:.0f}" if small_and_whole else f"{number:.3g}"
+
+
+def _nest(fields: Iterable[RecipeField]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for field in fields:
+        *folders, leaf = field.name.split(".")
+        branch = tree
+        for folder in folders:
+            branch = branch.setdefault(folder, {})
+        branch[leaf] = field.value
+    return tree
+
+
+def _check_range(name: str, value: int, high: int) -> None:
+    if not 1 <= value <= high:
+        raise InvalidInput(name, f"{value:.3g} is out of range", f"give a whole number from 1 to {high:.0e}")

@@ -1,0 +1,105 @@
+"""Shapes at a budget of parameters: the solver of ``search.budget`` asked one question at a time."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model.config import MAX_DEPTH, MAX_WIDTH
+from model.errors import InvalidInput
+from search.budget import Budget, Floats, Ints, Shapes, legal_widths
+
+FFN_RATIOS = (0.25, 16.0)
+"""Realised FFN ratios that are accepted (assumed: far outside the paper's 1 to 4, for budgets that only tiny widths
+meet; the ratio nearest to the one asked for is taken)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A depth with the width and the FFN width that meet the budget."""
+
+    depth: int
+    width: int
+    ffn_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a shape must keep while depth and width vary."""
+
+    budget: Budget
+    vocabulary_size: int
+    head_dim: int
+    kv_heads: int
+    """0: as many as query heads."""
+    tied_head: bool
+    ffn_ratio: float
+    """FFN width over width asked for."""
+
+    def widths(self, depths: Ints) -> Floats:
+        """The real width at each depth that spends the budget at the FFN ratio asked for."""
+        return self._shapes(depths).width_at(self.budget.target, np.full(len(depths), self.ffn_ratio))
+
+    def depth_at(self, aspect_ratio: float) -> int:
+        """The depth whose width / depth is nearest to ``aspect_ratio``, in logs."""
+        depths = np.arange(1, MAX_DEPTH + 1, dtype=np.int64)
+        widths = self.widths(depths)
+        distance = np.abs(np.log(widths / depths / aspect_ratio))
+        return int(depths[np.argmin(np.where(widths <= MAX_WIDTH, distance, np.inf))])
+
+    def at_budget(self, total_parameters: float) -> "Frame":
+        """The same frame at another budget."""
+        return replace(self, budget=replace(self.budget, target=round(total_parameters)))
+
+    def aspect_ratio(self, depth: float) -> float:
+        """Width / depth of the real width that spends the budget at a real depth, between whole ones in logs."""
+        below = max(math.floor(depth), 1)
+        depths = np.array([below, below + 1], dtype=np.int64)
+        widths = np.log(self.widths(depths))
+        return math.exp(float(np.interp(math.log(depth), np.log(depths), widths))) / depth
+
+    def embedding_share(self, depth: int) -> float:
+        """Share of embedding and head in the budget, about: 2·V·d/N untied, V·d/N tied."""
+        tables = 1 if self.tied_head else 2
+        return float(tables * self.vocabulary_size * self.widths(np.array([depth]))[0] / self.budget.target)
+
+    def solve(self, depth: int) -> Shape | None:
+        """The legal shape of this depth whose FFN ratio is nearest to the one asked for, if any meets the budget."""
+        widths, ffn_widths = legal_widths(self.budget, self._shapes(np.array([depth])), *FFN_RATIOS)
+        if len(widths) == 0:
+            return None
+        nearest = int(np.argmin(np.abs(np.log(ffn_widths / widths / self.ffn_ratio))))
+        return Shape(depth, int(widths[nearest]), int(ffn_widths[nearest]))
+
+    def solve_at_most(self, depth: int) -> Shape:
+        """The legal shape of this depth, or of the next smaller depth that has one.
+
+        Raises:
+            InvalidInput: no depth meets the budget; names ``total_parameters``.
+        """
+        for candidate in range(depth, 0, -1):
+            shape = self.solve(candidate)
+            if shape is not None:
+                return shape
+        raise InvalidInput(
+            "total_parameters",
+            f"{self.budget.target} cannot hold a vocabulary of {self.vocabulary_size} and one layer",
+            f"ask for at least {self.smallest_total()}",
+        )
+
+    def smallest_total(self) -> int:
+        """Parameters of the smallest legal shape."""
+        shape = self._shapes(np.array([1]))
+        width = shape.width_unit
+        ffn_width = np.ceil(FFN_RATIOS[0] * width).astype(np.int64)
+        return int(shape.total(width, ffn_width)[0])
+
+    def _shapes(self, depths: Ints) -> Shapes:
+        same = np.ones_like(depths)
+        return Shapes(
+            depth=depths,
+            vocabulary_size=self.vocabulary_size * same,
+            head_dim=self.head_dim * same,
+            kv_heads=self.kv_heads * same,
+            tied_head=self.tied_head,
+        )
