@@ -23,6 +23,8 @@ MIGRATION_LOCK = 0x466F726D
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 READ_ONLY = "formulary_read_only"
 
+__all__ = ["Database", "Session", "migration_config"]
+
 
 class Database:
     """Connections to one database.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from search.events import Value
 from studies.records import TERMINAL_TRIAL_STATES, AttemptState, IntermediateValue, TrialState
 from studies.repository.inserts import insert_missing
-from studies.repository.trials import metric_rows, storable
+from studies.repository.trials import metric_rows, numbers, storable
 from studies.tables import AttemptRow, IntermediateValueRow, MetricRow, TrialRow
 
 
@@ -45,8 +45,8 @@ def start(
 
 def report(session: Session, study_id: int, values: Sequence[IntermediateValue]) -> None:
     """Insert what running trials reported; values of other trials, and those already there, are left out."""
-    numbers = {value.number for value in values}
-    statement = select(TrialRow.number).where(*_these(study_id, numbers), TrialRow.state == TrialState.RUNNING)
+    reported = {value.number for value in values}
+    statement = select(TrialRow.number).where(*_these(study_id, reported), TrialRow.state == TrialState.RUNNING)
     running = set(session.scalars(statement))
     rows = [
         {"study_id": study_id, "number": v.number, "step": v.step, "metric": v.metric, "value": v.value}
@@ -90,10 +90,9 @@ def lose(session: Session, study_id: int, number: int, reason: str, now: datetim
 
 def lose_all(session: Session, study_id: int, reason: str, now: datetime) -> list[int]:
     """Mark every running attempt of a study as stale; the numbers of their trials."""
-    statement = select(TrialRow.number).where(TrialRow.study_id == study_id, TrialRow.state == TrialState.RUNNING)
-    numbers = list(session.scalars(statement.order_by(TrialRow.number)))
-    _requeue(session, study_id, numbers, reason, now)
-    return numbers
+    running = numbers(session, study_id, TrialState.RUNNING)
+    _requeue(session, study_id, running, reason, now)
+    return running
 
 
 def _requeue(session: Session, study_id: int, numbers: Collection[int], reason: str, now: datetime) -> None:

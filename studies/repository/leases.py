@@ -95,6 +95,11 @@ def release(session: Session, lease: Lease) -> None:
     _set(session, lease, lease_holder=None, lease_expires_at=None)
 
 
+def lock(session: Session, table: LeasedTable, row_id: int) -> None:
+    """Keep the row as it is for others until the transaction ends."""
+    session.execute(_lease_of(table, row_id).with_for_update())
+
+
 def is_held(session: Session, table: LeasedTable, row_id: int) -> bool:
     """Whether a process holds the row's lease now."""
     row = session.execute(_lease_of(table, row_id).with_for_update()).one()

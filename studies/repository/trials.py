@@ -13,6 +13,8 @@ from search.events import Value
 from studies.records import IntermediateValue, Trial, TrialState
 from studies.tables import IntermediateValueRow, MetricRow, TrialRow
 
+CHUNK = 5000
+"""Trials in one bulk insert, so that a large table is not held a second time in memory (assumed)."""
 MAX_LISTED = 500
 """Trials that a query lists by number; of more it reads the range (assumed; SQLite takes 32 766 values)."""
 
@@ -30,10 +32,12 @@ _COLUMNS = (
 
 def add_many(session: Session, study_id: int, trials: Sequence[Trial]) -> None:
     """Insert trials with their metrics."""
-    session.execute(insert(TrialRow), [_columns(study_id, trial) for trial in trials])
-    metrics = [row for trial in trials for row in metric_rows(study_id, trial.number, trial.metrics)]
-    if metrics:
-        session.execute(insert(MetricRow), metrics)
+    for first in range(0, len(trials), CHUNK):
+        chunk = trials[first : first + CHUNK]
+        session.execute(insert(TrialRow), [_columns(study_id, trial) for trial in chunk])
+        metrics = [row for trial in chunk for row in metric_rows(study_id, trial.number, trial.metrics)]
+        if metrics:
+            session.execute(insert(MetricRow), metrics)
 
 
 def get(session: Session, study_id: int, number: int) -> Trial | None:
@@ -69,6 +73,20 @@ def count_by_state(session: Session, study_id: int) -> dict[TrialState, int]:
     """Count a study's trials in each state that occurs."""
     statement = select(TrialRow.state, func.count()).where(TrialRow.study_id == study_id).group_by(TrialRow.state)
     return dict(iter(session.execute(statement)))
+
+
+def numbers(session: Session, study_id: int, state: TrialState) -> list[int]:
+    """List the numbers of the trials in one state."""
+    statement = select(TrialRow.number).where(TrialRow.study_id == study_id, TrialRow.state == state)
+    return list(session.scalars(statement.order_by(TrialRow.number)))
+
+
+def evaluations(session: Session, study_id: int, metric: str) -> dict[int, tuple[float, ...]]:
+    """Read a metric at each step of every trial, by number, in the order of the steps."""
+    table = IntermediateValueRow
+    statement = select(table.number, table.value).where(table.study_id == study_id, table.metric == metric)
+    rows = session.execute(statement.order_by(table.number, table.step))
+    return {number: tuple(value for _, value in group) for number, group in groupby(rows, key=itemgetter(0))}
 
 
 def intermediate_values(session: Session, study_id: int, number: int) -> list[IntermediateValue]:

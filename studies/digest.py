@@ -1,0 +1,12 @@
+"""The identity of a spec."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a document as canonical JSON: the same however it was laid out."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""Which process is this, and does another one still run? Exact on Linux, unknown elsewhere."""
+
+import os
+import socket
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def this_process() -> str:
+    """Name this process: host, pid, start time, PID namespace and boot, joined by colons."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}:{_machine()}"
+
+
+def has_ended(identity: str) -> bool:
+    """Whether the process is known to have ended: it ran on this boot of this machine, and is gone."""
+    _, pid, start_time, machine = identity.split(":", 3)
+    return bool(machine) and machine == _machine() and _start_time(int(pid)) != start_time
+
+
+def _start_time(pid: int) -> str:
+    """Clock ticks since boot at which a process started (proc(5), field 22 of stat); empty when there is none."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state in "ZX" else fields[18]
+
+
+def _machine() -> str:
+    """The PID namespace and the boot in which pids are unique; empty where the system does not tell."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        namespace = (_PROC / "self/ns/pid").readlink()
+    except OSError:
+        return ""
+    return f"{namespace}:{boot}"

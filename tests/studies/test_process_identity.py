@@ -1,0 +1,38 @@
+"""A process that ended is known to have ended, and nothing else is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from studies.process_identity import has_ended, this_process
+
+PRINT = "from studies.process_identity import this_process; print(this_process(), flush=True); input()"
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="exact on Linux only; elsewhere leases just expire")
+
+
+def test_this_process_has_not_ended() -> None:
+    assert not has_ended(this_process())
+
+
+def test_a_killed_process_has_ended_even_before_it_is_reaped() -> None:
+    with subprocess.Popen([sys.executable, "-c", PRINT], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout is not None
+        identity = process.stdout.readline().strip()
+        assert not has_ended(identity)
+        process.kill()
+        process.stdout.read()  # its end of the pipe closes when it is gone
+        assert has_ended(identity)
+    assert has_ended(identity)
+
+
+def test_another_process_with_the_same_pid_does_not_hide_the_end() -> None:
+    host, pid, start_time, machine = this_process().split(":", 3)
+    assert has_ended(":".join([host, pid, str(int(start_time) - 1), machine]))
+
+
+@pytest.mark.parametrize("machine", ["pid:[1]:another-boot", ""])
+def test_nothing_is_known_of_other_machines(machine: str) -> None:
+    host, _, start_time, _ = this_process().split(":", 3)
+    assert not has_ended(":".join([host, "999999999", start_time, machine]))
