@@ -1,0 +1,65 @@
+"""Exact counts of a network from its shape alone: parameters by group, FLOPs, embedding share."""
+
+from dataclasses import dataclass
+
+from model.config import ArchitectureConfig
+
+
+@dataclass(frozen=True)
+class ParameterCounts:
+    """Parameters of a network by group; a tied head has none of its own."""
+
+    embedding: int
+    attention: int
+    ffn: int
+    norm: int
+    head: int
+
+    @property
+    def total(self) -> int:
+        """Every trained number, each once."""
+        return self.embedding + self.attention + self.ffn + self.norm + self.head
+
+    @property
+    def non_embedding(self) -> int:
+        """N of the scaling laws (arXiv 2001.08361, section 2.1): without embedding and output tables."""
+        return self.total - self.embedding - self.head
+
+
+def count_parameters(config: ArchitectureConfig) -> ParameterCounts:
+    """Count the parameters of ``model.transformer.Transformer`` with this config."""
+    width, kv_width = config.width, config.kv_heads * config.head_dim
+    table = config.vocabulary_size * width
+    return ParameterCounts(
+        embedding=table,
+        attention=config.depth * 2 * width * (width + kv_width),
+        ffn=config.depth * 3 * width * config.ffn_width,
+        norm=(2 * config.depth + 1) * width,
+        head=0 if config.tied_head else table,
+    )
+
+
+def embedding_share(config: ArchitectureConfig) -> float:
+    """Share of the parameters that sit in the vocabulary tables, between 0 and 1.
+
+    PEHL of the paper (arXiv 2402.02791, F1): 2 V d / N with a head of its own, V d / N with a tied one.
+    """
+    counts = count_parameters(config)
+    return (counts.embedding + counts.head) / counts.total
+
+
+def forward_flops_per_token(config: ArchitectureConfig) -> int:
+    """Floating-point operations of a forward pass over full sequences, per token.
+
+    A multiply and an add count as two; only matrix products count, as in ``torch.utils.flop_counter``. Attention
+    is counted dense: each token meets all S positions in the score and the value product, 2 S d each, and the
+    causal half that a kernel may skip is not taken off (derived; arXiv 2204.02311, appendix B).
+    """
+    counts = count_parameters(config)
+    matrices = counts.attention + counts.ffn + config.vocabulary_size * config.width
+    return 2 * matrices + config.depth * 4 * config.sequence_length * config.width
+
+
+def training_flops_per_token(config: ArchitectureConfig) -> int:
+    """FLOPs of forward and backward per token: the backward pass costs twice the forward (arXiv 2001.08361, 2.1)."""
+    return 3 * forward_flops_per_token(config)

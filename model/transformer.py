@@ -1,0 +1,144 @@
+"""A LLaMA-style decoder (arXiv 2302.13971): RMSNorm, RoPE, SwiGLU and grouped-query attention, without biases.
+
+Shapes: b batch, s sequence, d width, h query heads, k key and value heads, e channels of a head, f FFN width,
+v vocabulary. A tensor's suffix names its axes: ``x_bsd`` is (batch, sequence, width).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.attention import AttentionBackend, attend
+from model.config import ArchitectureConfig
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) · g (arXiv 1910.07467, equation 4), computed in float32 whatever the dtype of x."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gain = nn.Parameter(torch.ones(width))
+
+    def forward(self, x_bsd: Tensor) -> Tensor:
+        """Normalise each position, in the dtype of the products that follow: one cast instead of one for each."""
+        normed_bsd = F.rms_norm(x_bsd.float(), self.gain.shape, self.gain.float(), self.eps)
+        return normed_bsd.to(_product_dtype(x_bsd))
+
+
+class Attention(nn.Module):
+    """Causal self-attention with rotary positions; several query heads share a key and value head."""
+
+    def __init__(self, config: ArchitectureConfig, backend: AttentionBackend) -> None:
+        super().__init__()
+        self.backend = backend
+        self.head_dim = config.head_dim
+        kv_width = config.kv_heads * config.head_dim
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key = nn.Linear(config.width, kv_width, bias=False)
+        self.value = nn.Linear(config.width, kv_width, bias=False)
+        self.output = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor) -> Tensor:
+        """Mix earlier positions into each position."""
+        query_bhse = rotate(self._split_heads(self.query(x_bsd)), cos_se, sin_se)
+        key_bkse = rotate(self._split_heads(self.key(x_bsd)), cos_se, sin_se)
+        value_bkse = self._split_heads(self.value(x_bsd))
+        mixed_bhse = attend(query_bhse, key_bkse, value_bkse, self.backend)
+        output_bsd: Tensor = self.output(mixed_bhse.transpose(1, 2).flatten(2))
+        return output_bsd
+
+    def _split_heads(self, x_bsd: Tensor) -> Tensor:
+        b, s, _ = x_bsd.shape
+        return x_bsd.view(b, s, -1, self.head_dim).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: (silu(x W_gate) ⊙ x W_up) W_down (arXiv 2002.05202, equation 6)."""
+
+    def __init__(self, width: int, ffn_width: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, ffn_width, bias=False)
+        self.up = nn.Linear(width, ffn_width, bias=False)
+        self.down = nn.Linear(ffn_width, width, bias=False)
+
+    def forward(self, x_bsd: Tensor) -> Tensor:
+        """Transform each position by itself."""
+        hidden_bsf = F.silu(self.gate(x_bsd)) * self.up(x_bsd)
+        output_bsd: Tensor = self.down(hidden_bsf)
+        return output_bsd
+
+
+class Block(nn.Module):
+    """One layer: attention, then the feed-forward network, each on the normed residual stream and added to it."""
+
+    def __init__(self, config: ArchitectureConfig, backend: AttentionBackend) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width, config.norm_eps)
+        self.attention = Attention(config, backend)
+        self.ffn_norm = RMSNorm(config.width, config.norm_eps)
+        self.ffn = FeedForward(config.width, config.ffn_width)
+
+    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor) -> Tensor:
+        """Pass the residual stream through the layer."""
+        attended_bsd = x_bsd + self.attention(self.attention_norm(x_bsd), cos_se, sin_se)
+        output_bsd: Tensor = attended_bsd + self.ffn(self.ffn_norm(attended_bsd))
+        return output_bsd
+
+
+class Transformer(nn.Module):
+    """The decoder; its initial weights are those of ``model.initialization.initialize``.
+
+    A tied head is the embedding table itself, so that ``state_dict`` holds every tensor once.
+    """
+
+    cos_se: Tensor
+    sin_se: Tensor
+
+    def __init__(self, config: ArchitectureConfig, backend: AttentionBackend = "sdpa") -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary_size, config.width)
+        self.blocks = nn.ModuleList(Block(config, backend) for _ in range(config.depth))
+        self.norm = RMSNorm(config.width, config.norm_eps)
+        self.head = None if config.tied_head else nn.Linear(config.width, config.vocabulary_size, bias=False)
+        cos_se, sin_se = rotations(config.sequence_length, config.head_dim, config.rope_theta)
+        self.register_buffer("cos_se", cos_se, persistent=False)
+        self.register_buffer("sin_se", sin_se, persistent=False)
+
+    def forward(self, tokens_bs: Tensor) -> Tensor:
+        """Logits ``bsv`` of the token that follows each position; s is at most ``config.sequence_length``."""
+        s = tokens_bs.shape[1]
+        x_bsd = self.embedding(tokens_bs)
+        for block in self.blocks:
+            x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s])
+        head_vd = self.embedding.weight if self.head is None else self.head.weight
+        return F.linear(self.norm(x_bsd), head_vd)
+
+
+def rotations(sequence_length: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the angles m · theta^(-2i / e) of position m and pair i (arXiv 2104.09864, equation 15).
+
+    Returns:
+        Two float32 tensors ``se`` whose last axis holds e / 2 pairs.
+    """
+    frequencies_e = theta ** -(torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    angles_se = torch.outer(torch.arange(sequence_length, dtype=torch.float32), frequencies_e)
+    return angles_se.cos(), angles_se.sin()
+
+
+def rotate(x_bhse: Tensor, cos_se: Tensor, sin_se: Tensor) -> Tensor:
+    """Rotate channel i and channel i + e / 2 of every head by the angles of their position, in the dtype of x.
+
+    These are the pairs of the LLaMA weights in ``transformers``; the paper's are neighbours, a mere renaming.
+    """
+    cos_se, sin_se = cos_se.to(x_bhse.dtype), sin_se.to(x_bhse.dtype)
+    first, second = x_bhse.chunk(2, dim=-1)
+    return torch.cat((first * cos_se - second * sin_se, second * cos_se + first * sin_se), dim=-1)
+
+
+def _product_dtype(x: Tensor) -> torch.dtype:
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return x.dtype

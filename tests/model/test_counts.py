@@ -1,0 +1,86 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from model.config import ArchitectureConfig
+from model.counts import count_parameters, embedding_share, forward_flops_per_token, training_flops_per_token
+from model.transformer import Transformer
+
+LLAMA_7B = ArchitectureConfig(
+    vocabulary_size=32_000, depth=32, width=4096, ffn_width=11_008, head_dim=128, tied_head=False, sequence_length=2048
+)
+GROUPS = {"embedding": "embedding", "head": "head", "attention": "attention", "ffn": "ffn"}
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> ArchitectureConfig:
+    head_dim, kv_heads, group = 2 * draw(st.integers(1, 8)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    return ArchitectureConfig(
+        vocabulary_size=draw(st.integers(2, 300)),
+        depth=draw(st.integers(1, 4)),
+        width=head_dim * kv_heads * group,
+        ffn_width=draw(st.integers(1, 131)),
+        head_dim=head_dim,
+        kv_heads=kv_heads,
+        tied_head=draw(st.booleans()),
+        sequence_length=draw(st.integers(2, 40)),
+    )
+
+
+def on_meta(config: ArchitectureConfig) -> Transformer:
+    with torch.device("meta"):
+        return Transformer(config, "matmul")
+
+
+def built_counts(network: Transformer) -> dict[str, int]:
+    counts = dict.fromkeys(("embedding", "attention", "ffn", "norm", "head"), 0)
+    for name, parameter in network.named_parameters():
+        group = "norm" if name.endswith("gain") else next(group for group in GROUPS if group in name.split("."))
+        counts[group] += parameter.numel()
+    return counts
+
+
+@settings(max_examples=60, deadline=None)
+@given(architectures())
+def test_counts_equal_the_built_network(config: ArchitectureConfig) -> None:
+    network = on_meta(config)
+    counts = count_parameters(config)
+    assert vars(counts) == built_counts(network)
+    assert counts.total == sum(parameter.numel() for parameter in network.parameters())
+    table = config.vocabulary_size * config.width
+    assert counts.non_embedding == counts.total - (table if config.tied_head else 2 * table)
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures(), st.integers(1, 3))
+def test_forward_flops_equal_the_flop_counter(config: ArchitectureConfig, batch: int) -> None:
+    tokens_bs = torch.zeros(batch, config.sequence_length, dtype=torch.long, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        on_meta(config)(tokens_bs)
+    assert counter.get_total_flops() == forward_flops_per_token(config) * tokens_bs.numel()
+
+
+@settings(max_examples=20, deadline=None)
+@given(architectures())
+def test_training_flops_equal_the_flop_counter(config: ArchitectureConfig) -> None:
+    tokens_bs = torch.zeros(2, config.sequence_length, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        Transformer(config, "matmul")(tokens_bs).sum().backward()
+    assert counter.get_total_flops() == training_flops_per_token(config) * tokens_bs.numel()
+
+
+def test_llama_7b_has_its_published_size() -> None:
+    counts = count_parameters(LLAMA_7B)
+    assert counts.total == 6_738_415_616
+    assert vars(counts) == built_counts(on_meta(LLAMA_7B))
+
+
+def test_embedding_share_counts_both_tables_only_when_untied() -> None:
+    shape = {"vocabulary_size": 100, "depth": 1, "width": 8, "ffn_width": 3, "head_dim": 2}
+    block = 4 * 8 * 8 + 3 * 8 * 3 + 3 * 8
+    tied = ArchitectureConfig(**shape, tied_head=True)
+    untied = ArchitectureConfig(**shape, tied_head=False)
+    assert embedding_share(tied) == pytest.approx(800 / (800 + block))
+    assert embedding_share(untied) == pytest.approx(1600 / (1600 + block))
