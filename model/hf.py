@@ -1,0 +1,164 @@
+"""To and from Hugging Face ``transformers``: the same network under the names of ``LlamaForCausalLM``.
+
+What is read may come from anyone: only JSON and safetensors are opened, and any config but a plain LLaMA decoder's is
+refused.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from model.attention import AttentionBackend
+from model.config import ArchitectureConfig
+from model.errors import InvalidInput
+from model.files import read_capped
+from model.llama_weights import MAX_JSON_BYTES, WEIGHTS_FILE, llama_weights, read_weights, weight_files
+from model.tokenizer import END_OF_TEXT, END_OF_TEXT_ID, save
+from model.transformer import Transformer, rotations
+
+_LLAMA_ONLY = "give a LLaMA folder with RMSNorm, unscaled RoPE, SwiGLU, no biases, no quantization and no remote code"
+
+
+class _RopeParameters(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rope_type: Literal["default"] = "default"
+    rope_theta: float = 10_000.0
+
+
+class _LlamaFile(BaseModel):
+    """The fields of a LLaMA ``config.json`` that change the logits; a ``Literal`` holds the one value we have."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    model_type: Literal["llama"]
+    architectures: list[Literal["LlamaForCausalLM"]] | None = None
+    auto_map: None = None
+    quantization_config: None = None
+    hidden_act: Literal["silu"] = "silu"
+    attention_bias: Literal[False] = False
+    mlp_bias: Literal[False] = False
+    rope_scaling: None = None
+    rope_parameters: _RopeParameters | None = None
+    rope_theta: float = 10_000.0
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: Annotated[int, Field(ge=1)]
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    max_position_embeddings: int = 2048
+    rms_norm_eps: float = 1e-6
+    tie_word_embeddings: bool = False
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.head_dim is not None and self.head_dim * self.num_attention_heads != self.hidden_size:
+            heads = f"{self.num_attention_heads} heads of {self.head_dim} channels"
+            raise ValueError(f"{heads} do not make hidden_size {self.hidden_size}")
+        return self
+
+    def architecture(self) -> dict[str, Any]:
+        """The same shape in the fields of ``ArchitectureConfig``, unchecked."""
+        return {
+            "vocabulary_size": self.vocab_size,
+            "depth": self.num_hidden_layers,
+            "width": self.hidden_size,
+            "ffn_width": self.intermediate_size,
+            "head_dim": self.head_dim or self.hidden_size // self.num_attention_heads,
+            "kv_heads": self.num_key_value_heads or self.num_attention_heads,
+            "tied_head": self.tie_word_embeddings,
+            "sequence_length": self.max_position_embeddings,
+            "rope_theta": self.rope_parameters.rope_theta if self.rope_parameters else self.rope_theta,
+            "norm_eps": self.rms_norm_eps,
+        }
+
+
+def llama_config(config: ArchitectureConfig) -> LlamaConfig:
+    """The same architecture for ``transformers``; documents begin and end with ``END_OF_TEXT``."""
+    return LlamaConfig(
+        architectures=["LlamaForCausalLM"],
+        dtype="float32",
+        vocab_size=config.vocabulary_size,
+        hidden_size=config.width,
+        intermediate_size=config.ffn_width,
+        num_hidden_layers=config.depth,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads,
+        head_dim=config.head_dim,
+        max_position_embeddings=config.sequence_length,
+        rms_norm_eps=config.norm_eps,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=config.tied_head,
+        bos_token_id=END_OF_TEXT_ID,
+        eos_token_id=END_OF_TEXT_ID,
+    )
+
+
+def to_transformers(network: Transformer) -> LlamaForCausalLM:
+    """Copy the network into ``LlamaForCausalLM``, in float32 and evaluation mode; the logits are the same."""
+    weights = llama_weights(network)
+    if network.config.tied_head:
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    llama: LlamaForCausalLM = LlamaForCausalLM(llama_config(network.config))
+    llama.load_state_dict(weights)
+    llama.eval()  # type: ignore[no-untyped-call]
+    return llama
+
+
+def write_hf_folder(network: Transformer, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write what ``AutoModelForCausalLM`` and ``AutoTokenizer`` load: configs, float32 weights and tokenizer.
+
+    Raises:
+        InvalidInput: the tokenizer has more tokens than the network has rows.
+    """
+    tokens, rows = tokenizer.get_vocab_size(), network.config.vocabulary_size
+    if tokens > rows:
+        raise InvalidInput("tokenizer", f"has {tokens} tokens, the network {rows}", "use the tokenizer it trained with")
+    folder.mkdir(parents=True, exist_ok=True)
+    llama_config(network.config).save_pretrained(folder)
+    generation = {"bos_token_id": END_OF_TEXT_ID, "eos_token_id": END_OF_TEXT_ID, "pad_token_id": END_OF_TEXT_ID}
+    GenerationConfig(**generation).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    save_file(llama_weights(network), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        model_max_length=network.config.sequence_length,
+        split_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    ).save_pretrained(folder)
+    save(tokenizer, folder / "tokenizer.json")  # transformers added an empty template to its copy
+
+
+def from_transformers(folder: Path, backend: AttentionBackend = "sdpa") -> Transformer:
+    """Read a LLaMA folder, sharded or not, into a float32 network on the CPU with the same logits.
+
+    Raises:
+        InvalidInput: the config is not that of a plain LLaMA decoder, the weights are pickled, missing, broken, or do
+            not fit the config.
+    """
+    config = _read_architecture(folder / "config.json")
+    with torch.device("meta"):
+        network = Transformer(config, backend)
+    weights = read_weights(weight_files(folder), network)
+    network.load_state_dict(weights, assign=True)
+    network.cos_se, network.sin_se = rotations(config.sequence_length, config.head_dim, config.rope_theta)
+    return network
+
+
+def _read_architecture(path: Path) -> ArchitectureConfig:
+    content = read_capped(path, MAX_JSON_BYTES, "config", _LLAMA_ONLY)
+    try:
+        return ArchitectureConfig.model_validate(_LlamaFile.model_validate_json(content).architecture())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        got = f", got {first['input']!r:.80}" if first["loc"] else ""
+        field = ".".join(["config", *map(str, first["loc"])])
+        raise InvalidInput(field, first["msg"].removeprefix("Value error, ") + got, _LLAMA_ONLY) from error

@@ -1,0 +1,134 @@
+"""A network's tensors under the names of ``LlamaForCausalLM``, and reading them from files that nobody has checked.
+
+Only JSON and safetensors are opened, and every shape is compared with the network before a tensor is loaded.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from model.errors import InvalidInput
+from model.files import read_capped
+from model.transformer import Transformer
+
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+MAX_JSON_BYTES = 16 * 2**20
+"""Largest config or shard index that is read; one line of 80 bytes a tensor makes 200 000 tensors (derived)."""
+
+
+_OUTER_NAMES = {
+    "embedding.weight": "model.embed_tokens.weight",
+    "norm.gain": "model.norm.weight",
+    "head.weight": "lm_head.weight",
+}
+_BLOCK_NAMES = {
+    "attention_norm.gain": "input_layernorm.weight",
+    "attention.query.weight": "self_attn.q_proj.weight",
+    "attention.key.weight": "self_attn.k_proj.weight",
+    "attention.value.weight": "self_attn.v_proj.weight",
+    "attention.output.weight": "self_attn.o_proj.weight",
+    "ffn_norm.gain": "post_attention_layernorm.weight",
+    "ffn.gate.weight": "mlp.gate_proj.weight",
+    "ffn.up.weight": "mlp.up_proj.weight",
+    "ffn.down.weight": "mlp.down_proj.weight",
+}
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_FLOAT_DTYPES = ("F32", "F16", "BF16")
+_NOT_PARAMETERS = ("rotary_emb.inv_freq",)
+"""Endings of the buffers that old checkpoints hold; they follow from the config."""
+_REMEDY = f"give a folder with {WEIGHTS_FILE}, or shards and {INDEX_FILE}"
+
+
+def llama_weights(network: Transformer) -> dict[str, Tensor]:
+    """The network's parameters under their LLaMA names, in float32 on the CPU; a tied head is not repeated."""
+    return {_llama_name(name): weight.detach().cpu().float() for name, weight in network.named_parameters()}
+
+
+def load_weights(network: Transformer, path: Path) -> None:
+    """Copy the weights of one safetensors file, as ``write_hf_folder`` wrote it, into the network.
+
+    Raises:
+        InvalidInput: the file is missing, broken, or does not fit the network.
+    """
+    network.load_state_dict(read_weights([path], network))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: one, or the shards of its index.
+
+    Raises:
+        InvalidInput: there is none, only pickled weights, or a broken index.
+    """
+    if (folder / INDEX_FILE).is_file():
+        return [folder / shard for shard in _shards(folder / INDEX_FILE)]
+    if (folder / WEIGHTS_FILE).is_file():
+        return [folder / WEIGHTS_FILE]
+    pickled = sorted(file.name for file in folder.glob("*") if file.suffix in _PICKLED)
+    if pickled:
+        raise InvalidInput("weights", f"{pickled[0]} is pickled and could run code when opened", _REMEDY)
+    raise InvalidInput("weights", f"{folder} holds no {WEIGHTS_FILE}", _REMEDY)
+
+
+def read_weights(files: list[Path], network: Transformer) -> dict[str, Tensor]:
+    """Read the tensors of all files, under the network's names and in float32.
+
+    The network only tells names and shapes; it may be on the meta device.
+
+    Raises:
+        InvalidInput: a file is missing or broken, or the tensors do not fit the network.
+    """
+    names = {_llama_name(name): name for name, _ in network.named_parameters()}
+    shapes = {_llama_name(name): list(weight.shape) for name, weight in network.named_parameters()}
+    ignored = _NOT_PARAMETERS + (("lm_head.weight",) if network.config.tied_head else ())
+    weights: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            weights.update((names[name], tensor) for name, tensor in _tensors(path, shapes, ignored))
+        except (SafetensorError, OSError) as error:
+            raise InvalidInput("weights", f"{path} cannot be read ({error})", _REMEDY) from error
+    missing = [llama_name for llama_name, name in names.items() if name not in weights]
+    if missing:
+        raise InvalidInput("weights", f"{missing[0]} is missing", "give the complete weights of this config")
+    return weights
+
+
+class _Index(BaseModel):
+    weight_map: dict[str, Annotated[str, Field(pattern=r"^[\w.-]+\.safetensors$")]]
+
+
+def _shards(index: Path) -> list[str]:
+    content = read_capped(index, MAX_JSON_BYTES, "weights", _REMEDY)
+    try:
+        return sorted(set(_Index.model_validate_json(content).weight_map.values()))
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise InvalidInput("weights", f"{INDEX_FILE} names no shards of the folder ({reason})", _REMEDY) from error
+
+
+def _tensors(path: Path, shapes: Mapping[str, list[int]], ignored: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of one file, each checked from the header before it is read."""
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (the file is not a mapping)
+            if name.endswith(ignored):
+                continue
+            header = file.get_slice(name)
+            if shapes.get(name) != header.get_shape():
+                reason = f"{name} of shape {header.get_shape()} does not belong to the config"
+                raise InvalidInput("weights", reason, "give the weights of this config")
+            if header.get_dtype() not in _FLOAT_DTYPES:
+                reason = f"{name} has dtype {header.get_dtype()}"
+                raise InvalidInput("weights", reason, f"give weights in {', '.join(_FLOAT_DTYPES)}")
+            yield name, file.get_tensor(name).to(torch.float32, copy=True)
+
+
+def _llama_name(name: str) -> str:
+    if not name.startswith("blocks."):
+        return _OUTER_NAMES[name]
+    _, layer, inner = name.split(".", maxsplit=2)
+    return f"model.layers.{layer}.{_BLOCK_NAMES[inner]}"
