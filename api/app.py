@@ -1,0 +1,45 @@
+"""The application factory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api.body_limit import BodyLimit
+from api.errors import install_handlers
+from api.routes import exports, formulas, health, operations, studies, trials
+from api.schemas import Problem
+from api.settings import Settings
+from studies.database import Database
+
+ROUTERS = (studies.router, trials.router, formulas.router, exports.router, operations.router)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the HTTP application on the database that ``settings`` name.
+
+    Raises:
+        InvalidInput: the database's address is not usable.
+    """
+    database = Database(settings.database_url)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with database:
+            yield
+
+    app = FastAPI(
+        title="Formulary",
+        version=version("formulary"),
+        summary="Design formulas of tiny language models, from short proxy trials to configs that run.",
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.add_middleware(BodyLimit)
+    install_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router, prefix="/v1", responses={"4XX": {"model": Problem, "description": "Refused"}})
+    app.include_router(health.router)
+    return app

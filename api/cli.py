@@ -1,0 +1,57 @@
+"""The command ``formulary``."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from api.commands import export, formulas, import_runs, migrate, pretrain, run, study
+from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+EXAMPLES = examples(
+    "formulary run spec.yaml",
+    "formulary formulas 1",
+    "formulary export 1 --format hf --out model --total-parameters 3000000 --tokens 60000000",
+    "formulary pretrain model",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"formulary {version('formulary')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EXAMPLES)
+def formulary(
+    context: typer.Context,
+    home: HomeOption = None,
+    database_url: DatabaseOption = None,
+    asked: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Recover the design formulas of tiny language models from short trials, and turn them into configs that train."""
+    remember_place(context, home, database_url)
+
+
+app.command("run", epilog=run.EXAMPLES)(run.run)
+app.add_typer(study.app, name="study")
+app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
+app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)
+app.command("export", epilog=export.EXAMPLES)(export.export)
+app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
+app.command("migrate", epilog=migrate.EXAMPLES)(migrate.migrate)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,203 @@
+"""The one client: every command speaks HTTP, to a server or to the same application in this process."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from api.settings import Settings
+from model.errors import FormularyError, InvalidInput
+
+if TYPE_CHECKING:
+    from studies.database import Database
+
+Json = dict[str, Any]
+PAGE_SIZE = 1000
+TIMEOUT_S = 60.0
+"""Longest wait for an answer (assumed; longer work is an operation)."""
+POLL_S = 0.5
+"""Pause between two looks at an operation that a worker executes (assumed)."""
+FINISHED = frozenset({"SUCCEEDED", "FAILED"})
+
+
+class RequestError(FormularyError):
+    """The application answered with a problem document; the text is its detail."""
+
+
+class Client:
+    """Typed access to the API.
+
+    Args:
+        http: speaks to the application.
+        execute: brings an operation to its end, given its id.
+
+    Every method raises ``RequestError`` when the application refuses, and ``FormularyError`` when none answers.
+    """
+
+    def __init__(self, http: httpx.Client, execute: Callable[["Client", int], None]) -> None:
+        self._http = http
+        self._execute = execute
+
+    def create_study(self, document: Mapping[str, Any]) -> Json:
+        """Create a study from its spec."""
+        return self._json("POST", "/v1/studies", json=document)
+
+    def create_or_continue_study(self, document: Mapping[str, Any]) -> tuple[Json, bool]:
+        """Create a study, or find the newest unfinished one of the same spec; whether it was created."""
+        parameters = {"continue_unfinished": True}
+        with self._opened("POST", "/v1/studies", json=document, params=parameters) as response:
+            return json.loads(response.read()), response.status_code == httpx.codes.CREATED
+
+    def import_study(self, csv: bytes, name: str, objective: str, purpose: str) -> Json:
+        """Create a completed study from a table of runs; ``objective`` is METRIC or METRIC:DIRECTION."""
+        parameters = {"name": name, "objective": objective, "purpose": purpose}
+        headers = {"Content-Type": "text/csv"}
+        return self._json("POST", "/v1/studies:import", params=parameters, content=csv, headers=headers)
+
+    def list_studies(self) -> Iterator[Json]:
+        """All studies, newest first."""
+        return self._pages("/v1/studies", "studies")
+
+    def get_study(self, study_id: int) -> Json:
+        """One study."""
+        return self._json("GET", f"/v1/studies/{study_id}")
+
+    def list_trials(self, study_id: int) -> Iterator[Json]:
+        """All trials of a study, by number."""
+        return self._pages(f"/v1/studies/{study_id}/trials", "trials")
+
+    def best_trials(self, study_id: int) -> list[Json]:
+        """Complete trials by objective, best first."""
+        trials: list[Json] = self._json("GET", f"/v1/studies/{study_id}/best-trials")["trials"]
+        return trials
+
+    def change_study(self, study_id: int, verb: str) -> Json:
+        """Ask a study to pause, resume, stop or cancel."""
+        return self._json("POST", f"/v1/studies/{study_id}:{verb}")
+
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study with its trials, formulas and exports."""
+        self._request("DELETE", f"/v1/studies/{study_id}")
+
+    def list_formulas(self, study_id: int) -> list[Json]:
+        """The newest formulas of a study."""
+        formulas: list[Json] = self._json("GET", f"/v1/studies/{study_id}/formulas")["formulas"]
+        return formulas
+
+    def export(self, study_id: int, request: Mapping[str, Any]) -> Json:
+        """Write an export and wait for it."""
+        export = self._json("POST", f"/v1/studies/{study_id}/exports", json=request)
+        self._execute(self, export["operation_id"])
+        operation = self.get_operation(export["operation_id"])
+        if operation["state"] != "SUCCEEDED":
+            raise FormularyError(f"export {export['id']} failed: {operation['error']}")
+        return self._json("GET", f"/v1/studies/{study_id}/exports/{export['id']}")
+
+    def get_operation(self, operation_id: int) -> Json:
+        """One operation."""
+        return self._json("GET", f"/v1/operations/{operation_id}")
+
+    @contextmanager
+    def archive(self, study_id: int, export_id: int) -> Iterator[Iterator[bytes]]:
+        """The archive of an export as chunks."""
+        with self._opened("GET", f"/v1/studies/{study_id}/exports/{export_id}/archive") as response:
+            yield response.iter_bytes()
+
+    def _pages(self, path: str, key: str) -> Iterator[Json]:
+        parameters: dict[str, Any] = {"page_size": PAGE_SIZE}
+        while True:
+            page = self._json("GET", path, params=parameters)
+            yield from page[key]
+            if page["next_page_token"] is None:
+                return
+            parameters["page_token"] = page["next_page_token"]
+
+    def _json(self, method: str, path: str, **arguments: Any) -> Json:
+        document: Json = json.loads(self._request(method, path, **arguments))
+        return document
+
+    def _request(self, method: str, path: str, **arguments: Any) -> bytes:
+        with self._opened(method, path, **arguments) as response:
+            return response.read()
+
+    @contextmanager
+    def _opened(self, method: str, path: str, **arguments: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream(method, path, **arguments) as response:
+                if response.is_error:
+                    response.read()
+                    raise RequestError(_refusal(response))
+                yield response
+        except httpx.TransportError as error:
+            raise FormularyError(f"no answer from {self._http.base_url} ({error}); is its server running?") from error
+
+
+def _refusal(response: httpx.Response) -> str:
+    if response.headers.get("content-type") == "application/problem+json":
+        return str(response.json()["detail"])
+    return f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalApplication:
+    """The application in this process, for commands that also work on its database themselves."""
+
+    client: Client
+    database: "Database"
+    settings: Settings
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[Client]:
+    """Connect to the server that the home names, or else to the application in this process."""
+    server = _read_server(settings)
+    with ExitStack() as stack:
+        yield stack.enter_context(open_application(settings)).client if server is None else _remote(stack, server)
+
+
+@contextmanager
+def open_application(settings: Settings) -> Iterator[LocalApplication]:
+    """Open the application in this process, on a database with the newest schema."""
+    from api.app import create_app  # whoever only shows help, or speaks to a server, does not need it
+    from api.in_process import InProcessTransport
+
+    app = create_app(settings)
+    database = app.state.database
+
+    def execute(client: Client, operation_id: int) -> None:
+        from studies.operations import execute_operation  # loads torch
+
+        execute_operation(database, operation_id, settings.storage)
+
+    with database:
+        database.migrate()
+        with httpx.Client(transport=InProcessTransport(app), base_url="http://in-process", timeout=None) as http:
+            yield LocalApplication(Client(http, execute), database, settings)
+
+
+def _remote(stack: ExitStack, server: Mapping[str, str]) -> Client:
+    headers = {"Authorization": f"Bearer {server['key']}"}
+    http = httpx.Client(base_url=server["base_url"], headers=headers, timeout=TIMEOUT_S)
+    return Client(stack.enter_context(http), _wait_for_worker)
+
+
+def _wait_for_worker(client: Client, operation_id: int) -> None:
+    while client.get_operation(operation_id)["state"] not in FINISHED:
+        time.sleep(POLL_S)
+
+
+def _read_server(settings: Settings) -> Mapping[str, str] | None:
+    try:
+        text = settings.server_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        document = json.loads(text)
+        return {"base_url": str(document["base_url"]), "key": str(document["key"])}
+    except (ValueError, KeyError, TypeError) as error:
+        reason = "does not hold base_url and key"
+        raise InvalidInput(str(settings.server_file), reason, "delete it, or start the server again") from error

@@ -1,0 +1,87 @@
+"""``formulary export``: a config that trains, from a trial or for a target."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.archive import save, unpack
+from api.client import Client, connect
+from api.commands.consoles import messages
+from api.commands.options import StudyArgument, examples, home_option, placed
+from api.settings import Settings
+from model.errors import InvalidInput
+
+BEST = "best"
+
+FormatOption = Annotated[str, typer.Option("--format", help="hf (Hugging Face transformers) or formulary.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")]
+TrialOption = Annotated[str | None, typer.Option("--trial", metavar="N|best", help="Export the config of a trial.")]
+SizeOption = Annotated[int | None, typer.Option("--total-parameters", help="Size of the model wanted.", min=1)]
+TokensOption = Annotated[int | None, typer.Option("--tokens", help="Its training tokens.", min=1)]
+
+EXAMPLES = examples(
+    "formulary export 3 --format hf --out best-model",
+    "formulary export 3 --format hf --out trial-7 --trial 7",
+    "formulary export 3 --format formulary --out larger --total-parameters 10000000 --tokens 200000000",
+)
+
+
+@placed
+def export(
+    settings: Settings,
+    study: StudyArgument,
+    format: FormatOption,
+    out: OutOption,
+    trial: TrialOption = None,
+    total_parameters: SizeOption = None,
+    tokens: TokensOption = None,
+) -> None:
+    """Export a full-training config from a study; the last line is the export's id.
+
+    The config is that of a trial (the best one unless said), or one for a size and a number of tokens, from the
+    study's formulas. `formulary pretrain DIR` trains it.
+    """
+    wanted = {"trial": _trial(trial), "total_parameters": total_parameters, "tokens": tokens}
+    request = {"format": format, **{name: value for name, value in wanted.items() if value is not None}}
+    _check_empty(out)
+    with connect(settings) as client:
+        messages().print("writing the export …")
+        written = client.export(study, request)
+        names = _download(client, written, out)
+    messages().print(f"wrote {', '.join(names)} to {out}", soft_wrap=True)
+    messages().print(f"train it: formulary {home_option(settings)}pretrain {out}", soft_wrap=True)
+    typer.echo(written["id"])
+
+
+def _trial(text: str | None) -> int | str | None:
+    if text is None or text == BEST:
+        return text
+    if not text.isdecimal():
+        raise typer.BadParameter("give a trial's number or 'best'", param_hint="--trial")
+    return int(text)
+
+
+def _check_empty(folder: Path) -> None:
+    try:
+        empty = not folder.exists() or not any(folder.iterdir())
+    except NotADirectoryError:
+        empty = False
+    if not empty:
+        raise InvalidInput("--out", f"{folder} is not an empty folder", "give a new folder, or remove what is there")
+
+
+def _download(client: Client, export: dict[str, Any], out: Path) -> list[str]:
+    """Unpack the export's archive; ``out`` appears whole or not at all."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+            archive, folder = Path(scratch, "archive.tar"), Path(scratch, "folder")
+            with client.archive(export["study_id"], export["id"]) as chunks:
+                save(chunks, archive)
+            names = unpack(archive, folder)
+            folder.rename(out)
+    except OSError as error:
+        raise InvalidInput("--out", f"{out} cannot be written ({error.strerror})", "give another folder") from error
+    return names

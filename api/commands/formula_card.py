@@ -1,0 +1,63 @@
+"""A formula as a card that a person can judge."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from api.commands.chart import draw_chart
+from api.commands.consoles import printable, short
+
+VERDICT_STYLES = {"recovered": "bold green", "refuted": "bold red", "undetermined": "yellow"}
+
+Formula = Mapping[str, Any]
+
+
+def formula_card(formula: Formula) -> RenderableType:
+    """The statement, its coefficients with intervals, the law over the data, and the verdict with its reasons."""
+    parts: list[RenderableType] = [Text(printable(formula["statement"]), style="bold")]
+    parts += [_coefficients(formula["coefficients"])] if formula["coefficients"] else []
+    evidence = formula["evidence"]
+    chart = draw_chart(evidence.get("curve", ()), evidence.get("points", ()))
+    parts += [Text("\n".join(chart), no_wrap=True)] if chart else []
+    parts.append(Text(_basis(formula), style="dim"))
+    parts.append(Text.assemble("verdict: ", (formula["verdict"], VERDICT_STYLES.get(formula["verdict"], "bold"))))
+    parts += [Text(f"- {printable(reason)}") for reason in formula["reasons"]]
+    return Panel(Group(*parts), title=f"{formula['kind']} (formula {formula['id']})", title_align="left")
+
+
+def _coefficients(coefficients: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("coefficient", "estimate", "interval", "unit", "the paper", "verdict"):
+        table.add_column(name)
+    for name, value in coefficients.items():
+        interval = "" if value["low"] is None and value["high"] is None else _range(value["low"], value["high"])
+        level = f" at {value['level']:.0%}" if interval else ""
+        cells = (_number(value["estimate"]), interval + level, value["unit"], _claim(value), value["verdict"] or "")
+        table.add_row(printable(name), *map(printable, cells))
+    return table
+
+
+def _claim(coefficient: Mapping[str, Any]) -> str:
+    paper = coefficient["paper"]
+    return "" if paper is None else f"{paper['formula']}: {_range(*paper['region'])}"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return f"{'-∞' if low is None else short(float(low))} … {'∞' if high is None else short(float(high))}"
+
+
+def _number(value: float | None) -> str:
+    return "not determined" if value is None else short(float(value))
+
+
+def _basis(formula: Formula) -> str:
+    error = formula["held_out_error"]
+    held_out = "" if error is None else f", held-out error {short(float(error))} {formula.get('held_out_unit', '')}"
+    ranges = ", ".join(
+        f"{name} {short(float(low))}–{short(float(high))}" for name, (low, high) in formula["domain"].items()
+    )
+    return printable(f"{formula['observations']} observations{held_out}; {ranges}")

@@ -1,0 +1,46 @@
+"""``formulary import``: runs made elsewhere become a study with formulas."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.client import connect
+from api.commands.options import examples, placed
+from api.settings import Settings
+from model.errors import InvalidInput
+
+TableArgument = Annotated[Path, typer.Argument(metavar="RUNS.csv", help="A table of runs with a header.")]
+NameOption = Annotated[str, typer.Option("--name", help="Name of the new study.")]
+ObjectiveOption = Annotated[
+    str, typer.Option("--objective", metavar="METRIC[:DIRECTION]", help="What was optimised; minimize unless said.")
+]
+PurposeOption = Annotated[
+    str, typer.Option("--purpose", help="estimate: the runs follow a design; optimise: they were chosen by outcome.")
+]
+
+EXAMPLES = examples(
+    "formulary import runs.csv --name sweep --objective bits_per_byte",
+    "formulary import runs.csv --name speed --objective train_tokens_per_second:maximize",
+)
+
+
+@placed
+def import_runs(
+    settings: Settings,
+    table: TableArgument,
+    name: NameOption,
+    objective: ObjectiveOption,
+    purpose: PurposeOption = "estimate",
+) -> None:
+    """Import a table of runs and fit its formulas; the last line is the new study's id.
+
+    Columns with standard names (depth, learning_rate, batch_tokens, bits_per_byte …) are parameters or metrics; the
+    rest are attributes.
+    """
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise InvalidInput(str(table), f"cannot be read ({error.strerror})", "give the path of a CSV file") from error
+    with connect(settings) as client:
+        typer.echo(client.import_study(content, name, objective, purpose)["id"])

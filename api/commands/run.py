@@ -1,0 +1,124 @@
+"""``formulary run``: a whole study in this process."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from api.client import Client, LocalApplication, open_application
+from api.commands.consoles import messages, results, short, short_parameters
+from api.commands.formula_card import formula_card
+from api.commands.options import CorpusRootOption, examples, home_option, placed
+from api.commands.tables import trial_table
+from api.settings import Settings
+from api.spec_file import read_spec
+
+POLL_S = 1.0
+"""Pause between two tries to take a study that another process works on (assumed)."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as shells have it."""
+FINISHED_TRIALS = frozenset({"COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"})
+RUNNABLE_STUDIES = frozenset({"QUEUED", "RUNNING", "STOPPING"})
+
+SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The study spec.")]
+Json = dict[str, Any]
+
+EXAMPLES = examples(
+    "formulary run spec.yaml",
+    "formulary run spec.yaml --home /data/formulary --corpus-root ~/texts",
+)
+
+
+@placed
+def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = None) -> None:
+    """Run a whole study here, without a server: its trials, best trial and formulas; the last line is its id.
+
+    An unfinished study of the same spec goes on where it stopped. Ctrl-C leaves it so that it can.
+    """
+    document = read_spec(spec)
+    with open_application(settings.for_operator(spec.parent, corpus_root or ())) as application:
+        client = application.client
+        study = _create_or_continue(client, document)
+        try:
+            _drive(application, study)
+        except KeyboardInterrupt:
+            messages().print(f"study {study['id']} is interrupted; go on with the same command", soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from None
+        ended = client.get_study(study["id"])
+        _report(results(), client, ended, home_option(settings))
+    typer.echo(ended["id"])
+    if ended["state"] == "FAILED":
+        raise typer.Exit(1)
+
+
+def _create_or_continue(client: Client, document: Json) -> Json:
+    study, created = client.create_or_continue_study(document)
+    if created:
+        messages().print(f"study {study['id']}: {study['spec']['max_trial_count']} trials")
+        return study
+    finished = sum(trial["state"] in FINISHED_TRIALS for trial in client.list_trials(study["id"]))
+    total = study["spec"]["max_trial_count"]
+    messages().print(f"continuing study {study['id']}: {finished} of {total} trials finished")
+    return client.change_study(study["id"], "resume") if study["state"] == "PAUSED" else study
+
+
+def _drive(application: LocalApplication, study: Json) -> None:
+    """Run the study, after the process that works on it, if there is one."""
+    from studies.errors import LeaseHeld
+
+    waiting = False
+    while application.client.get_study(study["id"])["state"] in RUNNABLE_STUDIES:
+        try:
+            _search(application, study)
+            return
+        except LeaseHeld as held:
+            if not waiting:
+                messages().print(f"waiting: {held}", soft_wrap=True)
+            waiting = True
+            time.sleep(POLL_S)
+
+
+def _search(application: LocalApplication, study: Json) -> None:
+    from api.commands.search_progress import Tally, search_display
+    from studies.runner import run_study  # loads Ray
+
+    objective = study["spec"]["objectives"][0]
+    tally = Tally(objective["metric"], objective["direction"], study["spec"]["max_trial_count"])
+    for trial in application.client.list_trials(study["id"]):
+        if trial["state"] in FINISHED_TRIALS:
+            tally.finished += 1
+        if trial["state"] == "COMPLETE":
+            tally.consider(trial["metrics"])
+    with search_display(messages(), tally) as display:
+        run_study(application.database, study["id"], application.settings.storage, observers=[display])
+
+
+def _report(console: Console, client: Client, study: Json, home: str) -> None:
+    objective = study["spec"]["objectives"][0]
+    trials = list(client.list_trials(study["id"]))
+    console.print(trial_table(trials, objective["metric"], objective["direction"]))
+    console.print()
+    if study["state"] != "COMPLETED":
+        console.print(f"study {study['id']} is {study['state']}: {study['error'] or 'it did not run to its end'}")
+        return
+    best = client.best_trials(study["id"])
+    if best:
+        value = short(best[0]["metrics"][objective["metric"]])
+        parameters = short_parameters(best[0]["parameters"])
+        console.print(
+            f"best trial {best[0]['number']}: {objective['metric']} {value} with {parameters}", soft_wrap=True
+        )
+    _print_formulas(console, client.list_formulas(study["id"]))
+    export = f"formulary {home}export {study['id']} --format hf"
+    console.print(f"next, the best trial as a model to train: {export} --out best", soft_wrap=True)
+    console.print(f"or a larger one: {export} --out larger --total-parameters N --tokens D", soft_wrap=True)
+
+
+def _print_formulas(console: Console, formulas: Sequence[Json]) -> None:
+    for formula in formulas:
+        console.print(formula_card(formula))
+    if not formulas:
+        console.print("no formula: no law applies to what this study varied")

@@ -1,0 +1,107 @@
+"""``formulary study``: create, list, show, control and delete studies."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.client import connect
+from api.commands.consoles import messages, results
+from api.commands.options import CorpusRootOption, JsonOption, StudyArgument, examples, placed, remember_place
+from api.commands.tables import study_table, trial_table
+from api.settings import Settings
+from api.spec_file import read_spec
+
+app = typer.Typer(no_args_is_help=True, help="Create, list, show, control and delete studies.")
+app.callback()(remember_place)
+
+SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The study spec.")]
+
+
+@app.command(
+    "create",
+    epilog=examples("formulary study create spec.yaml", "formulary study create spec.yaml --corpus-root ~/texts"),
+)
+@placed
+def create(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = None) -> None:
+    """Create a study that waits to be run; the last line is its id."""
+    document = read_spec(spec)
+    with connect(settings.for_operator(spec.parent, corpus_root or ())) as client:
+        typer.echo(client.create_study(document)["id"])
+
+
+@app.command("list", epilog=examples("formulary study list", "formulary study list --json"))
+@placed
+def list_studies(settings: Settings, as_json: JsonOption = False) -> None:
+    """List studies, newest first."""
+    with connect(settings) as client:
+        studies = list(client.list_studies())
+    if as_json:
+        _print_json(studies)
+    else:
+        results().print(study_table(studies))
+
+
+@app.command("show", epilog=examples("formulary study show 3", "formulary study show 3 --json"))
+@placed
+def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Show a study with its trials, best first."""
+    with connect(settings) as client:
+        shown: dict[str, Any] = client.get_study(study)
+        shown["trials"] = list(client.list_trials(study))
+    if as_json:
+        _print_json(shown)
+        return
+    console = results()
+    console.print(study_table([shown]))
+    if shown["error"]:
+        console.print(f"error: {shown['error']}")
+    objective = shown["spec"]["objectives"][0]
+    console.print()
+    console.print(trial_table(shown["trials"], objective["metric"], objective["direction"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A command that changes a study's state."""
+
+    verb: str
+    help: str
+
+
+CONTROLS = (
+    Control("pause", "Let a study rest; its running trials end."),
+    Control("resume", "Queue a paused study again."),
+    Control("stop", "End a study with the trials it has; its formulas are fitted."),
+    Control("cancel", "Give a study up."),
+)
+
+
+def _add_control(control: Control) -> None:
+    def change(settings: Settings, study: StudyArgument) -> None:
+        with connect(settings) as client:
+            changed = client.change_study(study, control.verb)
+        messages().print(f"study {study} is {changed['state']}")
+
+    app.command(control.verb, help=f"{control.help}\n\n\b\nExample:\n  formulary study {control.verb} 3")(
+        placed(change)
+    )
+
+
+for _control in CONTROLS:
+    _add_control(_control)
+
+
+@app.command("delete", epilog=examples("formulary study delete 3"))
+@placed
+def delete(settings: Settings, study: StudyArgument) -> None:
+    """Delete a study with its trials, formulas and exports."""
+    with connect(settings) as client:
+        client.delete_study(study)
+    messages().print(f"study {study} is deleted")
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

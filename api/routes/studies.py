@@ -1,0 +1,85 @@
+"""Studies: created, imported, listed, controlled and deleted."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Query, Response, status
+
+from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
+from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
+from api.routes.paths import StudyId
+from api.schemas import SpecDocument, StudyPage, StudyResponse
+from studies import service
+from studies.records import Study
+from studies.spec import Purpose
+
+router = APIRouter(tags=["studies"])
+
+Verb = Literal["pause", "resume", "stop", "cancel"]
+VERBS: dict[Verb, Callable[..., Study]] = {
+    "pause": service.pause_study,
+    "resume": service.resume_study,
+    "stop": service.stop_study,
+    "cancel": service.cancel_study,
+}
+GoOn = Annotated[bool, Query(description="Answer 200 with the newest unfinished study of this spec, if there is one.")]
+
+
+@router.post("/studies", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)
+def create_study(
+    document: Annotated[SpecDocument, Body()],
+    session: WriteSession,
+    owner: OwnerGiven,
+    settings: SettingsGiven,
+    response: Response,
+    continue_unfinished: GoOn = False,
+) -> Study:
+    """Create a study from its spec; it waits in state QUEUED."""
+    if continue_unfinished:
+        spec = service.prepare_spec(document, settings.corpus_roots)
+        unfinished = service.find_unfinished(session, owner, spec)
+        if unfinished is not None:
+            response.status_code = status.HTTP_200_OK
+            return unfinished
+    return service.create_study(session, owner, document, settings.corpus_roots)
+
+
+@router.post("/studies:import", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)
+def import_study(
+    table: Annotated[bytes, Body(media_type="text/csv")],
+    session: WriteSession,
+    owner: OwnerGiven,
+    name: str,
+    objective: Annotated[str, Query(description="METRIC, METRIC:minimize or METRIC:maximize")],
+    purpose: Purpose = "estimate",
+) -> Study:
+    """Create a completed study from a CSV table of runs, and fit its formulas."""
+    return service.import_table(session, owner, name, objective, purpose, table)
+
+
+@router.get("/studies")
+def list_studies(
+    session: ReadSession, owner: OwnerGiven, page_size: PageSize = DEFAULT_PAGE_SIZE, page_token: PageToken = None
+) -> StudyPage:
+    """List studies, newest first."""
+    found = service.list_studies(session, owner, page_token, page_size + 1)
+    page, token = cut(found, page_size, lambda study: study.id)
+    return StudyPage(studies=[StudyResponse.model_validate(study) for study in page], next_page_token=token)
+
+
+@router.get("/studies/{study_id}", response_model=StudyResponse)
+def get_study(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> Study:
+    """Show a study."""
+    return service.get_study(session, owner, study_id)
+
+
+@router.delete("/studies/{study_id}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_study(study_id: StudyId, session: WriteSession, owner: OwnerGiven) -> None:
+    """Delete a study with its trials, formulas and exports."""
+    service.delete_study(session, owner, study_id)
+
+
+@router.post("/studies/{study_id}:{verb}", response_model=StudyResponse)
+def control_study(study_id: StudyId, verb: Verb, session: WriteSession, owner: OwnerGiven) -> Study:
+    """Pause, resume, stop or cancel a study."""
+    return VERBS[verb](session, owner, study_id)

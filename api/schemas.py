@@ -1,0 +1,143 @@
+"""What the API answers, as OpenAPI shows it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from search.events import Value
+from studies.formulas.formula import Formula
+from studies.records import OperationState, StudyState, TrialState
+from studies.spec import StudySpec
+
+
+class _StudySpecSchema:
+    """Documents a body as a study spec, while ``studies.spec.parse_spec`` checks it: its messages name a remedy."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(StudySpec.__pydantic_core_schema__)
+
+
+SpecDocument = Annotated[dict[str, Any], _StudySpecSchema]
+
+
+class Response(BaseModel):
+    """An answer, read from the attributes of a record."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ProblemDetail(Response):
+    """One offending field."""
+
+    field: str
+    """Dotted path, e.g. ``space.depth.low``."""
+    pointer: str | None = None
+    """JSON pointer into the body; left out for a query parameter."""
+    detail: str
+    remedy: str | None = None
+
+
+class Problem(Response):
+    """An error (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemDetail] = []
+
+
+class Health(Response):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class StudyResponse(Response):
+    """A study; ``spec`` is the document as validated, with its defaults filled in."""
+
+    id: int
+    name: str
+    state: StudyState
+    spec: Mapping[str, Any]
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class TrialResponse(Response):
+    """A trial; ``metrics`` holds the standard names."""
+
+    number: int
+    state: TrialState
+    parameters: Mapping[str, Value]
+    metrics: Mapping[str, float]
+    attributes: Mapping[str, Value]
+    reason: str | None
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class StudyPage(Response):
+    """Studies, newest first."""
+
+    studies: list[StudyResponse]
+    next_page_token: str | None = Field(description="Give it as page_token to go on; null on the last page.")
+
+
+class TrialPage(Response):
+    """Trials in the order of their numbers."""
+
+    trials: list[TrialResponse]
+    next_page_token: str | None = Field(description="Give it as page_token to go on; null on the last page.")
+
+
+class TrialList(Response):
+    """Trials, best first."""
+
+    trials: list[TrialResponse]
+
+
+class FormulaList(Response):
+    """The newest revision of a study's formulas."""
+
+    formulas: list[Formula]
+
+
+class ExportResponse(Response):
+    """An export; its archive can be read when ``state`` is SUCCEEDED."""
+
+    id: int
+    study_id: int
+    format: str
+    state: OperationState
+    operation_id: int
+    request: Mapping[str, Any]
+    created_at: datetime
+
+
+class ExportList(Response):
+    """Exports of a study, newest first."""
+
+    exports: list[ExportResponse]
+
+
+class OperationResponse(Response):
+    """Longer work; ``result`` is there when ``state`` is SUCCEEDED."""
+
+    id: int
+    study_id: int
+    kind: str
+    state: OperationState
+    request: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None

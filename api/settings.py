@@ -1,0 +1,54 @@
+"""Where everything lives. The environment is read here and nowhere else."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+DEFAULT_HOME = Path("~/.formulary")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an installation is told about its surroundings."""
+
+    home: Path
+    """Absolute folder of the database, the storage and the server's address."""
+    database_url: str
+    """SQLAlchemy address: SQLite or PostgreSQL (psycopg)."""
+    corpus_roots: tuple[Path, ...]
+    """Folders below which a study may read its corpus."""
+
+    @property
+    def storage(self) -> Path:
+        """Root of shards, tokenizers, checkpoints and exports."""
+        return self.home / "storage"
+
+    @property
+    def server_file(self) -> Path:
+        """Address and key of the server that this home belongs to, where one runs."""
+        return self.home / "server.json"
+
+    def for_operator(self, folder: Path, roots: Sequence[Path] = ()) -> Self:
+        """The settings of a command: its user may read below ``roots``, the current folder and ``folder`` too."""
+        own = [root.expanduser().absolute() for root in [*roots, Path(), folder]]
+        return replace(self, corpus_roots=tuple(dict.fromkeys([*own, *self.corpus_roots])))
+
+
+def load_settings(
+    home: Path | None = None,
+    database_url: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Settings from what is given, then FORMULARY_HOME and FORMULARY_DATABASE_URL, then the defaults.
+
+    A corpus may lie below the folders of FORMULARY_CORPUS_ROOTS (separated like PATH) and below ``<home>/corpora``.
+    """
+    place = (home or Path(environment.get("FORMULARY_HOME") or DEFAULT_HOME)).expanduser().absolute()
+    url = database_url or environment.get("FORMULARY_DATABASE_URL") or f"sqlite:///{place / 'formulary.db'}"
+    listed = [
+        Path(root).expanduser() for root in environment.get("FORMULARY_CORPUS_ROOTS", "").split(os.pathsep) if root
+    ]
+    roots = dict.fromkeys(root.absolute() for root in [*listed, place / "corpora"])
+    return Settings(home=place, database_url=url, corpus_roots=tuple(roots))
