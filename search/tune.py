@@ -285,7 +285,7 @@ class EventRelay(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial ended, by itself or by the scheduler."""
-        event, value = _end(trial.config["number"], trial.last_result)
+        event, value = _end(trial.config, trial.last_result)
         self._plan.end(event.number, value)
         self._tell(event)
 
@@ -324,15 +324,17 @@ class RelayStopper(tune.Stopper):
         return self._relay.asked_to_stop()
 
 
-def _end(number: int, result: Mapping[str, Any]) -> tuple[TrialEvent, float | None]:
+def _end(config: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[TrialEvent, float | None]:
     """How a trial ended, from its last result, and its value if it has one."""
+    number = config["number"]
     if _FAILURE in result:
         return TrialFailed(number, result[_FAILURE]), None
     if _INFEASIBLE in result:
         return TrialInfeasible(number, result[_INFEASIBLE]), None
     report: Report = result[_REPORT]
     event = TrialCompleted if report.finished else TrialPruned
-    return event(number, {**report.values, **report.metrics}, report.attributes), result.get(OBJECTIVE)
+    attributes = {**config["attributes"], **report.attributes}
+    return event(number, {**report.values, **report.metrics}, attributes), result.get(OBJECTIVE)
 
 
 def _last_line(path: Path) -> str:
