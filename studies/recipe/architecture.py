@@ -95,11 +95,12 @@ def _depth_of_law(basis: Basis, frame: Frame, law: DepthLaw) -> RecipeField:
     """The law's best depth at its own size; elsewhere its aspect ratio there is kept (assumed)."""
     target = basis.target.total_parameters
     if law.distance(target) <= SAME_SCALE:
-        note = "at the size of the law's trials"
+        note = f"best depth {figures(law.depth)} ({law.interval}) at the size of the law's trials"
         return formula_field(DEPTH, max(round(law.depth), 1), law.formula, note)
-    aspect_ratio = frame.at_budget(law.size_nearest(target)).aspect_ratio(law.depth)
+    size = law.size_nearest(target)
+    aspect_ratio = frame.at_budget(size).aspect_ratio(law.depth)
     note = (
-        f"best depth {figures(law.depth)} at {figures(law.size_nearest(target))} parameters, extrapolated "
+        f"best depth {figures(law.depth)} ({law.interval}) at {figures(size)} parameters, extrapolated "
         f"×{figures(law.distance(target))} in N at its width / depth of {figures(aspect_ratio)}"
     )
     return formula_field(DEPTH, frame.depth_at(aspect_ratio), law.formula, note)

@@ -9,6 +9,7 @@ from search.parameters import TotalParameters
 from search.proxy import proxy_config
 from search.space import Space
 from studies.formulas.formula import Formula
+from studies.recipe.defaults import CITATIONS
 from studies.recipe.recipe import RecipeField, Target, default_field, leaves, outside, trial_field
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
@@ -63,7 +64,8 @@ class Basis:
         """A leaf of the best trial, or of the centre of the study's space where there is none."""
         value = dict(leaves(self.config))[name]
         if self.number is None:
-            return default_field(name, value, CENTRE, note)
+            cited, citation = CITATIONS.get(name, (value, CENTRE))
+            return default_field(name, value, citation if value == cited else CENTRE, note)
         return trial_field(name, value, self.number, note)
 
 

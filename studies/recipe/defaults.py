@@ -20,12 +20,27 @@ PAPER_VOCABULARY_SIZE = 48_000
 """Vocabulary at 1B parameters (PanGu-π Pro, F1)."""
 PAPER_EMBEDDING_SHARE = 0.20
 """Largest share of embedding and head in all parameters (PanGu-π Pro, F1: PEHL < 20 %)."""
+PAPER_WARMUP_RATIO = 0.03
+"""Share of the run spent in warm-up (PanGu-π Pro, configs/LLM1B.py)."""
 PAPER_MAX_BATCH_TOKENS = 4_000_000
 """Batches stay below this (PanGu-π Pro, F5)."""
 
 MIN_DEPTH = 4
 """Fewest layers where nothing was measured (measured: at 1M parameters and 350 000 tokens, at equal budgets, 4 to 6
 layers were best and 1 layer 0.1 bits per byte worse; the paper's aspect ratio would give 1 or 2)."""
+
+CITATIONS: dict[str, tuple[float | str, str]] = {
+    "architecture.rope_theta": (10_000.0, "RoFormer (arXiv 2104.09864), section 3.2.2"),
+    "architecture.norm_eps": (1e-5, PAPER_CONFIG),
+    "optimization.weight_decay": (0.1, PAPER_CONFIG),
+    "optimization.final_learning_rate_ratio": (0.1, PAPER_CONFIG),
+    "optimization.beta1": (0.9, PAPER_CONFIG),
+    "optimization.beta2": (0.95, PAPER_CONFIG),
+    "optimization.epsilon": (1e-8, PAPER_CONFIG),
+    "optimization.gradient_clip": (1.0, PAPER_CONFIG),
+    "initialization.scheme": ("constant", "PanGu-π Pro, F3"),
+}
+"""Where a leaf's usual value comes from, for studies without a complete trial."""
 
 VOCABULARY_SIZES = (PAPER_VOCABULARY_SIZE, 32_768, 16_384, 8192, 4096, 2048, 1024, 512)
 """Tried from the largest until the embedding share fits (assumed: powers of two below the paper's size)."""

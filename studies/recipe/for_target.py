@@ -9,8 +9,10 @@ from studies.recipe.architecture import choose_architecture
 from studies.recipe.basis import REACH, Basis, gather
 from studies.recipe.defaults import (
     DEEPSEEK_LAW,
+    PAPER_CONFIG,
     PAPER_EMBEDDING_SHARE,
     PAPER_VOCABULARY_SIZE,
+    PAPER_WARMUP_RATIO,
     compute_flops,
     default_learning_rate,
 )
@@ -52,12 +54,16 @@ def _length(basis: Basis) -> Iterator[RecipeField]:
 
 
 def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
-    """The trial's warm-up tokens, unless they would take half of the run: then its share of the run holds."""
-    tokens = basis.config.optimization.warmup_tokens
-    if tokens is None or 2 * max(tokens, batch_tokens) <= basis.target.tokens:
-        return basis.inherit(WARMUP, "" if tokens else "none: warmup_ratio of the run")
-    note = f"the study's {tokens} tokens would take half of this run; warmup_ratio of the run instead"
-    return default_field(WARMUP, None, "OptimizationConfig", note)
+    """The trial's warm-up where it is in reach and leaves half of the run; else the paper's share."""
+    tokens, run = basis.config.optimization.warmup_tokens, basis.target.tokens
+    if basis.in_reach and tokens is None:
+        return basis.inherit(WARMUP, "none: warmup_ratio of the run, as in the trials")
+    if basis.in_reach and 2 * max(tokens or 0, batch_tokens) <= run:
+        return basis.inherit(WARMUP)
+    note = f"{PAPER_WARMUP_RATIO:.0%} of the run"
+    if basis.in_reach:
+        note += f"; the trial's {tokens} tokens would take more than half of it"
+    return default_field(WARMUP, round(PAPER_WARMUP_RATIO * run), PAPER_CONFIG, note)
 
 
 def _extrapolation(basis: Basis, batch_tokens: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.formulas.evaluation import evaluate
-from studies.formulas.formula import Formula, FormulaKind
+from studies.formulas.formula import Coefficient, Formula, FormulaKind
 from studies.recipe.recipe import outside
 
 DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale"})
@@ -12,7 +12,7 @@ DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at
 RATE_KIND: FormulaKind = "learning_rate_batch"
 DEPTH_KIND: FormulaKind = "depth_width"
 BEST_DEPTH = "best_depth"
-"""Coefficient of a depth law that has a best depth inside the depths tried."""
+"""Coefficient of a depth law; it has an estimate where the best depth lies inside the depths tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class DepthLaw:
     formula: Formula
     depth: float
     """The best depth, real."""
+    interval: str
+    """Where it lies, for a note; an end that the data leave open is called so."""
 
     def size_nearest(self, total_parameters: float) -> float:
         """The size inside the law's domain that is nearest to a target."""
@@ -64,14 +66,19 @@ def usable_depth_law(formulas: Sequence[Formula]) -> tuple[DepthLaw | None, str]
     if formula is None:
         return None, reason
     best = formula.coefficients.get(BEST_DEPTH)
-    if best is None or best.estimate is None or best.low is None or best.high is None:
-        return None, f"{label(formula)} has no best depth inside the depths tried"
-    return DepthLaw(formula, best.estimate), ""
+    if best is None or best.estimate is None:
+        return None, f"{label(formula)} has no best depth inside the depths tried and is not used"
+    return DepthLaw(formula, best.estimate, _interval(best)), ""
 
 
 def label(formula: Formula) -> str:
     """A formula as a sentence names it."""
     return f"the law {formula.kind} {formula.id} (revision {formula.revision})"
+
+
+def _interval(coefficient: Coefficient) -> str:
+    ends = ("open" if end is None else f"{end:.3g}" for end in (coefficient.low, coefficient.high))
+    return f"{coefficient.level:.0%} interval {' to '.join(ends)}"
 
 
 def _decided(formulas: Sequence[Formula], kind: FormulaKind, variables: tuple[str, ...]) -> tuple[Formula | None, str]:

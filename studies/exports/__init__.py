@@ -1,0 +1,6 @@
+"""Exports: a recipe as a folder that trains, in one of several formats."""
+
+from studies.exports.provenance import Provenance, collect_provenance
+from studies.exports.write import EXPORTERS, ExportedFile, ExportManifest, write_export
+
+__all__ = ["EXPORTERS", "ExportManifest", "ExportedFile", "Provenance", "collect_provenance", "write_export"]

@@ -1,0 +1,109 @@
+"""The page that an export carries: what it is, where each field comes from, and how to start it."""
+
+from pathlib import PurePath
+
+from model.counts import count_parameters
+from studies.exports.provenance import Provenance
+from studies.recipe import Leaf, Recipe, RecipeField
+
+PAGE = """\
+# {title}
+
+A full-training config written by Formulary from study {study_id} ({study_name}), spec `{digest}`.
+The model has {parameters:,} parameters: depth {depth}, width {width}, FFN width {ffn_width}, vocabulary {vocabulary:,}.
+
+## Start it
+
+    formulary pretrain DIR
+
+where DIR is this folder. It goes on from the last checkpoint when it is started again.
+
+{usage}
+## What to keep in mind
+
+{warnings}
+
+## Where each field comes from
+
+| field | value | source | reference | note |
+|---|---|---|---|---|
+{fields}
+
+## How far this reaches beyond the trials
+
+{extrapolation}
+
+## Provenance
+
+{provenance}
+"""
+
+
+def render_readme(recipe: Recipe, provenance: Provenance, usage: str) -> str:
+    """The README of an export in Markdown; ``usage`` is the format's own way to load it."""
+    architecture = recipe.config.architecture
+    parameters = count_parameters(architecture).total
+    return PAGE.format(
+        title=f"{_cell(provenance.study_name)}: {parameters:,} parameters",
+        study_id=provenance.study_id,
+        study_name=_cell(provenance.study_name),
+        digest=provenance.spec_digest[:12],
+        parameters=parameters,
+        depth=architecture.depth,
+        width=architecture.width,
+        ffn_width=architecture.ffn_width,
+        vocabulary=architecture.vocabulary_size,
+        usage=usage,
+        warnings=_bullets(recipe.warnings, "Nothing in this config reaches beyond what was measured."),
+        fields="\n".join(_row(field) for field in recipe.fields),
+        extrapolation=_bullets(
+            [f"`{name}`: ×{factor:.3g} outside the measured range" for name, factor in recipe.extrapolation.items()],
+            "Nothing was extrapolated: this is the config of a trial.",
+        ),
+        provenance=_bullets(_provenance_lines(provenance), ""),
+    )
+
+
+def _row(field: RecipeField) -> str:
+    value = _shown(field.name, field.value)
+    return f"| `{field.name}` | {_cell(value)} | {field.source} | {_cell(field.reference)} | {_cell(field.note)} |"
+
+
+def _shown(name: str, value: Leaf) -> str:
+    """A value as the page shows it: of a path only its last part, since folders belong to one machine."""
+    if name == "corpus.path":
+        return PurePath(str(value)).name
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.6g}"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _provenance_lines(provenance: Provenance) -> list[str]:
+    formulas = [f"{item.kind} `{item.id}` revision {item.revision}: {item.verdict}" for item in provenance.formulas]
+    return [
+        f"written {provenance.created_at:%Y-%m-%d %H:%M} UTC",
+        f"trials {_ranges(provenance.trials)}",
+        *[f"formula {line}" for line in formulas],
+        "versions " + ", ".join(f"{name} {version}" for name, version in provenance.versions.items()),
+        f"Formulary at commit {provenance.git_revision or 'unknown (installed as a package)'}",
+    ]
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """Sorted numbers in short, e.g. ``0-3, 7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs) or "none"
+
+
+def _bullets(lines: tuple[str, ...] | list[str], otherwise: str) -> str:
+    return "\n".join(f"- {_cell(line)}" for line in lines) or otherwise
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break out of a table cell or a line."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

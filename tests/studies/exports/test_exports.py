@@ -1,0 +1,292 @@
+import argparse
+import ast
+import hashlib
+import inspect
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import typing
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from model.counts import count_parameters
+from model.errors import InvalidInput
+from model.hf import from_transformers
+from model.initialization import initialize
+from model.transformer import Transformer
+from search.space import Space
+from studies.exports import EXPORTERS, Provenance, collect_provenance, write, write_export
+from studies.exports.provenance import git_revision, spec_digest
+from studies.exports.readme import render_readme
+from studies.recipe import Recipe, Target, leaves, recipe_for_target
+from studies.records import Trial, TrialState
+from studies.spec import StudySpec
+from trainer.config import BuiltinCorpus, JsonlCorpus, PretrainConfig
+from trainer.pretrain import pretrain
+
+torch.set_num_threads(1)
+SPEC = StudySpec.model_validate(
+    {
+        "name": "a | study\nof <exports>",
+        "proxy": {
+            "train_tokens": 20_480,
+            "sequence_length": 64,
+            "vocabulary_size": 512,
+            "head_dim": 16,
+            "width": 64,
+            "depth": 3,
+            "learning_rate": 1e-2,
+            "batch_tokens": 512,
+            "validation_bytes": 4000,
+            "evaluations": 1,
+        },
+        "max_trial_count": 1,
+    }
+)
+STEPS = 20
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few modules of the standard library, so that reading them and training a tokenizer takes no time."""
+    path = tmp_path_factory.mktemp("allowed") / "sources.jsonl"
+    documents = [json.dumps({"text": inspect.getsource(module)}) for module in (argparse, inspect, typing, ast)]
+    path.write_text("\n".join(documents), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+def recipe_on(corpus: JsonlCorpus | BuiltinCorpus) -> Recipe:
+    spec = SPEC.model_copy(update={"proxy": SPEC.proxy.model_copy(update={"corpus": corpus})})
+    point = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy).describe({})
+    metrics = {"bits_per_byte": 3.0, "total_parameters": float(point.attributes["total_parameters"])}
+    trial = Trial(0, TrialState.COMPLETE, point.values, metrics, point.attributes, None, 1, None, None)
+    return recipe_for_target(spec, [trial], [], Target(total_parameters=200_000, tokens=STEPS * 512))
+
+
+@pytest.fixture(scope="session")
+def recipe(corpus: Path) -> Recipe:
+    return recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)))
+
+
+@pytest.fixture(scope="session")
+def provenance() -> Provenance:
+    return collect_provenance(7, SPEC, trials=[3, 0, 1, 2, 9], formulas=[])
+
+
+@pytest.fixture(scope="session")
+def folders(
+    recipe: Recipe, provenance: Provenance, storage: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """One export in each format."""
+    parent = tmp_path_factory.mktemp("exports")
+    for name in EXPORTERS:
+        write_export(name, recipe, provenance, storage, parent / name)
+    return {name: parent / name for name in EXPORTERS}
+
+
+def document(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "formulary.json").read_text(encoding="utf-8"))
+    return content
+
+
+class TestFolder:
+    @pytest.mark.parametrize("name", EXPORTERS)
+    def test_formulary_json_holds_the_config_its_sources_and_their_provenance(
+        self, name: str, folders: dict[str, Path], provenance: Provenance
+    ) -> None:
+        content = document(folders[name])
+        config = PretrainConfig.model_validate(content["pretrain"])
+        assert {field["name"]: field["value"] for field in content["recipe"]} == dict(leaves(config))
+        assert (content["version"], content["format"]) == (1, name)
+        assert Provenance.model_validate(content["provenance"]) == provenance
+
+    def test_formulary_holds_no_more_than_it_needs(self, folders: dict[str, Path]) -> None:
+        assert {path.name for path in folders["formulary"].iterdir()} == {
+            "README.md",
+            "formulary.json",
+            "tokenizer.json",
+        }
+
+    def test_manifest_tells_every_file(
+        self, recipe: Recipe, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        manifest = write_export("formulary", recipe, provenance, storage, tmp_path / "out")
+        assert {file.name for file in manifest.files} == {path.name for path in (tmp_path / "out").iterdir()}
+        for file in manifest.files:
+            content = (tmp_path / "out" / file.name).read_bytes()
+            assert (file.size, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+        assert manifest.total_parameters == count_parameters(recipe.config.architecture).total
+
+    def test_unknown_format_names_the_known_ones(
+        self, recipe: Recipe, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(InvalidInput, match="formulary, hf") as caught:
+            write_export("gguf", recipe, provenance, storage, tmp_path / "out")
+        assert caught.value.field == "format"
+
+    def test_never_overwrites(self, recipe: Recipe, provenance: Provenance, storage: Path, tmp_path: Path) -> None:
+        (tmp_path / "checkpoint").write_text("precious")
+        with pytest.raises(InvalidInput) as caught:
+            write_export("formulary", recipe, provenance, storage, tmp_path)
+        assert caught.value.field == "folder"
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+    @pytest.mark.parametrize("name", EXPORTERS)
+    def test_a_half_export_is_never_seen(
+        self,
+        name: str,
+        recipe: Recipe,
+        provenance: Provenance,
+        storage: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(*_: object) -> str:
+            assert not (tmp_path / "out").exists()
+            raise OSError("disk full")
+
+        monkeypatch.setattr(write, "render_readme", fail)
+        with pytest.raises(OSError, match="disk full"):
+            write_export(name, recipe, provenance, storage, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_corpus_too_small_for_the_vocabulary_leaves_nothing(
+        self, recipe: Recipe, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        architecture = recipe.config.architecture.model_copy(update={"vocabulary_size": 60_000})
+        config = recipe.config.model_copy(update={"architecture": architecture})
+        with pytest.raises(InvalidInput) as caught:
+            write_export("hf", recipe.model_copy(update={"config": config}), provenance, storage, tmp_path / "out")
+        assert caught.value.field == "vocabulary_size"
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestReadme:
+    @pytest.mark.parametrize("name", EXPORTERS)
+    def test_tells_each_field_with_its_source_and_how_to_start(self, name: str, folders: dict[str, Path]) -> None:
+        page = (folders[name] / "README.md").read_text(encoding="utf-8")
+        assert "formulary pretrain DIR" in page
+        for field in document(folders[name])["recipe"]:
+            row = next(line for line in page.splitlines() if line.startswith(f"| `{field['name']}` |"))
+            assert f"| {field['source']} |" in row
+            assert row.replace("\\|", "").count("|") == 6
+        assert ("AutoModelForCausalLM" in page) == (name == "hf")
+
+    @pytest.mark.parametrize("name", EXPORTERS)
+    def test_holds_no_path_of_this_machine(
+        self, name: str, folders: dict[str, Path], corpus: Path, storage: Path
+    ) -> None:
+        page = (folders[name] / "README.md").read_text(encoding="utf-8")
+        for path in (corpus.parent, storage, folders[name].parent, Path.cwd(), Path.home()):
+            assert str(path) not in page
+        assert corpus.name in page
+
+    def test_a_name_cannot_break_the_page(self, folders: dict[str, Path]) -> None:
+        first = (folders["hf"] / "README.md").read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith("# a \\| study of &lt;exports>: ")
+
+    def test_warnings_are_there(self, provenance: Provenance, recipe: Recipe) -> None:
+        warned = recipe.model_copy(update={"warnings": ("far from the trials",), "extrapolation": {"tokens": 12.3456}})
+        page = render_readme(warned, provenance, "")
+        assert "- far from the trials" in page
+        assert "×12.3 outside" in page
+        assert "trials 0-3, 9" in page
+
+
+class TestHuggingFace:
+    def test_transformers_loads_it_with_the_same_parameters(self, folders: dict[str, Path], recipe: Recipe) -> None:
+        model = AutoModelForCausalLM.from_pretrained(folders["hf"])
+        counts = count_parameters(recipe.config.architecture)
+        assert model.num_parameters() == counts.total
+        assert model.num_parameters(exclude_embeddings=True) == counts.total - counts.embedding
+
+    def test_transformers_loads_the_tokenizer(self, folders: dict[str, Path], recipe: Recipe) -> None:
+        tokenizer = AutoTokenizer.from_pretrained(folders["hf"])
+        text = "def add(a, b):\n    return a + b  # σ\n"
+        assert len(tokenizer) == recipe.config.architecture.vocabulary_size
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+    def test_the_weights_are_those_of_the_seed(self, folders: dict[str, Path], recipe: Recipe) -> None:
+        config = recipe.config
+        drawn = Transformer(config.architecture)
+        initialize(drawn, config.initialization.scheme, config.initialization.std, config.seed)
+        written = from_transformers(folders["hf"]).state_dict()
+        assert all(torch.equal(weight, written[name]) for name, weight in drawn.state_dict().items())
+
+    def test_initial_weights_name_their_source(self, folders: dict[str, Path]) -> None:
+        field = next(field for field in document(folders["hf"])["recipe"] if field["name"] == "initial_weights")
+        assert (field["value"], field["source"]) == ("model.safetensors", "derived")
+
+
+class TestPretrain:
+    @pytest.mark.parametrize("name", EXPORTERS)
+    def test_lowers_the_loss(
+        self, name: str, folders: dict[str, Path], corpus: Path, storage: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(folders[name], tmp_path / name)
+        results = list(pretrain(folder, storage, [corpus.parent], None))
+        assert len(results) == STEPS
+        assert results[0].train_loss == pytest.approx(math.log(512), abs=0.2)
+        assert results[-1].train_loss < results[0].train_loss - 0.5
+        assert results[-1].finished
+
+    def test_hf_starts_from_its_weights_not_from_its_seed(
+        self, folders: dict[str, Path], corpus: Path, storage: Path, tmp_path: Path
+    ) -> None:
+        first = {}
+        for name, scale in (("same", 1.0), ("scaled", 30.0)):
+            folder = shutil.copytree(folders["hf"], tmp_path / name)
+            weights = load_file(folder / "model.safetensors")
+            save_file({key: scale * value for key, value in weights.items()}, folder / "model.safetensors")
+            first[name] = next(iter(pretrain(folder, storage, [corpus.parent], 1))).train_loss
+        seeded = shutil.copytree(folders["formulary"], tmp_path / "seeded")
+        assert first["same"] == next(iter(pretrain(seeded, storage, [corpus.parent], 1))).train_loss
+        assert first["scaled"] > first["same"] + 0.5
+
+    def test_builtin_corpus(self, provenance: Provenance, storage: Path, tmp_path: Path) -> None:
+        write_export("formulary", recipe_on(BuiltinCorpus()), provenance, storage, tmp_path / "out")
+        results = list(pretrain(tmp_path / "out", storage, [], STEPS))
+        assert results[-1].train_loss < results[0].train_loss - 0.5
+
+
+class TestProvenance:
+    def test_names_the_software(self, provenance: Provenance) -> None:
+        assert {"python", "torch", "transformers", "ray", "optuna"} <= provenance.versions.keys()
+        assert provenance.created_at.tzinfo is UTC
+        assert provenance.trials == (0, 1, 2, 3, 9)
+
+    def test_spec_digest_tells_specs_apart(self) -> None:
+        same = StudySpec.model_validate(json.loads(SPEC.model_dump_json()))
+        assert spec_digest(same) == spec_digest(SPEC)
+        assert spec_digest(SPEC.model_copy(update={"name": "another"})) != spec_digest(SPEC)
+
+    def test_git_revision_is_only_that_of_its_own_checkout(self, tmp_path: Path) -> None:
+        environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "PATH": os.environ["PATH"]}
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", "init", "-q", tmp_path], check=True, env=environment)
+        commit = ["git", "-C", tmp_path, *identity, "commit", "-q", "--allow-empty", "-m", "first"]
+        subprocess.run(commit, check=True, env=environment)
+        inside = tmp_path / "site-packages"
+        inside.mkdir()
+        assert re.fullmatch("[0-9a-f]{40}", git_revision(tmp_path) or "")
+        assert git_revision(inside) is None
+
+
+def test_the_registry_needs_no_torch() -> None:
+    code = "import sys, studies.exports, studies.recipe; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
