@@ -1,73 +1,151 @@
 """The study spec: what a user POSTs, versioned, frozen, and checked before anything is spent."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError
 
 from model.config import FrozenConfig
-from model.errors import InvalidInput
-from search.parameters import METRIC_NAMES, PARAMETER_NAMES, Choice, Constraints, Parameter
-from trainer.config import ProxySettings
+from search.parameters import (
+    CategoricalParameter,
+    Choice,
+    Constraints,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    TotalParameters,
+)
+from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec, SearchProblem
+from search.space import Space
+from studies.spec_checks import check_study
+from studies.spec_errors import Containers, first_error
+from studies.spec_yaml import load_spec_yaml
+from trainer.config import BuiltinCorpus, JsonlCorpus, ProxySettings, TextCorpus
+
+__all__ = [
+    "ImportSpec",
+    "ImportedColumns",
+    "Objective",
+    "Purpose",
+    "Resources",
+    "SamplerSpec",
+    "SchedulerSpec",
+    "StudySpec",
+    "build_space",
+    "load_spec_yaml",
+    "parse_spec",
+    "search_problem",
+]
 
 MAX_TRIALS = 1_000_000
 Purpose = Literal["estimate", "optimise"]
+Grid = Annotated[tuple[Choice, ...], Field(min_length=1, max_length=1000)]
 
 
-class Objective(FrozenConfig):
-    """A metric and its direction."""
-
-    metric: str
-    direction: Literal["minimize", "maximize"] = "minimize"
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in METRIC_NAMES:
-            raise ValueError(f"{value!r} is not a metric; use one of {', '.join(sorted(METRIC_NAMES))}")
-        return value
-
-
-class SamplerSpec(FrozenConfig):
-    """How points are chosen: random, grid and qmc are declared designs, tpe adapts to results."""
-
-    kind: Literal["random", "grid", "qmc", "tpe"] = "qmc"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-
-
-class SchedulerSpec(FrozenConfig):
-    """Whether weak trials are stopped early: asha is asynchronous successive halving (arXiv 1810.05934)."""
-
-    kind: Literal["none", "asha"] = "none"
-    reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
-    grace_evaluations: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Evaluations that every trial is given before it can be stopped."""
-
-
-class Resources(FrozenConfig):
-    """What one trial occupies."""
-
-    cpu: Annotated[float, Field(gt=0, le=1024)] = 1
-    gpu: Annotated[float, Field(ge=0, le=64)] = 0
-
-
-class StudySpec(FrozenConfig):
-    """A whole study; see docs/spec.md for a commented example."""
+class StudyHeader(FrozenConfig):
+    """What every study has, whether its trials are run or imported."""
 
     version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1, max_length=200)]
+    purpose: Purpose = "estimate"
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=1)] = (
+        Objective(metric="bits_per_byte"),
+    )
+
+
+class StudySpec(StudyHeader):
+    """A whole study; see docs/spec.md for a commented example."""
+
     description: Annotated[str, Field(max_length=10_000)] = ""
     tags: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=50)] = ()
-    purpose: Purpose = "estimate"
     execution: Literal["ray"] = "ray"
-    space: Annotated[dict[str, Parameter], Field(max_length=50)] = {}
-    inner: Annotated[dict[str, Annotated[tuple[Choice, ...], Field(min_length=1, max_length=1000)]], Field(max_length=20)] = {}
+    space: Annotated[dict[str, Parameter], Field(max_length=50)] = Field(default_factory=dict)
+    """What the sampler varies; empty for a single outer point."""
+    inner: Annotated[dict[str, Grid], Field(max_length=20)] = Field(default_factory=dict)
     """Grids at which every outer point is trained."""
     constraints: Constraints = Constraints()
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=1)] = (Objective(metric="bits_per_byte"),)
     sampler: SamplerSpec = SamplerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     proxy: ProxySettings
     max_trial_count: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
-    """Trials that end, whatever their state."""
+    """Trials that end, whatever their state; fewer when the space is finite and exhausted."""
     parallel_trial_count: Annotated[int, Field(ge=1, le=4096)] = 1
     resources_per_trial: Resources = Resources()
+
+
+class ImportedColumns(FrozenConfig):
+    """How the columns of an imported table are kept."""
+
+    parameters: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+
+class ImportSpec(StudyHeader):
+    """A study whose trials come from a table."""
+
+    execution: Literal["imported"] = "imported"
+    columns: ImportedColumns
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the file's bytes."""
+    rows: Annotated[int, Field(ge=1)]
+
+
+CONTAINERS: Containers = {
+    (): (StudySpec,),
+    ("space", "*"): (IntParameter, FloatParameter, CategoricalParameter),
+    ("constraints",): (Constraints,),
+    ("constraints", "total_parameters"): (TotalParameters,),
+    ("objectives", "*"): (Objective,),
+    ("sampler",): (SamplerSpec,),
+    ("scheduler",): (SchedulerSpec,),
+    ("resources_per_trial",): (Resources,),
+    ("proxy",): (ProxySettings,),
+    ("proxy", "corpus"): (BuiltinCorpus, TextCorpus, JsonlCorpus),
+}
+"""Which model describes the mapping at each place of a spec; ``*`` is any name or index."""
+
+
+def parse_spec(document: object) -> StudySpec:
+    """Check a parsed YAML or JSON document and all that its parts say about each other.
+
+    Raises:
+        InvalidInput: the first thing wrong, with its dotted field, and how many more there are.
+    """
+    try:
+        spec = StudySpec.model_validate(document)
+    except ValidationError as error:
+        raise first_error(error, document, CONTAINERS) from None
+    check_study(spec, build_space(spec))
+    return spec
+
+
+def build_space(spec: StudySpec) -> Space:
+    """The space of a spec.
+
+    Raises:
+        InvalidInput: a parameter is unknown, out of bounds or given twice, or no point is legal.
+    """
+    return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
+
+
+def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:
+    """What the search of a stored spec is given; ``study`` is its label, e.g. ``study-12``."""
+    return SearchProblem(
+        study=study,
+        space=build_space(spec),
+        objective=spec.objectives[0],
+        sampler=spec.sampler,
+        scheduler=spec.scheduler,
+        max_trial_count=spec.max_trial_count,
+        parallel_trial_count=spec.parallel_trial_count,
+        resources=spec.resources_per_trial,
+        storage=storage,
+    )
+
+
+def stored_spec(document: Mapping[str, Any]) -> StudySpec | ImportSpec:
+    """Read the spec of a stored study back."""
+    kind = ImportSpec if document.get("execution") == "imported" else StudySpec
+    return kind.model_validate(document)

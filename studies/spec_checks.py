@@ -1,0 +1,110 @@
+"""What the parts of a study spec say about each other."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from model.errors import InvalidInput
+from search.proxy import proxy_config, training_length
+from search.space import Space
+
+if TYPE_CHECKING:
+    from studies.spec import StudySpec
+
+SENSIBLE_DIRECTIONS = {
+    "bits_per_byte": "minimize",
+    "validation_loss": "minimize",
+    "train_tokens_per_second": "maximize",
+}
+"""Metrics of which only one end is worth having."""
+
+EVALUATED_METRICS = frozenset({"bits_per_byte", "validation_loss"})
+"""Metrics that a run reports while it trains."""
+
+UNMEASURED_METRICS = frozenset({"decode_tokens_per_second"})
+"""Standard metrics that proxy runs of this version do not report."""
+
+
+def check_study(spec: "StudySpec", space: Space) -> None:
+    """Check everything that takes more than one field.
+
+    Raises:
+        InvalidInput: the first contradiction.
+    """
+    training_length(spec.proxy)
+    for check in (_check_purpose, _check_objective, _check_scheduler, _check_vocabularies, _check_counts):
+        check(spec)
+    if spec.sampler.kind == "grid":
+        space.grid_size()
+    _check_runs(spec, space)
+
+
+def _check_purpose(spec: "StudySpec") -> None:
+    if spec.purpose != "estimate":
+        return
+    chosen = "chooses by outcome, and formulas need trials that were not"
+    if spec.sampler.kind == "tpe":
+        raise InvalidInput("sampler.kind", f"tpe {chosen}", "use random, grid or qmc, or set purpose: optimise")
+    if spec.scheduler.kind == "asha":
+        raise InvalidInput("scheduler.kind", f"asha {chosen}", "use none, or set purpose: optimise")
+
+
+def _check_objective(spec: "StudySpec") -> None:
+    metric, direction = spec.objectives[0].metric, spec.objectives[0].direction
+    if metric in UNMEASURED_METRICS:
+        raise InvalidInput(
+            "objectives.0.metric", f"{metric} is not measured by the trials of this version", "use bits_per_byte"
+        )
+    sensible = SENSIBLE_DIRECTIONS.get(metric, direction)
+    if direction != sensible:
+        raise InvalidInput("objectives.0.direction", f"{direction} {metric} looks for the worst", f"write {sensible}")
+
+
+def _check_scheduler(spec: "StudySpec") -> None:
+    if spec.scheduler.kind == "none":
+        return
+    metric = spec.objectives[0].metric
+    if metric not in EVALUATED_METRICS:
+        raise InvalidInput(
+            "scheduler.kind",
+            f"asha compares running trials, and {metric} is known at their end",
+            f"use none, or one of {', '.join(sorted(EVALUATED_METRICS))} as the objective",
+        )
+    if spec.scheduler.grace_evaluations > spec.proxy.evaluations:
+        raise InvalidInput(
+            "scheduler.grace_evaluations",
+            f"{spec.scheduler.grace_evaluations} is more than the {spec.proxy.evaluations} evaluations of a run",
+            "lower it, or raise proxy.evaluations",
+        )
+
+
+def _check_vocabularies(spec: "StudySpec") -> None:
+    declared = spec.space.get("vocabulary_size")
+    values = declared.size if declared else len(spec.inner.get("vocabulary_size", ()))
+    if spec.proxy.train_tokens is not None and (values or 0) > 1:
+        raise InvalidInput(
+            "proxy.train_tokens",
+            "a larger vocabulary sees more text in as many tokens, so the study would compare amounts of data",
+            "give train_bytes or train_flops instead",
+        )
+
+
+def _check_counts(spec: "StudySpec") -> None:
+    if spec.parallel_trial_count > spec.max_trial_count:
+        raise InvalidInput(
+            "parallel_trial_count",
+            f"{spec.parallel_trial_count} is more than max_trial_count {spec.max_trial_count}",
+            f"use at most {spec.max_trial_count}",
+        )
+
+
+def _check_runs(spec: "StudySpec", space: Space) -> None:
+    """Make one trial's config: the settings that the space does not touch are checked by it."""
+    values = space.point(dict.fromkeys(space.names, 0.5)).values
+    trial = space.trial(values, 0)
+    try:
+        proxy_config(spec.proxy, trial.values, trial.attributes, spec.resources_per_trial.threads)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        name = str(detail["loc"][-1]) if detail["loc"] else "proxy"
+        raise InvalidInput(f"proxy.{name}", f"{detail['input']!r} does not fit", detail["msg"]) from None

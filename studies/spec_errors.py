@@ -1,0 +1,114 @@
+"""Pydantic's errors as one line for the user: the field, what is wrong with it, what to write."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from model.config import FrozenConfig
+from model.errors import InvalidInput
+from search.standard import closest
+
+Containers = Mapping[tuple[str, ...], tuple[type[FrozenConfig], ...]]
+
+LATER_FIELDS = frozenset({"conditions", "start", "seeds", "inherit", "teacher", "compute_budget"})
+"""Fields of a spec that this version does not support yet."""
+
+MAX_SHOWN = 60
+"""Characters of an offending value that a message shows."""
+
+Path = tuple[str | int, ...]
+
+
+def first_error(error: ValidationError, document: object, containers: Containers) -> InvalidInput:
+    """The first of pydantic's errors, and how many more there are."""
+    by_path: dict[Path, list[Mapping[str, Any]]] = {}
+    for found in error.errors(include_url=False):
+        by_path.setdefault(_path(found, document), []).append(found)
+    path, details = next(iter(by_path.items()))
+    detail = min(details, key=lambda found: str(found["type"]).endswith("_type"))
+    reason, remedy = _EXPLAIN.get(detail["type"], _explain_value)(detail, path, containers)
+    more = f" (and {len(by_path) - 1} more)" if len(by_path) > 1 else ""
+    return InvalidInput(_field(path, reason, containers), reason, remedy + more)
+
+
+def _field(path: Path, reason: str, containers: Containers) -> str:
+    """The dotted path; a message about a whole mapping starts with the name of the field that it blames."""
+    blamed = reason.split()[0]
+    inside = any(blamed in model.model_fields for model in _models(path, containers))
+    return ".".join(map(str, (*path, blamed) if inside else path)) or "spec"
+
+
+def _path(detail: Mapping[str, Any], document: object) -> Path:
+    """Where an error lies, without the names of union members that pydantic adds: they are no keys of the document.
+
+    The members of a union each have an error of their own, at the same path.
+    """
+    location: Sequence[str | int] = detail["loc"]
+    path: list[str | int] = []
+    here = document
+    for part in location:
+        absent = detail["type"] == "missing" and part == location[-1]
+        if isinstance(here, Mapping) and (part in here or absent):
+            here = here.get(part)
+        elif isinstance(here, Sequence) and not isinstance(here, str) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        else:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _models(path: Path, containers: Containers) -> tuple[type[FrozenConfig], ...]:
+    for pattern, models in containers.items():
+        if len(pattern) == len(path) and all(
+            want in ("*", given) for want, given in zip(pattern, map(str, path), strict=True)
+        ):
+            return models
+    return ()
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
+def _explain_extra(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
+    name = str(path[-1])
+    if len(path) == 1 and name in LATER_FIELDS:
+        return "is not supported by this version", "leave it out"
+    known = sorted({field for model in _models(path[:-1], containers) for field in model.model_fields})
+    guess = closest(name, known)
+    return "is not a known field", f"did you mean {guess}?" if guess else f"use one of {', '.join(known)}"
+
+
+def _explain_missing(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
+    return "is missing", "add it"
+
+
+def _explain_message(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
+    """One of our own messages, which say reason and remedy."""
+    reason, _, remedy = str(detail["ctx"]["error"]).partition("; ")
+    return reason, remedy or "correct it"
+
+
+def _explain_tag(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
+    context = detail["ctx"]
+    name = str(context["discriminator"]).strip("'")
+    known = context.get("expected_tags") or "'int', 'float', 'categorical'"
+    tag = context.get("tag")
+    return (f"{name} {tag!r} is unknown" if tag else f"{name} is missing"), f"write {name}: one of {known}"
+
+
+def _explain_value(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
+    message = str(detail["msg"]).removeprefix("Input should be ").removeprefix("Input should ")
+    return f"{_show(detail['input'])} does not fit", f"it should be {message}"
+
+
+_EXPLAIN = {
+    "extra_forbidden": _explain_extra,
+    "missing": _explain_missing,
+    "value_error": _explain_message,
+    "union_tag_not_found": _explain_tag,
+    "union_tag_invalid": _explain_tag,
+}
