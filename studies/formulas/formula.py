@@ -66,3 +66,9 @@ class Formula(FrozenConfig):
     """Why the verdict is what it is, and, when undetermined, the data that would decide."""
     evidence: dict[str, Any]
     """``points`` (what was fitted), ``curve`` (the law along its domain), ``residuals`` …"""
+
+
+def latex_number(value: float) -> str:
+    """Three significant digits, as LaTeX."""
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    return rf"{mantissa}\times 10^{{{int(exponent)}}}" if exponent else mantissa

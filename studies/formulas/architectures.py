@@ -1,0 +1,101 @@
+"""The units of a depth x width law: each architecture with its objective at its own best learning rate."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.events import Value
+from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key
+from studies.formulas.profiles import Edge, Profile, profile_cells
+
+INNER = frozenset({"learning_rate", "seed"})
+MIN_PROFILED = 0.8
+"""Share of architectures that must have a profile for the law to compare profiles (assumed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One architecture; ``cost`` is sign x objective, in units of the metric."""
+
+    depth: float
+    width: float | None
+    ffn_ratio: float | None
+    parameters: dict[str, Value]
+    cost: float
+    variance: float
+    edge: Edge
+    log_rate: float | None
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Architectures:
+    """All architectures that can be compared."""
+
+    rows: tuple[Architecture, ...]
+    profiled: bool
+    """False: too few rates; costs are the best tried run's mean over seeds."""
+    left_out: int
+    """Architectures without a usable value."""
+    diverged: int
+    noise: float | None
+    """Standard deviation of one run, where profiles tell it."""
+
+
+def build_architectures(observations: Sequence[Observation], context: FitContext) -> Architectures:
+    """Profile the learning rate out of every architecture, or say that it cannot be done."""
+    rows = [row for row in observations if (row.number_of("depth") or 0) > 0]
+    members = list(group_by(rows, lambda row: parameter_key(row, INNER)).values())
+    runs = [collect_runs(group, context) for group in members]
+    profiles = profile_cells(runs)
+    diverged = sum(len(run.diverged) for run in runs)
+    if profiles is not None:
+        pairs = [
+            (group, profile) for group, profile in zip(members, profiles.cells, strict=True) if profile is not None
+        ]
+        if len(pairs) >= MIN_PROFILED * len(members):
+            found = tuple(_profiled(group, profile) for group, profile in pairs)
+            return Architectures(found, True, len(members) - len(found), diverged, profiles.noise)
+    values = [(group, value) for group in members if (value := _best_run(group, context)) is not None]
+    found = tuple(_architecture(group, value, 0.0, "none", None) for group, value in values)
+    return Architectures(found, False, len(members) - len(found), diverged, None)
+
+
+def _best_run(group: Sequence[Observation], context: FitContext) -> float | None:
+    """Lowest mean cost over the seeds of one rate."""
+    by_rate = group_by(group, lambda row: row.number_of("learning_rate"))
+    costs = [[cost for row in rows if (cost := context.cost(row)) is not None] for rows in by_rate.values()]
+    means = [float(np.mean(values)) for values in costs if values]
+    return min(means, default=None)
+
+
+def _profiled(group: Sequence[Observation], profile: Profile) -> Architecture:
+    return _architecture(group, profile.cost, profile.cost_variance, profile.edge, profile.log_rate)
+
+
+def _architecture(
+    group: Sequence[Observation], cost: float, variance: float, edge: Edge, log_rate: float | None
+) -> Architecture:
+    row = next((row for row in group if row.metrics), group[0])
+    outer = {name: value for name, value in row.parameters.items() if name not in INNER}
+    depth = row.number_of("depth")
+    return Architecture(
+        depth if depth is not None else math.nan,
+        row.number_of("width"),
+        _ffn_ratio(row),
+        outer,
+        cost,
+        variance,
+        edge,
+        log_rate,
+        len(group),
+    )
+
+
+def _ffn_ratio(row: Observation) -> float | None:
+    """The realised ratio where it is known, else the one asked for."""
+    width, ffn_width = row.number_of("width"), row.number_of("ffn_width")
+    realised = ffn_width / width if width and ffn_width else None
+    return row.number_of("ffn_ratio_realised") or realised or row.number_of("ffn_ratio")
