@@ -12,7 +12,6 @@ Or load the untrained network, which starts from the same weights, with transfor
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("DIR")
     tokenizer = AutoTokenizer.from_pretrained("DIR")
-
 """
 
 

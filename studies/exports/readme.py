@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 from model.counts import count_parameters
 from studies.exports.provenance import Provenance
-from studies.recipe import Leaf, Recipe, RecipeField
+from studies.recipe import Leaf, Recipe, RecipeField, placed
 
 PAGE = """\
 # {title}
@@ -57,8 +57,8 @@ def render_readme(recipe: Recipe, provenance: Provenance, usage: str) -> str:
         warnings=_bullets(recipe.warnings, "Nothing in this config reaches beyond what was measured."),
         fields="\n".join(_row(field) for field in recipe.fields),
         extrapolation=_bullets(
-            [f"`{name}`: ×{factor:.3g} outside the measured range" for name, factor in recipe.extrapolation.items()],
-            "Nothing was extrapolated: this is the config of a trial.",
+            [f"`{name}`: {placed(factor, 'the measured range')}" for name, factor in recipe.extrapolation.items()],
+            "Nothing to compare with: this is the config of a trial, or the study has none.",
         ),
         provenance=_bullets(_provenance_lines(provenance), ""),
     )

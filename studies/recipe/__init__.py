@@ -3,7 +3,7 @@
 from studies.recipe.basis import best_trial
 from studies.recipe.for_target import recipe_for_target
 from studies.recipe.from_trial import recipe_from_trial
-from studies.recipe.recipe import Leaf, Recipe, RecipeField, Source, Target, leaves
+from studies.recipe.recipe import Leaf, Recipe, RecipeField, Source, Target, leaves, placed
 
 __all__ = [
     "Leaf",
@@ -13,6 +13,7 @@ __all__ = [
     "Target",
     "best_trial",
     "leaves",
+    "placed",
     "recipe_for_target",
     "recipe_from_trial",
 ]

@@ -105,7 +105,7 @@ def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str,
 def _rate_comparison(basis: Basis, architecture: ArchitectureConfig) -> str:
     rate = default_learning_rate(compute_flops(architecture, basis.target.tokens))
     return (
-        "The best learning rate falls with size and this study measured it at its own only; "
+        "The best learning rate falls with size, and the study knows it at the sizes of its trials only; "
         f"{DEEPSEEK_LAW}, gives {figures(rate)} at this compute."
     )
 

@@ -10,7 +10,7 @@ from studies.recipe.defaults import (
     default_learning_rate,
 )
 from studies.recipe.laws import label, usable_batch_law
-from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field
+from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field, placed
 from trainer.plan import MIN_STEPS
 
 BATCH_REACH = 4.0
@@ -60,9 +60,9 @@ def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_t
     law, reason = usable_batch_law(basis.formulas)
     if law is not None:
         distance, size_distance = law.distance(batch_tokens), law.size_distance(basis.target.total_parameters)
-        where = f"×{figures(distance)} outside its batches, ×{figures(size_distance)} outside its sizes"
+        where = f"{placed(distance, 'its batches')}, {placed(size_distance, 'its sizes')}"
         if distance <= BATCH_REACH and size_distance <= REACH:
-            note = f"at {batch_tokens} tokens a batch, {where} (×1 is inside)"
+            note = f"at {batch_tokens} tokens a batch, {where}"
             return formula_field(RATE, law.rate(batch_tokens), law.formula, note)
         reason = f"{label(law.formula)} is not used: {where}"
     if basis.in_reach:

@@ -141,6 +141,11 @@ def outside(value: float, low: float, high: float) -> float:
     return max(1.0, value / high, low / value)
 
 
+def placed(factor: float, what: str) -> str:
+    """The result of ``outside`` in words, e.g. ``×2 outside its batches``."""
+    return f"inside {what}" if factor == 1 else f"×{figures(factor)} outside {what}"
+
+
 def figures(number: float) -> str:
     """A number in three significant figures for a sentence, e.g. ``1.23e+09`` or ``42``."""
     small_and_whole = abs(number) < 1e6 and number == round(number)

@@ -146,7 +146,7 @@ class TestLearningRate:
         assert field(recipe, "optimization.batch_tokens").value == batch
         assert rate.source == "formula"
         assert rate.value == pytest.approx(0.001 * (float(batch) / 1024) ** 0.5, rel=5e-3)
-        assert "×1 outside its batches" in rate.note
+        assert "inside its batches" in rate.note
 
     @pytest.mark.parametrize("verdict", UNDECIDED)
     def test_undecided_law_is_never_used(self, verdict: Verdict) -> None:
@@ -184,7 +184,7 @@ class TestLearningRate:
         rate = field(recipe, "optimization.learning_rate")
         assert field(recipe, "optimization.batch_tokens").value == 2048
         assert rate.source == "default"
-        assert "×1 outside its batches" in rate.note
+        assert "inside its batches" in rate.note
 
     def test_the_trials_rate_at_another_batch_says_so(self) -> None:
         recipe = recipe_for_target(SPEC, TRIALS, [], Target(total_parameters=BUDGET, tokens=512))

@@ -249,15 +249,16 @@ class TestPretrain:
         self, folders: dict[str, Path], corpus: Path, storage: Path, tmp_path: Path
     ) -> None:
         first = {}
-        for name, scale in (("same", 1.0), ("scaled", 30.0)):
+        for name, scale in (("same", 1.0), ("scaled", 3.0)):
             folder = shutil.copytree(folders["hf"], tmp_path / name)
             weights = load_file(folder / "model.safetensors")
             save_file({key: scale * value for key, value in weights.items()}, folder / "model.safetensors")
             first[name] = next(iter(pretrain(folder, storage, [corpus.parent], 1))).train_loss
         seeded = shutil.copytree(folders["formulary"], tmp_path / "seeded")
         assert first["same"] == next(iter(pretrain(seeded, storage, [corpus.parent], 1))).train_loss
-        assert first["scaled"] > first["same"] + 0.5
+        assert first["scaled"] > first["same"] + 0.1
 
+    @pytest.mark.slow
     def test_builtin_corpus(self, provenance: Provenance, storage: Path, tmp_path: Path) -> None:
         write_export("formulary", recipe_on(BuiltinCorpus()), provenance, storage, tmp_path / "out")
         results = list(pretrain(tmp_path / "out", storage, [], STEPS))
