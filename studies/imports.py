@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from model.errors import InvalidInput
 from search.events import Value
@@ -31,6 +31,11 @@ class Columns:
     metrics: dict[int, str]
     attributes: dict[int, str]
 
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The names of each kind of column, in their order."""
+        kinds = {"parameters": self.parameters, "metrics": self.metrics, "attributes": self.attributes}
+        return {kind: tuple(names.values()) for kind, names in kinds.items()}
+
 
 def parse_objective(objective: str) -> tuple[str, Direction]:
     """Read ``METRIC`` or ``METRIC:DIRECTION``; the direction is minimize when left out.
@@ -48,7 +53,7 @@ def parse_objective(objective: str) -> tuple[str, Direction]:
     return metric, direction
 
 
-def read_trials(table: bytes, metric: str, now: datetime) -> Iterator[Trial]:
+def read_table(table: bytes, metric: str, now: datetime) -> tuple[Columns, list[Trial]]:
     """Read a CSV table with a header as trials, numbered from 0 in the order of its rows.
 
     Columns with standard names are parameters or metrics, the others attributes. Empty cells are left out, and so is
@@ -62,18 +67,32 @@ def read_trials(table: bytes, metric: str, now: datetime) -> Iterator[Trial]:
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(table), encoding="utf-8-sig", newline=""), strict=True)
     try:
         columns = _read_header(next(reader, []), metric)
-        count = 0
-        for row in filter(None, reader):
-            if count == MAX_ROWS:
-                raise InvalidInput("table", f"it holds more than {MAX_ROWS} rows", "split it into several")
-            yield _read_trial(count, row, reader.line_num, columns, metric, now)
-            count += 1
+        trials = list(_read_rows(reader, columns, metric, now))
     except UnicodeDecodeError as error:
         raise InvalidInput("table", f"it is not UTF-8 ({error.reason})", "save it as UTF-8") from error
     except csv.Error as error:
         raise InvalidInput("table", f"line {reader.line_num}: {error}", "write it as comma-separated values") from error
-    if count == 0:
+    if not trials:
         raise InvalidInput("table", "it holds no rows", "give a header and a row for each run")
+    return columns, trials
+
+
+class Reader(Protocol):
+    """What ``csv.reader`` gives."""
+
+    @property
+    def line_num(self) -> int:
+        """Lines read so far."""
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Yield the rows that are left."""
+
+
+def _read_rows(reader: Reader, columns: Columns, metric: str, now: datetime) -> Iterator[Trial]:
+    for number, row in enumerate(filter(None, reader)):
+        if number == MAX_ROWS:
+            raise InvalidInput("table", f"it holds more than {MAX_ROWS} rows", "split it into several")
+        yield _read_trial(number, row, reader.line_num, columns, metric, now)
 
 
 def _read_header(header: Sequence[str], metric: str) -> Columns:

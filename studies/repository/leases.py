@@ -101,8 +101,8 @@ def lock(session: Session, table: LeasedTable, row_id: int) -> None:
 
 
 def is_held(session: Session, table: LeasedTable, row_id: int) -> bool:
-    """Whether a process holds the row's lease now."""
-    row = session.execute(_lease_of(table, row_id).with_for_update()).one()
+    """Whether a process holds the row's lease now; ``lock`` keeps it so."""
+    row = session.execute(_lease_of(table, row_id)).one()
     return row.lease_expires_at is not None and row.lease_expires_at > database_now(session)
 
 

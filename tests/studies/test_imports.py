@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from model.errors import InvalidInput
 from search.parameters import METRIC_NAMES, PARAMETER_NAMES
 from studies import imports
-from studies.imports import parse_objective, read_trials
+from studies.imports import parse_objective, read_table
 from studies.records import Trial, TrialState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def read(text: str, metric: str = "validation_loss") -> list[Trial]:
-    return list(read_trials(text.encode(), metric, NOW))
+    return read_table(text.encode(), metric, NOW)[1]
 
 
 def test_standard_columns_are_parameters_or_metrics_and_the_rest_attributes() -> None:
@@ -74,7 +74,7 @@ def test_unusable_tables_are_refused_with_their_line(text: str, field: str, reas
 
 def test_a_table_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(InvalidInput, match="not UTF-8"):
-        list(read_trials(b"depth,validation_loss\n\xff,2\n", "validation_loss", NOW))
+        read_table(b"depth,validation_loss\n\xff,2\n", "validation_loss", NOW)
 
 
 @pytest.mark.parametrize(("cap", "limit"), [("MAX_BYTES", 10), ("MAX_ROWS", 1), ("MAX_COLUMNS", 1)])

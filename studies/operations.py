@@ -1,0 +1,91 @@
+"""Executes operations. Only who executes imports this module: exports load torch."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from model.errors import FormularyError
+from studies import service
+from studies.database import Database
+from studies.errors import Conflict, NotFound
+from studies.exports import collect_provenance, write_export
+from studies.heartbeat import LEASE_TTL, Heartbeat
+from studies.process_identity import this_process
+from studies.records import Operation, OperationState, TrialState
+from studies.repository import formulas, leases, operations, studies, trials
+from studies.repository.leases import Lease
+from studies.service.exports import EXPORT
+from studies.spec import StudySpec
+from studies.tables import OperationRow
+
+UNFINISHED = frozenset({OperationState.PENDING, OperationState.RUNNING})
+
+
+def execute_operation(database: Database, operation_id: int, storage: Path) -> Operation:
+    """Execute an operation and store its result, or the error that the user is shown.
+
+    An operation whose executor died is executed again once its lease has expired.
+
+    Raises:
+        NotFound: there is no such operation.
+        Conflict: it has ended, or another process executes it.
+        Exception: an error inside Formulary, after it was noted in the row.
+    """
+    operation, lease = _claim(database, operation_id)
+    try:
+        with Heartbeat(database, lease):
+            result = EXECUTORS[operation.kind](database, operation, storage)
+    except FormularyError as error:
+        return _end(database, lease, OperationState.FAILED, error=str(error))
+    except Exception as error:
+        _end(database, lease, OperationState.FAILED, error=f"{type(error).__name__} inside Formulary; see its log")
+        raise
+    return _end(database, lease, OperationState.SUCCEEDED, result=dict(result))
+
+
+def _claim(database: Database, operation_id: int) -> tuple[Operation, Lease]:
+    with database.session() as session:
+        lease = leases.claim(session, OperationRow, operation_id, this_process(), LEASE_TTL)
+        operation = operations.get(session, operation_id)
+        if operation is None:
+            raise NotFound(f"there is no operation {operation_id}")
+        if operation.state not in UNFINISHED:
+            raise Conflict(f"operation {operation_id} is {operation.state}")
+        operations.set_state(session, operation_id, OperationState.RUNNING)
+        return operation, lease
+
+
+def _end(database: Database, lease: Lease, state: OperationState, **values: Any) -> Operation:
+    with database.session() as session:
+        leases.release(session, lease)
+        operations.set_state(session, lease.id, state, finished_at=datetime.now(UTC), **values)
+        operation = operations.get(session, lease.id)
+    if operation is None:
+        raise NotFound(f"{lease} is gone")
+    return operation
+
+
+def _write_export(database: Database, operation: Operation, storage: Path) -> Mapping[str, Any]:
+    """Write the export's folder below ``storage``; what an executor that died left there is removed."""
+    request = service.ExportRequest.model_validate(operation.request)
+    with database.read_session() as session:
+        study = studies.get(session, operation.study_id)
+        export = operations.export_of(session, operation.id)
+        if study is None or export is None:
+            raise NotFound(f"study {operation.study_id} was deleted")
+        recipe = service.recipe(session, study.owner, study.id, request)
+        laws = formulas.latest(session, study.id)
+        complete = trials.numbers(session, study.id, TrialState.COMPLETE)
+    folder = f"exports/{export.id}"
+    shutil.rmtree(storage / folder, ignore_errors=True)
+    provenance = collect_provenance(study.id, StudySpec.model_validate(study.spec), complete, laws)
+    manifest = write_export(request.format, recipe, provenance, storage, storage / folder)
+    with database.session() as session:
+        operations.set_export_folder(session, export.id, folder)
+    return {"export_id": export.id, **manifest.model_dump(mode="json")}
+
+
+EXECUTORS: Mapping[str, Callable[[Database, Operation, Path], Mapping[str, Any]]] = {EXPORT: _write_export}
+"""What is done for each kind of operation; the result is kept in the row."""

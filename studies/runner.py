@@ -1,0 +1,224 @@
+"""Runs a study: takes its lease, searches from where its rows are, fits its formulas."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from model.errors import InvalidInput
+from search.events import Observer, TrialEvent
+from search.problem import PastTrial, SearchProblem
+from search.tune import run_search
+from studies.database import Database
+from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
+from studies.heartbeat import LEASE_TTL, Heartbeat
+from studies.history import read_history
+from studies.process_identity import has_ended, this_process
+from studies.recorder import Recorder
+from studies.records import Study, StudyState, TrialState
+from studies.repository import attempts, formulas, leases, studies, trials
+from studies.repository.leases import Lease
+from studies.service.formulas import fit
+from studies.spec import StudySpec, search_problem
+from studies.tables import StudyRow
+
+RUNNABLE_STATES = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.STOPPING})
+LOOK_EVERY_S = 1.0
+"""Longest time between two looks at the study's state, in seconds."""
+
+log = logging.getLogger(__name__)
+
+
+class Search(Protocol):
+    """What runs the trials; see ``search.tune.run_search``."""
+
+    def __call__(
+        self,
+        problem: SearchProblem,
+        history: Sequence[PastTrial],
+        observer: Observer,
+        should_stop: Callable[[], bool],
+        *,
+        ray_address: str | None,
+    ) -> None:
+        """Run every trial that ``history`` lacks, telling ``observer``, until done or told to stop."""
+
+
+def run_study(
+    database: Database,
+    study_id: int,
+    storage: Path,
+    observers: Sequence[Observer] = (),
+    ray_address: str | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    search: Search = run_search,
+) -> Study:
+    """Run a study from where its rows are, until it is finished or told to stop.
+
+    Args:
+        database: where the study is.
+        study_id: a queued study, or one whose driver ended.
+        storage: root of shards, tokenizers and exports.
+        observers: told of every event, after it is stored.
+        ray_address: a running cluster; when left out, a Ray of this machine.
+        should_stop: asked often; once it is true the study is left resumable.
+        search: what runs the trials.
+
+    Returns:
+        The study: COMPLETED; FAILED when no trial completed; QUEUED when stopped; or the state that a user gave it.
+
+    Raises:
+        NotFound: there is no such study.
+        Conflict: its state does not allow it, or another process runs it.
+        InvalidInput: a trial needs more CPUs than this machine has.
+        LeaseLost: another process took the study over; this one has stopped.
+        Exception: what the search raised, KeyboardInterrupt too; the study is resumable.
+    """
+    with database.read_session() as session:
+        spec = StudySpec.model_validate(_runnable(session, study_id).spec)
+    if ray_address is None:
+        _check_resources(spec)
+    lease = _claim(database, study_id)
+    with Heartbeat(database, lease) as heartbeat:
+        signal = _StopSignal(database, heartbeat, study_id, should_stop or _never)
+        recorder = Recorder(database, lease)
+        try:
+            problem = search_problem(spec, f"study-{study_id}", storage.absolute())
+            history = read_history(database, study_id, spec.objectives[0].metric)
+            search(problem, history, _all(recorder, *observers), signal, ray_address=ray_address)
+            recorder.flush()
+            return _finish(database, lease, signal.given)
+        except LeaseLost:
+            raise
+        except BaseException as error:
+            _leave(database, lease, error)
+            raise
+
+
+def _never() -> bool:
+    return False
+
+
+class _StopSignal:
+    """Whether the search should end: the caller asks for it, the study's state changed, or the lease is lost."""
+
+    def __init__(
+        self, database: Database, heartbeat: Heartbeat, study_id: int, should_stop: Callable[[], bool]
+    ) -> None:
+        self._database = database
+        self._heartbeat = heartbeat
+        self._study_id = study_id
+        self._should_stop = should_stop
+        self._next_look = 0.0
+        self.given = False
+
+    def __call__(self) -> bool:
+        self.given = self.given or self._heartbeat.lost or self._should_stop() or self._state_changed()
+        return self.given
+
+    def _state_changed(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + LOOK_EVERY_S
+        with self._database.read_session() as session:
+            return studies.state_of(session, self._study_id) is not StudyState.RUNNING
+
+
+def _all(*observers: Observer) -> Observer:
+    def observe(event: TrialEvent) -> None:
+        for observer in observers:
+            observer(event)
+
+    return observe
+
+
+def _runnable(session: Session, study_id: int) -> Study:
+    study = _existing(session, study_id)
+    if study.state not in RUNNABLE_STATES:
+        raise Conflict(f"study {study_id} is {study.state}; only a queued study can be run")
+    return study
+
+
+def _existing(session: Session, study_id: int) -> Study:
+    study = studies.get(session, study_id)
+    if study is None:
+        raise NotFound(f"there is no study {study_id}")
+    return study
+
+
+def _check_resources(spec: StudySpec) -> None:
+    available = len(os.sched_getaffinity(0))
+    if spec.resources_per_trial.cpu > available:
+        reason = f"a trial asks for {spec.resources_per_trial.cpu:g} CPUs, this machine has {available}"
+        raise InvalidInput("resources_per_trial.cpu", reason, f"give {available} or less")
+
+
+def _claim(database: Database, study_id: int) -> Lease:
+    """Take the study's lease; that of a process which ended on this machine is taken over at once."""
+    try:
+        return _begin(database, study_id, None)
+    except LeaseHeld as held:
+        if not has_ended(held.holder):
+            raise
+        log.warning("study %d: the process that ran it has ended; going on from its rows", study_id)
+        return _begin(database, study_id, held.holder)
+
+
+def _begin(database: Database, study_id: int, dead_holder: str | None) -> Lease:
+    now = datetime.now(UTC)
+    with database.session() as session:
+        lease = leases.claim(session, StudyRow, study_id, this_process(), LEASE_TTL, dead_holder)
+        study = _runnable(session, study_id)
+        state = StudyState.RUNNING if study.state is StudyState.QUEUED else study.state
+        studies.set_state(session, study_id, state, started_at=study.started_at or now, error=None)
+        attempts.lose_all(session, study_id, "the process that drove the study ended", now)
+        return lease
+
+
+def _finish(database: Database, lease: Lease, stopped: bool) -> Study:
+    """End a search that returned: by the study's state, and by whether it was told to stop."""
+    with database.read_session() as session:
+        state = studies.state_of(session, lease.id)
+        finished = state is StudyState.STOPPING or (state is StudyState.RUNNING and not stopped)
+        any_complete = TrialState.COMPLETE in trials.count_by_state(session, lease.id)
+        fitted = fit(session, lease.id) if finished and any_complete else []
+    now = datetime.now(UTC)
+    with database.session() as session:
+        state = _let_go(session, lease, "the study was stopped", now)
+        if finished and state in RUNNABLE_STATES:
+            formulas.add(session, lease.id, fitted, now)
+            error = None if any_complete else _why_none_completed(session, lease.id)
+            end = StudyState.COMPLETED if any_complete else StudyState.FAILED
+            studies.set_state(session, lease.id, end, error=error, finished_at=now)
+        elif state is StudyState.RUNNING:
+            studies.set_state(session, lease.id, StudyState.QUEUED)
+        return _existing(session, lease.id)
+
+
+def _leave(database: Database, lease: Lease, error: BaseException) -> None:
+    """End a search that raised, so that it can go on later; an error other than an interruption is noted."""
+    note = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else None
+    with database.session() as session:
+        state = _let_go(session, lease, note or "the study was interrupted", datetime.now(UTC))
+        if state is StudyState.RUNNING:
+            studies.set_state(session, lease.id, StudyState.QUEUED, error=note)
+
+
+def _let_go(session: Session, lease: Lease, reason: str, now: datetime) -> StudyState | None:
+    """Release the lease and let trials that were cut off wait; the study's state."""
+    leases.release(session, lease)
+    attempts.lose_all(session, lease.id, reason, now)
+    return studies.state_of(session, lease.id)
+
+
+def _why_none_completed(session: Session, study_id: int) -> str:
+    first = next(iter(trials.page(session, study_id, None, 1)), None)
+    if first is None:
+        return "no trial was run"
+    return f"no trial completed; trial {first.number} is {first.state}: {first.reason or 'no reason was given'}"

@@ -1,0 +1,125 @@
+"""Recipes and exports of a study, and the operations that write them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from model.config import FrozenConfig
+from model.errors import InvalidInput
+from studies.errors import NotFound
+from studies.recipe import Recipe, Target, recipe_for_target, recipe_from_trial
+from studies.records import Export, Operation
+from studies.repository import formulas, operations, studies, trials
+from studies.service.studies import get_study
+from studies.service.trials import best_trial, get_trial
+from studies.spec import ImportSpec, stored_spec
+
+EXPORT = "export"
+"""Kind of the operation that writes an export."""
+REMEDY = "make recipes from a study that was run here"
+
+
+class RecipeRequest(FrozenConfig):
+    """Which config is wanted: that of a trial, or one for a target."""
+
+    trial: Annotated[int, Field(ge=0)] | Literal["best"] | None = None
+    """Number of a trial, or the best one; the best one when nothing is asked."""
+    total_parameters: int | None = None
+    tokens: int | None = None
+    """With ``total_parameters``: the target, instead of a trial."""
+
+
+class ExportRequest(RecipeRequest):
+    """Which config is wanted, and in which format."""
+
+    format: Literal["hf", "formulary"]
+
+
+def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest) -> Recipe:
+    """Make a full-training config out of what a study found.
+
+    Raises:
+        NotFound: the owner has no such study, or it has no such trial.
+        InvalidInput: the request is contradictory, or no config can meet it.
+    """
+    study = get_study(session, owner, study_id)
+    spec = stored_spec(study.spec)
+    if isinstance(spec, ImportSpec):
+        raise InvalidInput("study", f"study {study_id} was imported: how its runs were trained is not known", REMEDY)
+    laws = formulas.latest(session, study_id)
+    target = _target(request)
+    if target is not None:
+        return recipe_for_target(spec, trials.page(session, study_id, None, None), laws, target)
+    if isinstance(request.trial, int):
+        return recipe_from_trial(spec, get_trial(session, owner, study_id, request.trial), laws)
+    best = best_trial(session, owner, study_id)
+    if best is None:
+        raise InvalidInput("trial", f"study {study_id} has no complete trial", "run it first, or give a target")
+    return recipe_from_trial(spec, best, laws)
+
+
+def request_export(session: Session, owner: str, study_id: int, request: ExportRequest) -> tuple[Operation, Export]:
+    """Ask for an export; a worker writes it. What cannot be made is refused now.
+
+    Raises:
+        NotFound: the owner has no such study, or it has no such trial.
+        InvalidInput: the request is contradictory, or no config can meet it.
+    """
+    recipe(session, owner, study_id, request)
+    now = datetime.now(UTC)
+    operation = operations.add(session, study_id, EXPORT, request.model_dump(mode="json"), now)
+    return operation, operations.add_export(session, operation, request.format, now)
+
+
+def get_export(session: Session, owner: str, study_id: int, export_id: int) -> Export:
+    """Find an export of a study.
+
+    Raises:
+        NotFound: the owner has no such study, or it has no such export.
+    """
+    get_study(session, owner, study_id)
+    export = operations.get_export(session, export_id)
+    if export is None or export.study_id != study_id:
+        raise NotFound(f"study {study_id} has no export {export_id}")
+    return export
+
+
+def list_exports(session: Session, owner: str, study_id: int) -> list[Export]:
+    """List a study's exports, newest first.
+
+    Raises:
+        NotFound: the owner has no such study.
+    """
+    get_study(session, owner, study_id)
+    return operations.list_exports(session, study_id)
+
+
+def get_operation(session: Session, owner: str, operation_id: int) -> Operation:
+    """Find an operation on one of the owner's studies.
+
+    Raises:
+        NotFound: there is none.
+    """
+    operation = operations.get(session, operation_id)
+    if operation is None or not _is_of(session, owner, operation):
+        raise NotFound(f"there is no operation {operation_id}")
+    return operation
+
+
+def _is_of(session: Session, owner: str, operation: Operation) -> bool:
+    study = studies.get(session, operation.study_id)
+    return study is not None and study.owner == owner
+
+
+def _target(request: RecipeRequest) -> Target | None:
+    given: dict[str, Any] = {"total_parameters": request.total_parameters, "tokens": request.tokens}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return None
+    if missing:
+        raise InvalidInput(missing[0], "a target needs both total_parameters and tokens", f"give {missing[0]} too")
+    if request.trial is not None:
+        raise InvalidInput("trial", "a trial and a target exclude each other", "leave one of them out")
+    return Target(**given)

@@ -1,0 +1,95 @@
+"""Formulas: fitted to the trials of a study, run here or imported."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from studies.errors import NotFound
+from studies.formulas import fit_all
+from studies.formulas.formula import Formula
+from studies.formulas.observations import FitContext, Observation
+from studies.imports import parse_objective, read_table
+from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
+from studies.repository import formulas, studies, trials
+from studies.service.studies import add_study, check_name, get_study
+from studies.spec import ImportedColumns, ImportSpec, Objective, Purpose
+
+
+def import_table(session: Session, owner: str, name: str, objective: str, purpose: Purpose, csv_bytes: bytes) -> Study:
+    """Store a table of runs as a completed study, and fit its formulas.
+
+    Args:
+        session: the transaction.
+        owner: whose study it is.
+        name: name of the study.
+        objective: ``METRIC``, ``METRIC:minimize`` or ``METRIC:maximize``.
+        purpose: whether the runs follow a declared design (estimate) or were chosen by outcome (optimise).
+        csv_bytes: the table; see ``studies.imports.read_table``.
+
+    Raises:
+        InvalidInput: the name, the objective or the table is unusable.
+    """
+    check_name(name)
+    metric, direction = parse_objective(objective)
+    now = datetime.now(UTC)
+    columns, rows = read_table(csv_bytes, metric, now)
+    spec = ImportSpec(
+        name=name,
+        purpose=purpose,
+        objectives=(Objective(metric=metric, direction=direction),),
+        columns=ImportedColumns.model_validate(columns.names()),
+        fingerprint=hashlib.sha256(csv_bytes).hexdigest(),
+        rows=len(rows),
+    )
+    study = add_study(session, owner, name, StudyState.COMPLETED, spec.model_dump(mode="json"))
+    studies.set_state(session, study.id, StudyState.COMPLETED, started_at=now, finished_at=now)
+    trials.add_many(session, study.id, rows)
+    fit_and_store(session, study.id)
+    return get_study(session, owner, study.id)
+
+
+def fit(session: Session, study_id: int, finished: bool = True) -> list[Formula]:
+    """Fit every law to a study's trials, as its next revision; nothing is stored.
+
+    Args:
+        session: the transaction; it only reads.
+        study_id: a study that exists.
+        finished: whether the study has ended; before, verdicts are interim.
+    """
+    study = studies.get(session, study_id)
+    if study is None:
+        raise NotFound(f"there is no study {study_id}")
+    objective = study.spec["objectives"][0]
+    context = FitContext(
+        studies=(str(study_id),),
+        metric=objective["metric"],
+        direction=objective["direction"],
+        purpose=study.spec["purpose"],
+        finished=finished,
+        revision=formulas.latest_revision(session, study_id) + 1,
+    )
+    return fit_all([Observation.from_trial(trial) for trial in trials.page(session, study_id, None, None)], context)
+
+
+def fit_and_store(session: Session, study_id: int) -> list[Formula]:
+    """Fit every law to a study's trials and store them as a new revision.
+
+    Raises:
+        NotFound: there is no such study.
+    """
+    study = studies.get(session, study_id)
+    finished = study is not None and study.state not in ACTIVE_STUDY_STATES
+    fitted = fit(session, study_id, finished)
+    formulas.add(session, study_id, fitted, datetime.now(UTC))
+    return fitted
+
+
+def list_formulas(session: Session, owner: str, study_id: int) -> list[Formula]:
+    """List the newest revision of a study's formulas.
+
+    Raises:
+        NotFound: the owner has no such study.
+    """
+    get_study(session, owner, study_id)
+    return formulas.latest(session, study_id)

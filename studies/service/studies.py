@@ -1,0 +1,145 @@
+"""Studies: created from a spec, found, controlled, deleted."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from model.errors import InvalidInput
+from studies.digest import document_digest
+from studies.errors import Conflict, NotFound
+from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
+from studies.repository import leases, owners, studies
+from studies.spec import StudySpec, parse_spec
+from studies.tables import StudyRow
+from trainer.corpus import check_corpus, resolve_corpus
+
+TRANSITIONS: Mapping[str, Mapping[StudyState, StudyState]] = {
+    "pause": {StudyState.QUEUED: StudyState.PAUSED, StudyState.RUNNING: StudyState.PAUSED},
+    "resume": {StudyState.PAUSED: StudyState.QUEUED},
+    "stop": dict.fromkeys((StudyState.QUEUED, StudyState.RUNNING, StudyState.PAUSED), StudyState.STOPPING),
+    "cancel": dict.fromkeys(ACTIVE_STUDY_STATES, StudyState.CANCELLED),
+}
+"""What may be asked of a study, by its state. A driver sees the change and acts on it."""
+
+
+def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
+    """Check a spec whole: its fields, its space, and that its corpus can be read; the corpus path becomes absolute.
+
+    Raises:
+        InvalidInput: a field is unusable.
+    """
+    spec = parse_spec(document)
+    check_name(spec.name)
+    corpus = resolve_corpus(spec.proxy.corpus, roots)
+    check_corpus(corpus, spec.proxy.validation_bytes)
+    return spec.model_copy(update={"proxy": spec.proxy.model_copy(update={"corpus": corpus})})
+
+
+def create_study(session: Session, owner: str, document: object, roots: Sequence[Path]) -> Study:
+    """Store a queued study.
+
+    Args:
+        session: the transaction.
+        owner: whose study it is.
+        document: the spec as the user wrote it.
+        roots: folders below which a corpus may lie.
+
+    Raises:
+        InvalidInput: a field of the spec is unusable.
+    """
+    spec = prepare_spec(document, roots)
+    return add_study(session, owner, spec.name, StudyState.QUEUED, spec.model_dump(mode="json"))
+
+
+def add_study(session: Session, owner: str, name: str, state: StudyState, spec: Mapping[str, Any]) -> Study:
+    """Insert a study whose spec has been checked, and its owner when new."""
+    now = datetime.now(UTC)
+    owners.ensure(session, owner, now)
+    return studies.add(session, owner, name, state, spec, document_digest(spec), now)
+
+
+def find_unfinished(session: Session, owner: str, spec: StudySpec) -> Study | None:
+    """Find the newest study of this very spec (see ``prepare_spec``) that can go on."""
+    digest = document_digest(spec.model_dump(mode="json"))
+    return studies.find_by_digest(session, owner, digest, ACTIVE_STUDY_STATES)
+
+
+def list_studies(session: Session, owner: str, before_id: int | None = None, size: int | None = None) -> list[Study]:
+    """List studies, newest first: ``size`` of those with ids below ``before_id``."""
+    return studies.page(session, owner, before_id, size)
+
+
+def get_study(session: Session, owner: str, study_id: int) -> Study:
+    """Find a study.
+
+    Raises:
+        NotFound: the owner has no such study.
+    """
+    study = studies.get(session, study_id)
+    if study is None or study.owner != owner:
+        raise NotFound(f"there is no study {study_id}")
+    return study
+
+
+def delete_study(session: Session, owner: str, study_id: int) -> None:
+    """Delete a study with its trials, formulas, operations and exports; exported files stay where they are.
+
+    Raises:
+        NotFound: the owner has no such study.
+        Conflict: a driver works on it.
+    """
+    get_study(session, owner, study_id)
+    leases.lock(session, StudyRow, study_id)
+    if leases.is_held(session, StudyRow, study_id):
+        raise Conflict(f"study {study_id} is running; cancel it first")
+    studies.remove(session, study_id)
+
+
+def pause_study(session: Session, owner: str, study_id: int) -> Study:
+    """Let a study rest until it is resumed; raises like ``cancel_study``."""
+    return _move(session, owner, study_id, "pause")
+
+
+def resume_study(session: Session, owner: str, study_id: int) -> Study:
+    """Queue a paused study again; raises like ``cancel_study``."""
+    return _move(session, owner, study_id, "resume")
+
+
+def stop_study(session: Session, owner: str, study_id: int) -> Study:
+    """End a study with the trials that it has; its formulas are fitted. Raises like ``cancel_study``."""
+    return _move(session, owner, study_id, "stop")
+
+
+def cancel_study(session: Session, owner: str, study_id: int) -> Study:
+    """Give a study up.
+
+    Raises:
+        NotFound: the owner has no such study.
+        Conflict: its state does not allow it.
+    """
+    return _move(session, owner, study_id, "cancel")
+
+
+def check_name(name: str) -> None:
+    """Check that a study's name can be stored and shown.
+
+    Raises:
+        InvalidInput: it is empty, too long, or holds control characters.
+    """
+    if not 1 <= len(name) <= 200 or not name.isprintable():
+        raise InvalidInput("name", f"{name[:50]!r} cannot be shown", "give 1 to 200 printable characters")
+
+
+def _move(session: Session, owner: str, study_id: int, verb: str) -> Study:
+    get_study(session, owner, study_id)
+    leases.lock(session, StudyRow, study_id)
+    state = get_study(session, owner, study_id).state
+    target = TRANSITIONS[verb].get(state)
+    if target is None:
+        raise Conflict(f"study {study_id} is {state}; it cannot {verb}")
+    finished = {} if target in ACTIVE_STUDY_STATES else {"finished_at": datetime.now(UTC)}
+    studies.set_state(session, study_id, target, **finished)
+    return get_study(session, owner, study_id)
