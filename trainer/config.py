@@ -45,7 +45,7 @@ class OptimizationConfig(FrozenConfig):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.1
     """Decoupled decay of matrices, not of norm gains (PanGu-π Pro, configs/LLM1B.py)."""
     warmup_tokens: Annotated[int, Field(ge=0)] | None = None
-    """Tokens of linear warm-up; when left out, ``warmup_ratio`` of the run."""
+    """Tokens of linear warm-up; when left out, ``warmup_ratio`` of the run, at most 100 steps."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the run spent in warm-up (assumed: proxies are short; the paper's 50 000-step run uses 0.03)."""
     final_learning_rate_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1

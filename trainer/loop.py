@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -64,7 +64,7 @@ class TrainingRun:
         tokens = min(limit, self.config.micro_batch_tokens)
         return max(tokens // self.config.architecture.sequence_length, 1)
 
-    def results(self, max_steps: int | None = None) -> Iterator[StepResult]:
+    def results(self, max_steps: int | None = None) -> Generator[StepResult, None, None]:
         """Train to the end, or to step ``max_steps`` of the same schedule, which is then evaluated as well.
 
         Raises:
@@ -145,7 +145,7 @@ class TrainingRun:
         return RunSummary(run_metrics(self.config, self.progress, evaluation), attributes)
 
 
-def train(config: ProxyConfig, storage: Path) -> Iterator[StepResult]:
+def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, None]:
     """Train a proxy from its initial weights, one result a step; the same config gives the same losses.
 
     Raises:

@@ -11,6 +11,10 @@ from trainer.config import OptimizationConfig, ProxyConfig, TrainingLength
 MIN_STEPS = 2
 """A cosine needs a beginning and an end."""
 
+MAX_DEFAULT_WARMUP_STEPS = 100
+"""Longest warm-up of a run that does not set ``warmup_tokens`` (assumed: 2 / (1 - beta2), here 40 steps, is the rule of
+arXiv 1910.04209, abstract; a share of a long run would be thousands of steps in which nothing is learned)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
@@ -52,7 +56,7 @@ def _tokens(length: TrainingLength, architecture: ArchitectureConfig, bytes_per_
 
 def _warmup_steps(optimization: OptimizationConfig, steps: int) -> int:
     if optimization.warmup_tokens is None:
-        return min(round(optimization.warmup_ratio * steps), steps - 1)
+        return min(round(optimization.warmup_ratio * steps), MAX_DEFAULT_WARMUP_STEPS, steps - 1)
     warmup_steps = round(optimization.warmup_tokens / optimization.batch_tokens)
     if warmup_steps >= steps:
         reason = f"{optimization.warmup_tokens} tokens are {warmup_steps} steps, the whole run has {steps}"

@@ -1,0 +1,66 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.config import ArchitectureConfig
+from model.initialization import initialize
+from model.tokenizer import END_OF_TEXT_ID
+from model.transformer import Transformer
+from trainer.config import JsonlCorpus
+from trainer.data import PreparedData, prepare
+from trainer.evaluate import IGNORED, Evaluator, windows
+
+CPU = torch.device("cpu")
+
+
+class Uniform(nn.Module):
+    """Gives every token the same probability."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+
+    def forward(self, tokens_bs: Tensor) -> Tensor:
+        return torch.zeros(*tokens_bs.shape, self.vocabulary_size)
+
+
+@pytest.mark.parametrize("vocabulary_size", [257, 300, 512])
+@pytest.mark.parametrize("sequence_length", [7, 32])
+def test_a_uniform_model_has_exactly_log2_v_bits_a_token(
+    corpus: JsonlCorpus, storage: Path, vocabulary_size: int, sequence_length: int
+) -> None:
+    data = prepare(corpus, vocabulary_size, 10_000, storage)
+    tokens = int((data.validation != END_OF_TEXT_ID).sum())
+    evaluation = Evaluator(data, sequence_length, 5, CPU).evaluate(Uniform(vocabulary_size), "float32")
+    assert evaluation.validation_loss == pytest.approx(math.log(vocabulary_size), rel=1e-6)
+    assert evaluation.bits_per_byte == pytest.approx(math.log2(vocabulary_size) * tokens / 10_000, rel=1e-6)
+
+
+@pytest.mark.parametrize("sequence_length", [7, 32, 100_000])
+def test_every_byte_is_predicted_once_from_what_precedes_it(data: PreparedData, sequence_length: int) -> None:
+    inputs_ns, targets_ns = windows(data, sequence_length)
+    predicted = targets_ns != IGNORED
+    assert data.token_bytes[targets_ns[predicted]].sum() == 10_000
+    text = torch.from_numpy(data.validation.astype("int64"))
+    assert torch.equal(targets_ns[predicted], text[text != END_OF_TEXT_ID])
+    assert torch.equal(inputs_ns.flatten()[: len(text) - 1], text[:-1])
+
+
+def test_the_sum_does_not_depend_on_the_batch(data: PreparedData) -> None:
+    architecture = ArchitectureConfig(
+        vocabulary_size=300, depth=1, width=32, ffn_width=32, head_dim=16, kv_heads=2, sequence_length=32
+    )
+    network = Transformer(architecture, "sdpa")
+    initialize(network, "constant", 0.2, 0)
+    one, many = (Evaluator(data, 32, batch, CPU).evaluate(network, "float32") for batch in (1, 50))
+    assert one.bits_per_byte == pytest.approx(many.bits_per_byte, rel=1e-5)
+    inputs_ns, targets_ns = windows(data, 32)
+    with torch.no_grad():
+        loss = F.cross_entropy(network(inputs_ns).flatten(0, 1).double(), targets_ns.flatten(), ignore_index=IGNORED)
+    assert many.validation_loss == pytest.approx(loss.item(), rel=1e-5)
+    bits = loss.item() * int((targets_ns != IGNORED).sum()) / math.log(2)
+    assert many.bits_per_byte == pytest.approx(bits / 10_000, rel=1e-5)
