@@ -12,9 +12,10 @@ from torch import Tensor
 
 AttentionBackend = Literal["sdpa", "matmul"]
 
-LONGEST_MATMUL_SEQUENCE = 512
-"""Longest S at which plain products beat the fused kernel in bfloat16 on a CPU, 7 against 16 ms at 256, 30 against 43
-at 512, 105 against 50 at 1024 (measured: forward and backward, 4 heads of 32 channels, one thread, AMX)."""
+LONGEST_MATMUL_SEQUENCE = 384
+"""Longest S at which plain products beat the fused kernel in bfloat16 on a CPU: 7 against 16 ms at 256, 17 against 28
+at 384, undecided at 512, 105 against 50 at 1024 (measured: forward and backward, batch 8, at 1024 batch 4, 4 heads of
+32 channels, one thread with AMX). In float32 the fused kernel won at each: 11 against 14 ms at 256."""
 
 
 def attend(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, backend: AttentionBackend) -> Tensor:

@@ -247,6 +247,16 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
         from_transformers(folder)
 
 
+def test_the_network_does_not_change_with_the_file_it_was_read_from(folder: Path) -> None:
+    ours = from_transformers(folder)
+    path = folder / "model.safetensors"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(bytes(size))
+    for name, weight in network(CONFIGS["tied"]).state_dict().items():
+        assert torch.equal(ours.state_dict()[name], weight)
+
+
 def test_weights_load_into_a_network_that_is_already_there(folder: Path) -> None:
     ours = Transformer(CONFIGS["tied"])
     load_weights(ours, folder / "model.safetensors")
