@@ -64,11 +64,20 @@ def usable_depth_law(formulas: Sequence[Formula]) -> tuple[DepthLaw | None, str]
     """The decided depth law with a best depth, or None and why there is none."""
     formula, reason = _decided(formulas, DEPTH_KIND, ("total_parameters",))
     if formula is None:
-        return None, reason
+        return None, reason + _quoted_depth(formulas)
     best = formula.coefficients.get(BEST_DEPTH)
     if best is None or best.estimate is None:
         return None, f"{label(formula)} has no best depth inside the depths tried and is not used"
     return DepthLaw(formula, best.estimate, _interval(best)), ""
+
+
+def _quoted_depth(formulas: Sequence[Formula]) -> str:
+    """The best depth that an undecided law names, for the reader to judge."""
+    latest = _latest(formulas, DEPTH_KIND)
+    best = latest.coefficients.get(BEST_DEPTH) if latest else None
+    if best is None or best.estimate is None:
+        return ""
+    return f" (it names {best.estimate:.3g} layers, {_interval(best)})"
 
 
 def label(formula: Formula) -> str:
@@ -83,13 +92,17 @@ def _interval(coefficient: Coefficient) -> str:
 
 def _decided(formulas: Sequence[Formula], kind: FormulaKind, variables: tuple[str, ...]) -> tuple[Formula | None, str]:
     """The latest revision of a law, if its verdict is decided and its domain knows ``variables``."""
-    known = [formula for formula in formulas if formula.kind == kind]
-    if not known:
+    latest = _latest(formulas, kind)
+    if latest is None:
         return None, f"the study has no {kind} law"
-    latest = max(known, key=lambda formula: formula.revision)
     if latest.verdict not in DECIDED:
         return None, f"{label(latest)} is {latest.verdict} and not used"
     missing = [name for name in variables if name not in latest.domain]
     if missing:
         return None, f"{label(latest)} does not say at which {missing[0]} it was measured and is not used"
     return latest, ""
+
+
+def _latest(formulas: Sequence[Formula], kind: FormulaKind) -> Formula | None:
+    known = (formula for formula in formulas if formula.kind == kind)
+    return max(known, key=lambda formula: formula.revision, default=None)

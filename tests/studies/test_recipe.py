@@ -2,6 +2,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,17 @@ from hypothesis import strategies as st
 from model.counts import count_parameters
 from model.errors import InvalidInput
 from search.space import Space
+from studies.formulas.depth_width import fit_depth_width
 from studies.formulas.formula import Coefficient, Formula, Verdict
+from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.observations import FitContext
+from studies.formulas.simulation import (
+    DepthPlan,
+    RateBatchPlan,
+    bowl_over_depth,
+    plant_depth_width,
+    plant_rate_batch,
+)
 from studies.recipe import Recipe, RecipeField, Target, leaves, recipe_for_target, recipe_from_trial
 from studies.recipe.laws import DECIDED
 from studies.records import Trial, TrialState
@@ -221,6 +232,36 @@ class TestDepth:
         architecture = recipe.config.architecture
         assert field(recipe, "architecture.depth").source == "default"
         assert architecture.width / architecture.depth == pytest.approx(1792 / 20, rel=0.15)
+
+
+class TestFittedLaws:
+    """The laws as the fits write them, from planted observations."""
+
+    context = FitContext(studies=("study-1",), metric="validation_loss")
+    target = Target(total_parameters=BUDGET, tokens=10**7)
+
+    def test_rate(self) -> None:
+        batches = [512.0, 1024.0, 2048.0, 4096.0, 8192.0]
+        plan = RateBatchPlan(grids=3, batches=batches, columns={"total_parameters": float(BUDGET)})
+        law = fit_learning_rate_batch(plant_rate_batch(plan, np.random.default_rng(0)), self.context)
+        assert law is not None
+        assert law.verdict == "agrees_at_this_scale"
+        recipe = recipe_for_target(SPEC, TRIALS, [law], self.target)
+        rate, batch = field(recipe, "optimization.learning_rate"), field(recipe, "optimization.batch_tokens").whole
+        assert rate.source == "formula"
+        assert rate.value == pytest.approx(0.003 * (batch / 2048) ** 0.5, rel=0.2)
+
+    def test_an_undecided_best_depth_is_quoted_and_not_used(self) -> None:
+        plan = DepthPlan(cost=bowl_over_depth(5.0, 0.05), architectures=40)
+        law = fit_depth_width(plant_depth_width(plan, np.random.default_rng(0)), self.context)
+        assert law is not None
+        undecided = law.model_copy(update={"verdict": "undetermined"})
+        depth = field(recipe_for_target(SPEC, TRIALS, [undecided], self.target), "architecture.depth")
+        assert depth.source == "trial"
+        assert "it names" in depth.note
+        decided = law.model_copy(update={"verdict": "differs_at_this_scale"})
+        depth = field(recipe_for_target(SPEC, TRIALS, [decided], self.target), "architecture.depth")
+        assert (depth.value, depth.source) == (5, "formula")
 
 
 class TestTarget:
