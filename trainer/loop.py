@@ -140,6 +140,7 @@ class TrainingRun:
             **machine_attributes(self.progress, self.device),
             "precision": self.precision,
             "attention_backend": self.backend,
+            "micro_batch_tokens": self.micro_batch * self.config.architecture.sequence_length,
             "threads": torch.get_num_threads(),
         }
         return RunSummary(run_metrics(self.config, self.progress, evaluation), attributes)

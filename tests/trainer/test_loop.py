@@ -78,7 +78,9 @@ def test_a_run_learns_and_reports(config: ProxyConfig, storage: Path) -> None:
     assert all(isinstance(value, bool | int | float | str) for value in attributes.values())
 
 
-def test_the_same_config_gives_the_same_losses_bit_for_bit(config: ProxyConfig, storage: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_config_gives_the_same_losses_bit_for_bit(config: ProxyConfig, storage: Path, precision: str) -> None:
+    config = change(config, precision=precision)
     first, second = (list(train(config, storage)) for _ in range(2))
     assert losses(first) == losses(second)
     assert [result.evaluation for result in first] == [result.evaluation for result in second]
@@ -115,6 +117,13 @@ def test_the_first_step_is_adamw_with_clipping(config: ProxyConfig, data: Prepar
         decay = 0.1 if parameter.ndim == 2 else 0.0
         expected = parameter * (1 - 1e-2 * decay) - 1e-2 * gradient / (gradient.abs() + 1e-8)
         assert torch.allclose(trained, expected, atol=2e-5)
+
+
+def test_threads_are_those_of_the_config(config: ProxyConfig, data: PreparedData) -> None:
+    TrainingRun(change(config, threads=2), data)
+    assert torch.get_num_threads() == 2
+    TrainingRun(config, data)
+    assert torch.get_num_threads() == 1
 
 
 def test_norm_gains_do_not_decay(config: ProxyConfig, data: PreparedData) -> None:
