@@ -7,11 +7,7 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from search.problem import PastTrial, SearchProblem
-
-EVALUATION = "evaluation"
-"""Key of a result's evaluation index, counted from 1: the time that rungs are placed on."""
-OBJECTIVE = "objective"
-"""Key of a result's objective."""
+from search.slot import EVALUATION, OBJECTIVE
 
 _MODES = {"minimize": "min", "maximize": "max"}
 

@@ -4,12 +4,11 @@ Tune decides when and where a trial runs; :class:`search.plan.Plan` decides whic
 the observers' rows are the only truth, and a search goes on from them.
 """
 
-import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
@@ -28,18 +27,9 @@ from search.events import (
     TrialStarted,
 )
 from search.plan import MAX_ATTEMPTS, Plan
-from search.problem import (
-    ObjectiveFunction,
-    PastTrial,
-    Report,
-    Resources,
-    SearchProblem,
-    TrialImpossible,
-    TrialRequest,
-)
-from search.schedulers import EVALUATION, OBJECTIVE, build_scheduler
-
-_REPORT, _FAILURE, _INFEASIBLE = "report", "failure", "infeasible"
+from search.problem import ObjectiveFunction, PastTrial, Report, SearchProblem
+from search.schedulers import build_scheduler
+from search.slot import FAILURE, INFEASIBLE, OBJECTIVE, REPORT, train_proxy, trainable_class
 
 
 def run_search(
@@ -47,7 +37,7 @@ def run_search(
     history: Sequence[PastTrial],
     observer: Observer,
     should_stop: Callable[[], bool],
-    objective: ObjectiveFunction | None = None,
+    objective: ObjectiveFunction = train_proxy,
     ray_address: str | None = None,
 ) -> None:
     """Run a search until every trial has ended.
@@ -57,7 +47,7 @@ def run_search(
         history: the trials of earlier runs; unfinished ones run again under their numbers, with their parameters.
         observer: told every event, in order, from this thread. An exception of it stops the search and is raised.
         should_stop: asked several times a second; when it is true, running trials are abandoned without an event.
-        objective: runs one trial, in a Ray worker; when left out, ``search.objective.train_proxy``.
+        objective: runs one trial, in a Ray worker; by default, training the proxy (``search.objective``).
         ray_address: a running cluster; when left out, a Ray of this machine is started, and stopped at the end.
             A connection that the process already has is used, and kept.
 
@@ -78,7 +68,7 @@ def run_search(
         folder = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="tune-", dir=problem.storage, ignore_cleanup_errors=True)
         )
-        tuner = _tuner(problem, history, plan, relay, objective or _train_proxy, folder)
+        tuner = _tuner(problem, history, plan, relay, objective, folder)
         try:
             tuner.fit()
         finally:
@@ -86,13 +76,6 @@ def run_search(
                 raise relay.error
     if not plan.finished and not relay.stopped:
         raise KeyboardInterrupt
-
-
-def _train_proxy(request: TrialRequest) -> Iterator[Report]:
-    """Train the proxy; the worker imports torch, the driver does not."""
-    from search.objective import train_proxy
-
-    return train_proxy(request)
 
 
 def _tuner(
@@ -125,101 +108,14 @@ def _tuner(
     )
 
 
-class ProxyTrial(tune.Trainable):
-    """A slot: an actor that runs one trial after the other. Each step of Tune's is one evaluation."""
+class _Unsaved:
+    """Part of the driver that holds live objects; Tune pickles its settings to restore a run, which is never done."""
 
-    study: ClassVar[str]
-    template: ClassVar[Mapping[str, Any]]
-    """What every :class:`TrialRequest` of the study shares."""
-    metric: ClassVar[str]
-    resources: ClassVar[Resources]
-    objective: ClassVar[ObjectiveFunction]
-
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """One bundle with the trial's CPUs and GPUs."""
-        bundle = {"CPU": cls.resources.cpu, "GPU": cls.resources.gpu}
-        return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Take the first trial on."""
-        self._slot = config["slot"]
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial on, in the same process."""
-        self._close()
-        self._begin(new_config)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Run to the next evaluation.
-
-        Raises:
-            OSError: something outside the trial failed; Tune ends the actor and the attempt is lost.
-        """
-        try:
-            result = self._evaluated(next(self._reports))
-        except TrialImpossible as error:
-            result = {_INFEASIBLE: str(error), "done": True}
-        except OSError:
-            raise
-        except StopIteration:
-            result = {_FAILURE: "the run ended without its last report", "done": True}
-        except Exception as error:  # noqa: BLE001 (whatever a trial raises is its own failure, not the slot's)
-            result = {_FAILURE: f"{type(error).__name__}: {error}", "done": True}
-        if result["done"]:
-            self._close()
-        return result
-
-    def cleanup(self) -> None:
-        """Stop the trial that runs."""
-        self._close()
-
-    def __repr__(self) -> str:
-        return f"{self.study}/slot-{self._slot}"
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        request = TrialRequest(
-            number=config["number"], parameters=config["parameters"], attributes=config["attributes"], **self.template
-        )
-        self._evaluation = 0
-        self._reports = iter(type(self).objective(request))
-
-    def _close(self) -> None:
-        close = getattr(self._reports, "close", None)
-        if close is not None:
-            close()
-
-    def _evaluated(self, report: Report) -> dict[str, Any]:
-        self._evaluation += 1
-        metrics = {**report.values, **report.metrics}
-        value = metrics.get(self.metric)
-        if report.finished and value is None:
-            return {_FAILURE: f"the run did not report {self.metric}", "done": True}
-        if value is not None and not math.isfinite(value):
-            return {_FAILURE: f"{self.metric} is {value} at step {report.step}", "done": True}
-        result = {_REPORT: report, EVALUATION: self._evaluation, "done": report.finished}
-        return result if value is None else {**result, OBJECTIVE: value}
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
 
-def trainable_class(problem: SearchProblem, objective: ObjectiveFunction) -> type[ProxyTrial]:
-    """The trainable of one search; Ray sends it to its workers once."""
-    members = {
-        "study": problem.study,
-        "template": {
-            "settings": problem.space.settings,
-            "storage": problem.storage,
-            "threads": problem.resources.threads,
-        },
-        "metric": problem.objective.metric,
-        "resources": problem.resources,
-        "objective": staticmethod(objective),
-    }
-    return type("ProxyTrial", (ProxyTrial,), members)
-
-
-class PlanSearcher(Searcher):
+class PlanSearcher(_Unsaved, Searcher):
     """Hands the plan's trials to Tune; results reach the plan through :class:`EventRelay`."""
 
     def __init__(self, plan: Plan) -> None:
@@ -252,7 +148,7 @@ class PlanSearcher(Searcher):
         """Nothing to restore."""
 
 
-class EventRelay(tune.Callback):
+class EventRelay(_Unsaved, tune.Callback):
     """Turns what Tune says about trials into events, for the plan and for the observer."""
 
     def __init__(self, problem: SearchProblem, plan: Plan, observer: Observer, should_stop: Callable[[], bool]) -> None:
@@ -279,7 +175,7 @@ class EventRelay(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """An evaluation, or the reason why there is none."""
-        report: Report | None = result.get(_REPORT)
+        report: Report | None = result.get(REPORT)
         if report is not None:
             self._tell(TrialProgress(trial.config["number"], report.step, report.values))
 
@@ -309,7 +205,7 @@ class EventRelay(tune.Callback):
             return None
 
 
-class RelayStopper(tune.Stopper):
+class RelayStopper(_Unsaved, tune.Stopper):
     """Ends the whole search when the relay is asked to; never a single trial."""
 
     def __init__(self, relay: EventRelay) -> None:
@@ -327,11 +223,11 @@ class RelayStopper(tune.Stopper):
 def _end(config: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[TrialEvent, float | None]:
     """How a trial ended, from its last result, and its value if it has one."""
     number = config["number"]
-    if _FAILURE in result:
-        return TrialFailed(number, result[_FAILURE]), None
-    if _INFEASIBLE in result:
-        return TrialInfeasible(number, result[_INFEASIBLE]), None
-    report: Report = result[_REPORT]
+    if FAILURE in result:
+        return TrialFailed(number, result[FAILURE]), None
+    if INFEASIBLE in result:
+        return TrialInfeasible(number, result[INFEASIBLE]), None
+    report: Report = result[REPORT]
     event = TrialCompleted if report.finished else TrialPruned
     attributes = {**config["attributes"], **report.attributes}
     return event(number, {**report.values, **report.metrics}, attributes), result.get(OBJECTIVE)

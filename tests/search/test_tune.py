@@ -1,0 +1,362 @@
+"""Searches through a real Ray, with planted objectives."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import ray
+
+from model.errors import InvalidInput
+from search.events import (
+    AttemptLost,
+    TrialCompleted,
+    TrialFailed,
+    TrialInfeasible,
+    TrialProgress,
+    TrialPruned,
+    TrialStarted,
+)
+from search.parameters import Constraints, FloatParameter
+from search.plan import MAX_ATTEMPTS
+from search.problem import (
+    Objective,
+    PastTrial,
+    Report,
+    Resources,
+    SamplerSpec,
+    SchedulerSpec,
+    SearchProblem,
+    TrialDiverged,
+    TrialImpossible,
+)
+from search.space import Space
+from search.tune import run_search
+from trainer.config import ProxySettings
+
+ENDS = (TrialCompleted, TrialPruned, TrialFailed, TrialInfeasible)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray():
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL")
+    yield
+    ray.shutdown()
+
+
+def make_problem(storage, count=6, inner=None, **changes):
+    space = Space.build(
+        {"learning_rate": FloatParameter(type="float", low=1e-3, high=1e-1, log=True)},
+        inner or {},
+        Constraints(),
+        ProxySettings(train_bytes=1000, evaluations=8),
+    )
+    fields = {
+        "study": "study-7",
+        "space": space,
+        "objective": Objective(metric="bits_per_byte"),
+        "sampler": SamplerSpec(kind="random"),
+        "scheduler": SchedulerSpec(),
+        "max_trial_count": count,
+        "parallel_trial_count": 2,
+        "resources": Resources(),
+        "storage": storage,
+    }
+    return SearchProblem(**{**fields, **changes})
+
+
+@pytest.fixture
+def problem(tmp_path):
+    return functools.partial(make_problem, tmp_path)
+
+
+def run(problem, objective, history=(), should_stop=lambda: False):
+    events = []
+    run_search(problem, history, events.append, should_stop, objective)
+    return events
+
+
+def of(events, *kinds):
+    return [event for event in events if isinstance(event, kinds)]
+
+
+def one_report(request):
+    pid = {"pid": os.getpid()}
+    yield Report(1, {"bits_per_byte": request.parameters["learning_rate"]}, finished=True, attributes=pid)
+
+
+def test_every_trial_runs_once_on_reused_actors_and_leaves_no_litter(problem, tmp_path):
+    events = run(problem(count=12), one_report)
+    assert sorted(event.number for event in of(events, TrialCompleted)) == list(range(12))
+    assert len(of(events, TrialStarted)) == len(of(events, TrialProgress)) == 12
+    assert len({event.attributes["pid"] for event in of(events, TrialCompleted)}) <= 3
+    started = {event.number: event for event in of(events, TrialStarted)}
+    for event in of(events, TrialCompleted):
+        assert event.metrics["bits_per_byte"] == started[event.number].parameters["learning_rate"]
+        assert started[event.number].attributes["total_parameters"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_outer_point_meets_every_inner_point(problem):
+    inner = {"seed": (0, 1), "weight_decay": (0.0, 0.1)}
+    started = of(run(problem(count=7, inner=inner), one_report), TrialStarted)
+    trials = {event.number: event.parameters for event in started}
+    assert len(trials) == 7
+    assert len({trials[number]["learning_rate"] for number in range(4)}) == 1
+    assert trials[3]["learning_rate"] != trials[4]["learning_rate"]
+    assert [(trials[n]["seed"], trials[n]["weight_decay"]) for n in range(4)] == [
+        (0, 0.0),
+        (0, 0.1),
+        (1, 0.0),
+        (1, 0.1),
+    ]
+
+
+def troubled(request):
+    """A trial whose number says what happens to it."""
+    pid = {"pid": os.getpid()}
+    first = request.storage / f"seen-{request.number}"
+    again = first.exists()
+    first.touch()
+    yield Report(1, {"bits_per_byte": 2.0}, attributes=pid)
+    if request.number == 1 and not again:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request.number == 3 and not again:
+        raise ConnectionError("storage is away")
+    if request.number == 4:
+        raise TrialDiverged("the loss is 1e9")
+    if request.number == 5:
+        raise TrialImpossible("no GPU here")
+    if request.number == 6:
+        raise ZeroDivisionError("division by zero")
+    if request.number == 7:
+        yield Report(2, {"bits_per_byte": float("nan")})
+    if request.number == 8:
+        yield Report(2, {"validation_loss": 1.0}, finished=True)
+    if request.number == 9:
+        return
+    yield Report(2, {"bits_per_byte": 1.0}, finished=True, attributes=pid)
+
+
+@pytest.fixture(scope="module")
+def troubles(tmp_path_factory):
+    """Twelve trials in one slot, eight of them in trouble."""
+    return run(make_problem(tmp_path_factory.mktemp("troubles"), count=12, parallel_trial_count=1), troubled)
+
+
+def test_every_number_ends_exactly_once_whatever_happens(troubles):
+    assert Counter(event.number for event in of(troubles, *ENDS)) == dict.fromkeys(range(12), 1)
+    assert {event.number for event in of(troubles, TrialCompleted)} == {0, 1, 3, 10, 11}
+
+
+@pytest.mark.parametrize(("number", "attempts"), [(0, 1), (1, 2), (2, MAX_ATTEMPTS), (3, 2), (6, 1)])
+def test_a_killed_worker_costs_an_attempt_and_its_number_runs_again(troubles, number, attempts):
+    started = [event for event in of(troubles, TrialStarted) if event.number == number]
+    lost = [event for event in of(troubles, AttemptLost) if event.number == number]
+    assert len(started) == attempts
+    assert all(event.parameters == started[0].parameters for event in started)
+    assert len(lost) == min(attempts, MAX_ATTEMPTS) - 1
+    assert all(event.reason for event in lost)
+
+
+def test_a_transient_error_is_named(troubles):
+    assert "storage is away" in next(event.reason for event in of(troubles, AttemptLost) if event.number == 3)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "reason"),
+    [
+        (2, TrialFailed, f"lost {MAX_ATTEMPTS} attempts"),
+        (4, TrialFailed, "the loss is 1e9"),
+        (5, TrialInfeasible, "no GPU here"),
+        (6, TrialFailed, "ZeroDivisionError: division by zero"),
+        (7, TrialFailed, "bits_per_byte is nan at step 2"),
+        (8, TrialFailed, "the run did not report bits_per_byte"),
+        (9, TrialFailed, "the run ended without its last report"),
+    ],
+)
+def test_a_trial_that_fails_says_why(troubles, number, kind, reason):
+    event = next(event for event in of(troubles, *ENDS) if event.number == number)
+    assert isinstance(event, kind)
+    assert reason in event.reason
+
+
+def test_a_failed_trial_keeps_its_slot(troubles):
+    pids = {event.number: event.attributes["pid"] for event in of(troubles, TrialCompleted)}
+    assert pids[3] == pids[10] == pids[11]
+    assert len({pids[0], pids[1], pids[3]}) == 3
+
+
+def test_an_observer_may_hold_what_cannot_be_pickled(problem):
+    lock, numbers = threading.Lock(), []
+
+    def observer(event):
+        with lock:
+            numbers.append(event.number)
+
+    run_search(problem(count=1), [], observer, lambda: lock.locked(), one_report)
+    assert numbers == [0, 0, 0]
+
+
+def test_an_exception_of_the_observer_stops_the_search_and_is_raised(problem):
+    events = []
+
+    def observer(event):
+        events.append(event)
+        if len(of(events, TrialCompleted)) == 3:
+            raise RuntimeError("the lease is lost")
+
+    with pytest.raises(RuntimeError, match="the lease is lost"):
+        run_search(problem(count=500), [], observer, lambda: False, one_report)
+    assert len(of(events, TrialCompleted)) == 3
+    assert isinstance(events[-1], TrialCompleted)
+
+
+def slow(request):
+    closed = request.storage / f"closed-{request.number}"
+    try:
+        for step in range(1, 200):
+            time.sleep(0.05)
+            yield Report(step, {"bits_per_byte": 1.0}, finished=step == 199)
+    finally:
+        closed.touch()
+
+
+def test_should_stop_abandons_running_trials_without_an_end(problem, tmp_path):
+    events = []
+    run_search(problem(), [], events.append, lambda: len(of(events, TrialProgress)) >= 6, slow)
+    assert {event.number for event in of(events, TrialStarted)} == {0, 1}
+    assert not of(events, *ENDS, AttemptLost)
+    assert {path.name for path in tmp_path.iterdir()} == {"closed-0", "closed-1"}
+
+
+def curve(request):
+    for step in range(1, 9):
+        value = request.parameters["learning_rate"] + 1 / step
+        yield Report(10 * step, {"bits_per_byte": value}, finished=step == 8, attributes={"steps": step})
+
+
+def test_successive_halving_prunes_and_keeps_the_metrics(problem):
+    scheduler = SchedulerSpec(kind="asha", reduction_factor=2, grace_evaluations=2)
+    events = run(problem(count=24, scheduler=scheduler), curve)
+    pruned, completed = of(events, TrialPruned), of(events, TrialCompleted)
+    assert len(pruned) + len(completed) == 24
+    assert len(pruned) >= 8
+    assert all(event.attributes["steps"] in (2, 4) and "bits_per_byte" in event.metrics for event in pruned)
+    assert all(event.attributes["steps"] == 8 for event in completed)
+    steps = {event.number: event.step for event in of(events, TrialProgress)}
+    assert all(steps[event.number] == 10 * event.attributes["steps"] for event in pruned)
+
+
+def test_successive_halving_remembers_the_trials_of_an_earlier_run(problem):
+    good = [
+        PastTrial(number, {"learning_rate": 0.001}, {}, "COMPLETE", 0.0, evaluations=(0.0,) * 8) for number in range(4)
+    ]
+    scheduler = SchedulerSpec(kind="asha", reduction_factor=2, grace_evaluations=2)
+    events = run(problem(count=6, scheduler=scheduler), curve, good)
+    assert {event.number for event in of(events, TrialPruned)} == {4, 5}
+
+
+def test_a_search_goes_on_from_its_rows(problem):
+    made = problem(count=10, sampler=SamplerSpec(kind="tpe"))
+    first = []
+    run_search(made, [], first.append, lambda: len(of(first, TrialCompleted)) >= 5, one_report)
+    done = {event.number: event for event in of(first, TrialCompleted)}
+    history = [
+        PastTrial(
+            event.number,
+            event.parameters,
+            event.attributes,
+            "COMPLETE" if event.number in done else "RUNNING",
+            done[event.number].metrics["bits_per_byte"] if event.number in done else None,
+        )
+        for event in of(first, TrialStarted)
+    ]
+    second = run(made, one_report, history)
+    assert {event.number for event in of(second, TrialCompleted)} == set(range(10)) - set(done)
+    again = {event.number: event.parameters for event in of(second, TrialStarted)}
+    for trial in history:
+        if trial.state == "RUNNING":
+            assert again[trial.number] == trial.parameters
+
+
+def test_a_finished_search_starts_nothing(problem):
+    history = [PastTrial(number, {"learning_rate": 0.01}, {}, "FAIL", None) for number in range(6)]
+    assert run(problem(), one_report, history) == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "field"),
+    [(Resources(cpu=64), "resources_per_trial.cpu"), (Resources(gpu=8), "resources_per_trial.gpu")],
+)
+def test_a_trial_that_fits_no_node_is_refused(problem, resources, field):
+    with pytest.raises(InvalidInput) as caught:
+        run(problem(resources=resources), one_report)
+    assert caught.value.field == field
+
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from search.problem import *
+from search.parameters import Constraints
+from search.space import Space
+from search.tune import run_search
+from trainer.config import ProxySettings
+
+def objective(request):
+    import torch, search.space, studies
+    yield Report(1, {"bits_per_byte": 1.0}, finished=True)
+
+def observe(event):
+    kind = type(event).__name__
+    print(event.number, kind, getattr(event, "reason", ""), flush=True)
+    if sys.argv[1] == "interrupt" and kind == "TrialStarted":
+        os.kill(os.getpid(), signal.SIGINT)
+
+space = Space.build({}, {"seed": (0, 1)}, Constraints(), ProxySettings(train_bytes=1000))
+problem = SearchProblem("study-1", space, Objective(metric="bits_per_byte"), SamplerSpec(), SchedulerSpec(), 5, 1,
+                        Resources(), Path("storage").absolute())
+try:
+    run_search(problem, [], observe, lambda: False, objective)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "printed"),
+    [
+        ("whole", [f"{number} Trial{what}" for number in (0, 1) for what in ("Started", "Progress", "Completed")]),
+        ("interrupt", ["0 TrialStarted", "interrupted"]),
+    ],
+)
+@pytest.mark.slow
+def test_a_driver_in_another_directory_prints_only_its_own_lines(tmp_path, mode, printed):
+    script = tmp_path / "driver.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    done = subprocess.run(
+        [sys.executable, "driver.py", mode],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "RAY_ADDRESS": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert [line.strip() for line in done.stdout.splitlines()] == printed, done.stderr
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} <= {"driver.py", "storage", ".cache", ".ray"}, "a token is fine"
+    assert not list(tmp_path.glob(".ray/*results*"))
+    assert list(Path(tmp_path / "storage").iterdir()) == []
