@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from search.events import Value
-from search.problem import UNFINISHED_STATES, PastTrial, PlannedTrial, SearchProblem
+from search.problem import UNFINISHED_STATES, VALUED_STATES, PastTrial, PlannedTrial, SearchProblem
 from search.samplers import build_sampler
 
 MAX_ATTEMPTS = 3
@@ -68,7 +68,12 @@ class Plan:
                 self._outer[outer] = self._outer_values(trial.parameters)
                 self._sampler.restore(outer, self._outer[outer])
             if trial.state not in UNFINISHED_STATES:
-                self._record(number, trial.value)
+                self._record(number, trial.value if trial.state in VALUED_STATES else None)
+        while self._has_ended(self._next_number):
+            self._next_number += 1
+
+    def _has_ended(self, number: int) -> bool:
+        return number in self._past and self._past[number].state not in UNFINISHED_STATES
 
     def _outer_values(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
         return {name: value for name, value in parameters.items() if name not in self._space.inner}

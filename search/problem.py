@@ -16,6 +16,7 @@ from trainer.config import ProxySettings
 
 PastState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
 UNFINISHED_STATES = frozenset({"WAITING", "RUNNING"})
+VALUED_STATES = frozenset({"COMPLETE", "PRUNED"})
 
 
 class Objective(FrozenConfig):
