@@ -33,8 +33,10 @@ def printable(text: str) -> str:
 
 
 def short(value: Any) -> str:
-    """A value in at most four significant figures; whole numbers in full."""
-    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+    """A number in about four significant figures, e.g. ``0.002`` or ``1,048,576``; other values as they are."""
+    if not isinstance(value, float):
+        return printable(str(value))
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def short_parameters(parameters: Mapping[str, Any]) -> str:

@@ -47,8 +47,8 @@ def export(
     request = {"format": format, **{name: value for name, value in wanted.items() if value is not None}}
     _check_empty(out)
     with connect(settings) as client:
-        messages().print("writing the export …")
-        written = client.export(study, request)
+        with messages().status("writing the export …"):
+            written = client.export(study, request)
         names = _download(client, written, out)
     messages().print(f"wrote {', '.join(names)} to {out}", soft_wrap=True)
     messages().print(f"train it: formulary {home_option(settings)}pretrain {out}", soft_wrap=True)

@@ -57,7 +57,9 @@ def _number(value: float | None) -> str:
 def _basis(formula: Formula) -> str:
     error = formula["held_out_error"]
     held_out = "" if error is None else f", held-out error {short(float(error))} {formula.get('held_out_unit', '')}"
-    ranges = ", ".join(
-        f"{name} {short(float(low))}–{short(float(high))}" for name, (low, high) in formula["domain"].items()
-    )
+    ranges = ", ".join(f"{name} {_extent(float(low), float(high))}" for name, (low, high) in formula["domain"].items())
     return printable(f"{formula['observations']} observations{held_out}; {ranges}")
+
+
+def _extent(low: float, high: float) -> str:
+    return short(low) if low == high else f"{short(low)}–{short(high)}"

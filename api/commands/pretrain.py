@@ -39,7 +39,6 @@ def pretrain(
     from trainer.pretrain import pretrain as train
 
     roots = settings.for_operator(folder, corpus_root or ()).corpus_roots
-    messages().print("preparing the data …")
     try:
         first, last = _watch(train(folder, settings.storage, roots, max_steps), messages())
     except KeyboardInterrupt:
@@ -59,7 +58,8 @@ def pretrain(
 
 def _watch(steps: Iterator[StepResult], console: Console) -> tuple[StepResult, StepResult]:
     """Follow the run to its end; its first and last result."""
-    first = last = next(steps)
+    with console.status("preparing the data …"):
+        first = last = next(steps)
     if first.step > 1:
         console.print(f"going on from step {first.step - 1}")
     with _bar(console) as progress:

@@ -123,7 +123,7 @@ class LiveDisplay:
             speed_estimate_period=SPEED_PERIOD_S,
         )
         self._task = self._progress.add_task(tally.best_text, total=tally.total, completed=tally.finished)
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -143,7 +143,8 @@ class LiveDisplay:
             self._latest.pop(event.number, None)
         self._progress.update(self._task, completed=self._tally.finished, description=self._tally.best_text)
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """The bar and the running trials as they are now."""
         return Group(self._progress, *(self._line(started) for started in list(self._tally.running.values())))
 
     def _line(self, started: TrialStarted) -> Text:

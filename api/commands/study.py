@@ -1,7 +1,6 @@
 """``formulary study``: create, list, show, control and delete studies."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,35 +62,25 @@ def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) 
     console.print(trial_table(shown["trials"], objective["metric"], objective["direction"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A command that changes a study's state."""
-
-    verb: str
-    help: str
-
-
-CONTROLS = (
-    Control("pause", "Let a study rest; its running trials end."),
-    Control("resume", "Queue a paused study again."),
-    Control("stop", "End a study with the trials it has; its formulas are fitted."),
-    Control("cancel", "Give a study up."),
-)
+CONTROLS = {
+    "pause": "Let a study rest; its running trials end.",
+    "resume": "Queue a paused study again.",
+    "stop": "End a study with the trials it has; its formulas are fitted.",
+    "cancel": "Give a study up.",
+}
 
 
-def _add_control(control: Control) -> None:
+def _add_control(verb: str, explanation: str) -> None:
     def change(settings: Settings, study: StudyArgument) -> None:
         with connect(settings) as client:
-            changed = client.change_study(study, control.verb)
+            changed = client.change_study(study, verb)
         messages().print(f"study {study} is {changed['state']}")
 
-    app.command(control.verb, help=f"{control.help}\n\n\b\nExample:\n  formulary study {control.verb} 3")(
-        placed(change)
-    )
+    app.command(verb, help=explanation, epilog=examples(f"formulary study {verb} 3"))(placed(change))
 
 
-for _control in CONTROLS:
-    _add_control(_control)
+for _verb, _explanation in CONTROLS.items():
+    _add_control(_verb, _explanation)
 
 
 @app.command("delete", epilog=examples("formulary study delete 3"))

@@ -1,7 +1,8 @@
 """An application on a home of its own, and a table of runs to import into it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,8 +12,18 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.in_process import InProcessTransport
 from api.settings import Settings, load_settings
+from search.plan import Plan
+from search.problem import PlannedTrial
+from studies import service
+from studies.database import Database
+from studies.records import StudyState, Trial, TrialState
+from studies.repository import studies, trials
+from studies.spec import load_spec_yaml, parse_spec, search_problem
 
-COLUMNS = "depth,width,ffn_ratio,vocabulary_size,batch_tokens,learning_rate,bits_per_byte,total_parameters,train_tokens,machine"
+COLUMNS = (
+    "depth,width,ffn_ratio,vocabulary_size,batch_tokens,learning_rate,"
+    "bits_per_byte,total_parameters,train_tokens,machine"
+)
 
 
 def runs_table() -> bytes:
@@ -62,3 +73,65 @@ def study(http: httpx.Client, table: bytes) -> int:
     )
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
+
+
+SPEC = """\
+name: planted
+space:
+  depth: {type: categorical, choices: [1, 2, 4]}
+inner: {learning_rate: [1e-3, 2e-3, 4e-3]}
+sampler: {kind: grid}
+proxy: {train_bytes: 30_000, sequence_length: 64, width: 32, head_dim: 16, vocabulary_size: 300, batch_tokens: 512,
+        validation_bytes: 20_000}
+max_trial_count: 9
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+FAILED = 8
+
+
+def plant_trials(database: Database, study_id: int) -> None:
+    """Store the trials of ``SPEC`` as if they had been run: a U over the rate, and one that diverged."""
+    now = datetime.now(UTC)
+    with database.session() as session:
+        study_spec = parse_spec(service.get_study(session, "local", study_id).spec)
+        plan = Plan(search_problem(study_spec, f"study-{study_id}", Path()), [])
+        planned = [trial for _ in range(study_spec.max_trial_count) if (trial := plan.start_next()) is not None]
+        trials.add_many(session, study_id, [_ended(trial, trial.number == FAILED, now) for trial in planned])
+        studies.set_state(session, study_id, StudyState.COMPLETED, started_at=now, finished_at=now)
+        service.fit_and_store(session, study_id)
+
+
+def _ended(trial: PlannedTrial, failed: bool, now: datetime) -> Trial:
+    loss = 3 + math.log2(float(trial.parameters["learning_rate"]) / 2e-3) ** 2 + float(trial.parameters["depth"]) / 100
+    return Trial(
+        number=trial.number,
+        state=TrialState.FAIL if failed else TrialState.COMPLETE,
+        parameters=trial.parameters,
+        metrics={} if failed else {"bits_per_byte": loss},
+        attributes=trial.attributes,
+        reason="the loss is not finite" if failed else None,
+        attempts=1,
+        started_at=now,
+        finished_at=now,
+    )
+
+
+@pytest.fixture
+def plant() -> Callable[[Database, int], None]:
+    return plant_trials
+
+
+@pytest.fixture
+def planted(app: FastAPI, http: httpx.Client) -> int:
+    """The id of a finished study of nine trials whose configs can be exported."""
+    study_id = int(http.post("/v1/studies", json=load_spec_yaml(SPEC)).json()["id"])
+    plant_trials(app.state.database, study_id)
+    return study_id

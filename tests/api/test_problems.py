@@ -1,0 +1,92 @@
+"""Errors are problem documents that point at the offending field."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.body_limit import MAX_BODY_BYTES
+from api.errors import pointer_to
+
+SPEC = {
+    "name": "tiny",
+    "space": {"depth": {"type": "int", "low": 1, "high": 2}},
+    "proxy": {"corpus": {"kind": "builtin"}, "train_bytes": 10_000},
+    "max_trial_count": 2,
+}
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, object]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, object] = answer.json()
+    assert document["status"] == status
+    return document
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"space": {"depth": {"type": "int", "low": 5, "high": 2}}}, "#/space/depth"),
+        ({"bogus": 1}, "#/bogus"),
+        ({"max_trial_count": 0}, "#/max_trial_count"),
+        ({"proxy": {"corpus": {"kind": "text", "path": "/etc/passwd"}, "train_bytes": 1000}}, "#/proxy/corpus/path"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_bad_spec_points_at_the_field(http: httpx.Client, change: dict[str, object], pointer: str) -> None:
+    document = problem(http.post("/v1/studies", json={**SPEC, **change}), 422)
+    (error,) = document["errors"]  # type: ignore[misc]
+    assert error["pointer"].startswith(pointer)
+    assert error["detail"]
+    assert error["remedy"]
+    assert http.get("/v1/studies").json()["studies"] == []
+
+
+def test_a_bad_query_names_the_parameter(http: httpx.Client) -> None:
+    document = problem(http.get("/v1/studies", params={"page_size": 0}), 422)
+    (error,) = document["errors"]  # type: ignore[misc]
+    assert error["field"] == "page_size"
+    assert "pointer" not in error
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/studies/999", 404),
+        ("GET", "/v1/studies/999/trials", 404),
+        ("GET", "/v1/studies/999/best-trials", 404),
+        ("GET", "/v1/studies/999/formulas", 404),
+        ("GET", "/v1/studies/999/recipe", 404),
+        ("GET", "/v1/studies/999/exports", 404),
+        ("GET", "/v1/operations/999", 404),
+        ("POST", "/v1/studies/999:cancel", 404),
+        ("DELETE", "/v1/studies/999", 404),
+        ("GET", "/v1/studies/99999999999999999999", 422),
+        ("GET", "/v1/studies/none", 422),
+        ("GET", "/v1/nothing", 404),
+        ("PUT", "/v1/studies", 405),
+        ("POST", "/v1/studies/1:explode", 422),
+    ],
+)
+def test_every_refusal_is_a_problem(http: httpx.Client, method: str, path: str, status: int) -> None:
+    assert problem(http.request(method, path), status)["detail"]
+
+
+def test_a_state_that_does_not_allow_it_is_a_conflict(http: httpx.Client, study: int) -> None:
+    problem(http.post(f"/v1/studies/{study}:cancel"), 409)
+
+
+def test_broken_json_is_refused(http: httpx.Client) -> None:
+    problem(http.post("/v1/studies", content=b"{", headers={"Content-Type": "application/json"}), 422)
+
+
+def test_a_long_body_is_refused(http: httpx.Client) -> None:
+    parameters = {"name": "x", "objective": "bits_per_byte"}
+    problem(http.post("/v1/studies:import", params=parameters, content=bytes(MAX_BODY_BYTES + 1)), 413)
+
+
+@given(st.lists(st.text(), max_size=4))
+def test_a_pointer_can_be_read_back(path: list[str]) -> None:
+    parts = pointer_to(path).removeprefix("#").split("/")[1:]
+    assert [part.replace("~1", "/").replace("~0", "~") for part in parts] == path
