@@ -56,7 +56,7 @@ def connection(address: str | None) -> Iterator[None]:
     else:
         _probe(address)
         local = {}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **local)
     try:
         yield
     finally:
@@ -93,10 +93,12 @@ def quiet_environment() -> Iterator[None]:
 @contextmanager
 def quiet_logs() -> Iterator[None]:
     """Keep Ray's messages to the driver from the user, who sees ours."""
-    logger = logging.getLogger("ray")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -156,6 +156,8 @@ class EventRelay(_Unsaved, tune.Callback):
         self._plan = plan
         self._observer = observer
         self._should_stop = should_stop
+        self._started: set[int] = set()
+        """Numbers whose present attempt has begun."""
         self.stopped = False
         self.error: Exception | None = None
         """The first exception of the observer or of ``should_stop``: Tune would swallow it, so it is kept."""
@@ -169,6 +171,7 @@ class EventRelay(_Unsaved, tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """An attempt begins."""
         config = trial.config
+        self._started.add(config["number"])
         self._tell(TrialStarted(config["number"], config["parameters"], config["attributes"]))
 
     def on_trial_result(
@@ -182,12 +185,16 @@ class EventRelay(_Unsaved, tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial ended, by itself or by the scheduler."""
         event, value = _end(trial.config, trial.last_result)
+        self._started.discard(event.number)
         self._plan.end(event.number, value)
         self._tell(event)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The worker died, or something outside the trial failed."""
         number, reason = trial.config["number"], _last_line(Path(trial.error_file))
+        if number not in self._started:  # its slot died before it began
+            self.on_trial_start(iteration, trials, trial)
+        self._started.remove(number)
         if self._plan.lose(number):
             self._tell(AttemptLost(number, reason))
         else:

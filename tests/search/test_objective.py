@@ -1,0 +1,87 @@
+"""The real objective: a proxy trained through the trainer's interface."""
+
+import random
+
+import pytest
+import torch
+
+from model.errors import InvalidInput
+from search.objective import train_proxy
+from search.parameters import METRIC_NAMES, Constraints, FloatParameter, TotalParameters
+from search.problem import TrialDiverged, TrialImpossible, TrialRequest
+from search.proxy import training_length
+from search.space import Space
+from trainer.config import ProxySettings, TextCorpus
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    chance = random.Random(0)
+    lexicon = ["".join(chance.choices("abcdefghijklmnop", k=chance.randint(2, 7))) for _ in range(200)]
+    words = chance.choices(lexicon, k=60_000)
+    lines = [" ".join(words[start : start + 12]) for start in range(0, len(words), 12)]
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+
+    def make(learning_rate=1e-3, **settings):
+        proxy = ProxySettings(
+            corpus=TextCorpus(kind="text", path=str(tmp_path / "text.txt")),
+            **{
+                "train_tokens": 4096,
+                "sequence_length": 64,
+                "batch_tokens": 512,
+                "vocabulary_size": 300,
+                "depth": 1,
+                "head_dim": 16,
+                "evaluations": 2,
+                "validation_bytes": 4000,
+                **settings,
+            },
+        )
+        rates = FloatParameter(type="float", low=1e-5, high=10.0)
+        budget = Constraints(total_parameters=TotalParameters(target=20_000))
+        space = Space.build({"learning_rate": rates}, {}, budget, proxy)
+        point = space.trial(space.point(space.unit({"learning_rate": learning_rate})).values, 0)
+        return TrialRequest(0, point.values, point.attributes, proxy, tmp_path / "storage", threads=1)
+
+    return make
+
+
+def test_a_proxy_reports_at_its_evaluations_and_sums_up_at_the_end(request_of):
+    request = request_of()
+    reports = list(train_proxy(request))
+    assert [report.step for report in reports] == [4, 8]
+    assert [report.finished for report in reports] == [False, True]
+    assert all(set(report.values) == {"bits_per_byte", "validation_loss"} for report in reports)
+    last = reports[-1]
+    assert set(last.metrics) <= METRIC_NAMES
+    assert last.metrics["bits_per_byte"] == last.values["bits_per_byte"]
+    assert last.metrics["total_parameters"] == request.attributes["total_parameters"]
+    assert last.attributes["threads"] == 1
+
+
+def test_a_run_that_diverges_says_so(request_of):
+    with pytest.raises(TrialDiverged, match="diverged"):
+        list(train_proxy(request_of(learning_rate=10.0, precision="float32", train_tokens=16_384)))
+
+
+@pytest.mark.parametrize("settings", [{"vocabulary_size": 60_000}, {"validation_bytes": 10**8}])
+def test_what_the_corpus_does_not_allow_is_impossible(request_of, settings):
+    request = request_of()
+    impossible = request.settings.model_copy(update=settings)
+    with pytest.raises(TrialImpossible):
+        list(
+            train_proxy(TrialRequest(0, request.parameters, request.attributes, impossible, request.storage, threads=1))
+        )
+
+
+@pytest.mark.parametrize("lengths", [{}, {"train_tokens": 1, "train_bytes": 1}])
+def test_a_run_has_one_length(lengths):
+    with pytest.raises(InvalidInput):
+        training_length(ProxySettings(**lengths))
