@@ -74,7 +74,7 @@ class Recorder:
             if self._progress:
                 attempts.report(session, self._lease.id, self._progress)
             if event is not None and not _apply(session, self._lease.id, event, datetime.now(UTC)):
-                log.warning("study %d: %r changes nothing", self._lease.id, event)
+                log.info("study %d: %r changes nothing", self._lease.id, event)
         self._progress.clear()
         self._written_at = time.monotonic()
 

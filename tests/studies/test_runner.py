@@ -75,7 +75,7 @@ def look(database: Database, study: Study) -> Study:
 def test_a_study_runs_to_its_end(database: Database, study: Study, tmp_path: Path) -> None:
     seen: list[TrialEvent] = []
     search = PlantedSearch()
-    ended = run_study(database, study.id, tmp_path, observers=[seen.append], search=search)
+    ended = run_study(database, study.id, tmp_path, observers=[lambda event: seen.append(event)], search=search)
     assert ended.state is StudyState.COMPLETED
     assert ended.started_at is not None
     assert ended.finished_at is not None

@@ -1,0 +1,118 @@
+"""Operations are executed once, and their row holds the result or what the user is told."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studies import operations as executor
+from studies import service
+from studies.database import Database
+from studies.digest import document_digest
+from studies.errors import Conflict, LeaseHeld, NotFound
+from studies.operations import execute_operation
+from studies.records import Export, Operation, OperationState, Study, Trial, TrialState
+from studies.repository import leases, operations, trials
+from studies.tables import OperationRow
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ATTRIBUTES = {"ffn_width": 64, "kv_heads": 4, "heads": 4}
+
+
+@pytest.fixture
+def study(database: Database, document: dict[str, Any], roots: list[Path]) -> Study:
+    document["proxy"]["vocabulary_size"] = 300
+    parameters = {"depth": 1, "learning_rate": 1e-3}
+    trial = Trial(0, TrialState.COMPLETE, parameters, {"bits_per_byte": 2.0}, ATTRIBUTES, None, 1, NOW, NOW)
+    with database.session() as session:
+        study = service.create_study(session, "ada", document, roots)
+        trials.add_many(session, study.id, [trial])
+    return study
+
+
+@pytest.fixture
+def asked(database: Database, study: Study) -> tuple[Operation, Export]:
+    with database.session() as session:
+        return service.request_export(session, "ada", study.id, service.ExportRequest(format="formulary"))
+
+
+def stored(database: Database, operation: Operation) -> Operation:
+    with database.read_session() as session:
+        return service.get_operation(session, "ada", operation.id)
+
+
+def test_an_export_is_written_below_the_storage(
+    database: Database, study: Study, asked: tuple[Operation, Export], tmp_path: Path
+) -> None:
+    operation, export = asked
+    leftover = tmp_path / "exports" / str(export.id) / "half-written"
+    leftover.mkdir(parents=True)
+    ended = execute_operation(database, operation.id, tmp_path)
+    assert ended == stored(database, operation)
+    assert (ended.state, ended.error) == (OperationState.SUCCEEDED, None)
+    assert ended.finished_at is not None
+    with database.read_session() as session:
+        written = service.get_export(session, "ada", study.id, export.id)
+    assert written.state is OperationState.SUCCEEDED
+    assert written.folder == f"exports/{export.id}"
+    assert not leftover.exists()
+    document = json.loads((tmp_path / written.folder / "formulary.json").read_text(encoding="utf-8"))
+    assert document["pretrain"]["architecture"]["depth"] == 1
+    assert document["provenance"]["trials"] == [0]
+    assert document["provenance"]["spec_digest"] == document_digest(study.spec)
+    assert ended.result is not None
+    assert ended.result["export_id"] == export.id
+    assert "formulary.json" in {file["name"] for file in ended.result["files"]}
+
+
+def test_an_error_of_the_users_is_kept_for_them(
+    database: Database, asked: tuple[Operation, Export], roots: list[Path], tmp_path: Path
+) -> None:
+    (roots[0] / "text.txt").unlink()
+    ended = execute_operation(database, asked[0].id, tmp_path)
+    assert ended.state is OperationState.FAILED
+    assert ended.error is not None
+    assert "text.txt" in ended.error
+    assert stored(database, asked[0]) == ended
+
+
+def test_an_error_of_ours_is_noted_and_raised(
+    database: Database, asked: tuple[Operation, Export], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(database: Database, operation: Operation, storage: Path) -> Mapping[str, Any]:
+        raise RuntimeError("a secret path")
+
+    monkeypatch.setattr(executor, "EXECUTORS", {"export": fail})
+    with pytest.raises(RuntimeError):
+        execute_operation(database, asked[0].id, tmp_path)
+    ended = stored(database, asked[0])
+    assert (ended.state, ended.error) == (OperationState.FAILED, "RuntimeError inside Formulary; see its log")
+
+
+def test_an_operation_is_executed_once(
+    database: Database, asked: tuple[Operation, Export], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "EXECUTORS", {"export": lambda *_: {"done": True}})
+    assert execute_operation(database, asked[0].id, tmp_path).result == {"done": True}
+    with pytest.raises(Conflict, match="is SUCCEEDED"):
+        execute_operation(database, asked[0].id, tmp_path)
+    with pytest.raises(NotFound):
+        execute_operation(database, asked[0].id + 1, tmp_path)
+
+
+def test_an_operation_whose_executor_died_is_executed_again(
+    database: Database, asked: tuple[Operation, Export], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "EXECUTORS", {"export": lambda *_: {}})
+    operation, _ = asked
+    with database.session() as session:
+        lease = leases.claim(session, OperationRow, operation.id, "other:1:0:m", timedelta(hours=1))
+        operations.set_state(session, operation.id, OperationState.RUNNING)
+    with pytest.raises(LeaseHeld, match=f"operation {operation.id}"):
+        execute_operation(database, operation.id, tmp_path)
+    with database.session() as session:
+        leases.renew(session, lease, timedelta(0))
+    assert execute_operation(database, operation.id, tmp_path).state is OperationState.SUCCEEDED
