@@ -13,6 +13,7 @@ the paper. ``best_depth`` carries no claim: the paper's knee of 20 layers weighs
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -161,9 +162,7 @@ def _formula(
     domain |= {"ffn_ratio": _ratio_range(found)} if analysis.design.reference_ratio else {}
     ground = Ground(context, overlaps(domain, PAPER_DOMAIN))
     trend = _oriented(analysis.linear.interval(_unit(analysis.linear.means.shape[1], 1), LEVEL), context)
-    blocks = _obstacles(found, analysis)
-    verdict = ground.verdict("across" if blocks else position(trend, _claim(context).region))
-    reasons = blocks or _trend_reasons(trend, context, found)
+    judgement = _judge(found, analysis, trend, context, ground)
     formula = Formula(
         id=context.formula_id(KIND),
         revision=context.revision,
@@ -177,9 +176,9 @@ def _formula(
         domain=domain,
         held_out_error=analysis.rivals[analysis.form],
         held_out_unit=context.metric,
-        coefficients=_coefficients(found, analysis, context, trend, verdict, ground),
-        verdict=verdict,
-        reasons=(*reasons, *_remarks(found)),
+        coefficients=_coefficients(found, analysis, context, trend, judgement.trend, ground),
+        verdict=judgement.law,
+        reasons=(*judgement.reasons, *_remarks(found)),
         evidence=_evidence(found, analysis, context),
     )
     curve = curve_points(formula, "depth", context.metric, CURVE_POINTS)
@@ -204,19 +203,42 @@ def _ratio_range(found: Architectures) -> tuple[float, float]:
     return min(ratios), max(ratios)
 
 
-def _obstacles(found: Architectures, analysis: DepthAnalysis) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    law: Verdict
+    trend: Verdict
+    reasons: tuple[str, ...]
+
+
+def _judge(
+    found: Architectures, analysis: DepthAnalysis, trend: Interval, context: FitContext, ground: Ground
+) -> _Judgement:
+    """The verdict on "deeper is better".
+
+    A certified U contradicts it beyond the best depth, but not at the paper's own scale, where the paper has a knee
+    itself; the sign of a trend over a U depends on the depths sampled, so that the trend carries none.
+    """
+    undetermined = ground.verdict("across")
+    if obstacles := _obstacles(found):
+        return _Judgement(undetermined, undetermined, obstacles)
+    if analysis.shape != "U":
+        verdict = ground.verdict(position(trend, _claim(context).region))
+        return _Judgement(verdict, verdict, _trend_reasons(trend, context, found))
+    verdict = undetermined if ground.in_paper_domain else ground.verdict("outside")
+    reason = f"the relation to depth is a U, best at {analysis.best_depth()}: deeper is better only up to there"
+    return _Judgement(verdict, undetermined, (reason,))
+
+
+def _obstacles(found: Architectures) -> tuple[str, ...]:
     """Why no verdict can be given whatever the interval."""
     edges = sum(row.edge != "none" for row in found.rows)
     sides = " and ".join(sorted({row.edge for row in found.rows} - {"none"}))
-    best = analysis.best_depth()
     obstacles = {
         "learning rates were not profiled (fewer than 3 usable rates for most architectures), so that rates are "
         "compared along with shapes: train every architecture at 3 rates or more "
         f"({3 * len(found.rows)} trials)": not found.profiled,
         f"the best rate lies at the {sides} edge of the tried rates in {edges} of {len(found.rows)} architectures: "
         f"extend the rates there ({2 * edges} further trials)": edges > MAX_EDGE_SHARE * len(found.rows),
-        f"the relation to depth is a U with its best at {best}, so that the sign of a trend depends on the depths "
-        "sampled; see best_depth": analysis.shape == "U",
     }
     return tuple(reason for reason, applies in obstacles.items() if applies)
 

@@ -63,16 +63,21 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def analyse(problem: Problem) -> Analysis:
-    """Fit one exponent, and two where the batches allow it. The first column of ``problem`` is x."""
-    power = fit(problem)
+def analyse(problem: Problem, shift_error: float) -> Analysis:
+    """Fit one exponent, and two where the batches allow it.
+
+    Args:
+        problem: log lr* over x, the first column.
+        shift_error: error that all log lr* share.
+    """
+    power = fit(problem).with_level_error(shift_error)
     r = power.interval(_unit(power, 1), LEVEL)
     knot = float(np.median(np.unique(problem.columns[:, 0])))
     broken = problem.with_columns(_broken_columns(problem, knot))
     parameters = problem.groups.max() + 1 + broken.columns.shape[1]
     if len(problem.response) < parameters or not determined(broken.columns, broken.groups):
         return Analysis(problem, power, r, knot, None)
-    fitted = fit(broken)
+    fitted = fit(broken).with_level_error(shift_error)
     low, change = _unit(fitted, 1), _unit(fitted, 2)
     halves = Halves(
         fitted,

@@ -116,6 +116,12 @@ class Fit:
         centres, spreads = self._components(contrast)
         return float(self.weights @ ndtr(centres / spreads))
 
+    def with_level_error(self, error: float) -> "Fit":
+        """The fit with an error that all rows share, which moves the intercept alone."""
+        covariances = self.covariances.copy()
+        covariances[:, 0, 0] += error**2
+        return replace(self, covariances=covariances)
+
     def shrunk(self, index: int, scale: float) -> "Fit":
         """The fit with the normal prior N(0, scale²) on one parameter instead of a flat one; intercepts are kept."""
         own = self.covariances[:, index, index] + scale**2
@@ -296,7 +302,8 @@ def _row_errors(problem: Problem, weights: Floats) -> Floats:
     design = np.column_stack([np.ones(len(weights)), problem.columns])
     weighted = (weights[:, None] * design).T
     hat = design @ np.linalg.pinv(weighted @ design) @ weighted
-    return (problem.response - hat @ problem.response) / np.maximum(1 - np.diag(hat), 1e-6)
+    errors: Floats = (problem.response - hat @ problem.response) / np.maximum(1 - np.diag(hat), 1e-6)
+    return errors
 
 
 def root_mean_square(errors: Floats) -> float:

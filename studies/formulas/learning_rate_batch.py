@@ -53,7 +53,7 @@ def fit_learning_rate_batch(observations: Sequence[Observation], context: FitCon
         return None
     table = build_table(observations, context)
     reasons = _shortcomings(table)
-    if reasons:
+    if reasons or table.profiles is None:
         return _without_fit(observations, context, table, reasons)
     reference = _reference(table)
     problem = build_problem(table, reference)
@@ -62,7 +62,7 @@ def fit_learning_rate_batch(observations: Sequence[Observation], context: FitCon
     problem = problem.with_response(selection.response).only(selection.kept)
     if not _enough(cells, problem):
         return _without_fit(observations, context, table, (_censored_reason(table, len(cells)),))
-    return _formula(observations, context, table, cells, analyse(problem), reference)
+    return _formula(observations, context, table, cells, analyse(problem, table.profiles.shift_error), reference)
 
 
 def _shortcomings(table: Table) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """The learning rate profiled out: where each cell's cost is lowest, and how low, with their uncertainty.
 
 A cell is a set of runs that differ in learning rate and seed only. Near its minimum the cost is a parabola in
-x = log(rate). Curvatures are shrunk towards their common value (empirical Bayes), so that three rates suffice where
-other cells tell the curvature. Several windows around the minimum are fitted, and their disagreement is part of the
-uncertainty (model averaging: Buckland, Burnham and Augustin 1997, Biometrics 53(2)).
+x = log(rate), plus a cubic term that all cells share (bowls are steeper towards high rates). Curvatures are shrunk
+towards their common value (empirical Bayes), so that three rates suffice where other cells tell the curvature. Several
+windows around the minimum are fitted, and their disagreement is part of the uncertainty (model averaging: Buckland,
+Burnham and Augustin 1997, Biometrics 53(2)).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,6 +29,13 @@ HUBER_MIN_RUNS = 6
 MIN_CURVATURE_SHARE = 0.2
 """A cell's curvature is not taken to be below this share of the common one (assumed)."""
 RECENTRINGS = 3
+SKEW_DOUBT = 0.5
+"""Relative error of the cubic term as a description of the asymmetry (assumed)."""
+VERTEX_ROUNDS = 2
+"""Times the windows are centred on the fitted minima, where their curvatures are alike (assumed: it settles)."""
+SKEW_SHIFT = 0.3
+"""Shift of a parabola's vertex by a cubic term s: 0.3·s·h²/curvature in a window of half-width h (derived: the mean
+of x⁴ over that of x², 3h²/5, halved)."""
 
 Edge = Literal["none", "low", "high"]
 
@@ -58,6 +66,8 @@ class Profiles:
     curvature: float
     """Common second-order coefficient: cost per (log rate)²."""
     curvature_error: float
+    shift_error: float
+    """Error in log rate that all minima share, because the bowls' asymmetry is known roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +80,82 @@ class _Window:
     @property
     def design(self) -> Floats:
         """Columns 1, x, x² around the centre, shape (runs, 3)."""
-        shifted = self.rates - self.centre
-        return np.column_stack([np.ones_like(shifted), shifted, shifted**2])
+        return np.vander(self.rates - self.centre, 3, increasing=True)
+
+    @property
+    def cubes(self) -> Floats:
+        """x³ around the centre, shape (runs,)."""
+        cubes: Floats = (self.rates - self.centre) ** 3
+        return cubes
+
+    def without_cubes(self, skew: float) -> "_Window":
+        """The window with the common cubic term taken off its costs."""
+        return replace(self, costs=self.costs - skew * self.cubes)
 
 
-def profile_cells(cells: Sequence[Runs]) -> Profiles | None:
+@dataclass(frozen=True, slots=True)
+class _Bowl:
+    """What cells share."""
+
+    noise: float
+    curvature: float
+    curvature_error: float
+    spread: float
+    """Standard deviation of the curvature between cells."""
+    skew: float
+    """Coefficient of x³."""
+    skew_error: float
+
+
+def profile_cells(runs: Sequence[Runs]) -> Profiles | None:
     """Profile every cell with at least three usable rates.
 
     Returns:
         None when no cell has three rates, or too few rates are left over to estimate the noise.
     """
-    arrays = [(np.log(np.array(runs.rates)), np.array(runs.costs)) for runs in cells]
+    arrays = [(np.log(np.array(cell.rates)), np.array(cell.costs)) for cell in runs]
     usable = [len(np.unique(rates)) >= MIN_RATES for rates, _ in arrays]
-    per_width = [_fit_width([pair for pair, good in zip(arrays, usable, strict=True) if good], w) for w in HALF_WIDTHS]
+    chosen = [pair for pair, good in zip(arrays, usable, strict=True) if good]
+    if not chosen:
+        return None
+    skew = _common_skew(chosen)
+    per_width = [_fit_width(chosen, half_width, skew) for half_width in HALF_WIDTHS]
     fitted = [result for result in per_width if result is not None]
     if not fitted:
         return None
     merged = iter([_merge(profiles) for profiles in zip(*(result.cells for result in fitted), strict=True)])
     first = fitted[0]
-    chosen = tuple(next(merged) if good else None for good in usable)
-    return Profiles(chosen, first.noise, first.noise_df, first.curvature, first.curvature_error)
+    cells = tuple(next(merged) if good else None for good in usable)
+    shift_error = float(np.mean([result.shift_error for result in fitted]))
+    return Profiles(cells, first.noise, first.noise_df, first.curvature, first.curvature_error, shift_error)
 
 
-def _fit_width(arrays: Sequence[tuple[Floats, Floats]], half_width: float) -> Profiles | None:
-    if not arrays:
-        return None
+def _fit_width(
+    arrays: Sequence[tuple[Floats, Floats]], half_width: float, skew: tuple[float, float]
+) -> Profiles | None:
     windows = [_centred_window(rates, costs, half_width) for rates, costs in arrays]
     noise, noise_df = _noise(arrays, windows)
     if noise_df < 1:
         return None
-    curvature, error, spread = _common_curvature(windows, noise)
-    if curvature <= 0:
+    bowl = _shared_bowl(windows, noise, skew)
+    for _ in range(VERTEX_ROUNDS):
+        if bowl is None:
+            return None
+        cells = [_minimum(rates, window, bowl) for (rates, _), window in zip(arrays, windows, strict=True)]
+        windows = [replace(window, centre=cell.log_rate) for window, cell in zip(windows, cells, strict=True)]
+        bowl = _shared_bowl(windows, noise, skew)
+    if bowl is None:
         return None
-    pairs = zip(arrays, windows, strict=True)
-    cells = tuple(_minimum(rates, window, noise, curvature, spread) for (rates, _), window in pairs)
-    return Profiles(cells, noise, noise_df, curvature, error)
+    cells = [_minimum(rates, window, bowl) for (rates, _), window in zip(arrays, windows, strict=True)]
+    shift_error = SKEW_SHIFT * half_width**2 * math.hypot(bowl.skew_error, SKEW_DOUBT * bowl.skew) / bowl.curvature
+    return Profiles(tuple(cells), noise, noise_df, bowl.curvature, bowl.curvature_error, shift_error)
+
+
+def _shared_bowl(windows: Sequence[_Window], noise: float, skew: tuple[float, float]) -> _Bowl | None:
+    """What the bowls have in common at the windows' centres; None if they do not bend upwards."""
+    straightened = [window.without_cubes(skew[0]) for window in windows]
+    curvature, error, spread = _common_curvature(straightened, noise)
+    return _Bowl(noise, curvature, error, spread, *skew) if curvature > 0 else None
 
 
 def _window(rates: Floats, costs: Floats, centre: float, half_width: float) -> _Window:
@@ -208,33 +259,64 @@ def _common_curvature(windows: Sequence[_Window], noise: float) -> tuple[float, 
     return mean, math.sqrt(1 / float(weights.sum())), math.sqrt(between)
 
 
-def _minimum(rates: Floats, window: _Window, noise: float, curvature: float, spread: float) -> Profile:
-    """Vertex and value of one parabola whose curvature is shrunk towards the common one."""
-    variance = max(noise, 1e-12) ** 2
-    precision = min(1 / max(spread, 1e-6 * curvature) ** 2, 1e12 / curvature**2)
-    information = window.design.T @ (window.weights[:, None] * window.design) / variance
-    score = window.design.T @ (window.weights * window.costs) / variance
-    information[2, 2] += precision
-    score[2] += precision * curvature
-    covariance = np.linalg.inv(information)
-    level, slope, bend = (float(value) for value in covariance @ score)
-    bend = max(bend, MIN_CURVATURE_SHARE * curvature)
+def _common_skew(arrays: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
+    """Cubic coefficient that all cells share and its error, from the widest windows; 0 where no cell has four rates.
+
+    It is shrunk by its own uncertainty.
+    """
+    windows = [_centred_window(rates, costs, HALF_WIDTHS[-1]) for rates, costs in arrays]
+    noise, _ = _noise(arrays, windows)
+    product = information = 0.0
+    for window in windows:
+        if len(np.unique(window.rates)) <= MIN_RATES:
+            continue
+        root = np.sqrt(window.weights)
+        design = root[:, None] * window.design
+        cubes = root * window.cubes
+        cubes = cubes - design @ np.linalg.lstsq(design, cubes, rcond=None)[0]
+        product += float(cubes @ (root * window.costs))
+        information += float(cubes @ cubes)
+    if information == 0 or not noise >= 0:
+        return 0.0, 0.0
+    skew, variance = product / information, max(noise, 1e-12) ** 2 / information
+    return skew * skew**2 / (skew**2 + variance), math.sqrt(variance)
+
+
+def _minimum(rates: Floats, window: _Window, bowl: _Bowl) -> Profile:
+    """Vertex and value of one bowl whose curvature at the window's centre is shrunk towards the common one."""
+    solution, covariance = _posterior(window.without_cubes(bowl.skew), bowl)
+    level, slope, bend = (float(value) for value in solution)
+    bend = max(bend, MIN_CURVATURE_SHARE * bowl.curvature)
     vertex = -slope / (2 * bend)
+    correction = 3 * bowl.skew * vertex**2 / max(2 * bend + 6 * bowl.skew * vertex, bend)
     gradient = np.array([0.0, -1 / (2 * bend), slope / (2 * bend**2)])
     lowest, highest = float(rates.min()), float(rates.max())
-    log_rate = window.centre + vertex
+    log_rate = window.centre + vertex - correction
     edge: Edge = "low" if log_rate < lowest else "high" if log_rate > highest else "none"
     bounded = min(max(log_rate, lowest), highest)
-    basis = np.array([1.0, bounded - window.centre, (bounded - window.centre) ** 2])
+    at = bounded - window.centre
+    basis = np.array([1.0, at, at**2])
     return Profile(
         bounded,
         float(gradient @ covariance @ gradient),
-        float(basis @ (level, slope, bend)),
+        level + slope * at + bend * at**2 + bowl.skew * at**3,
         float(basis @ covariance @ basis),
         edge,
         lowest,
         highest,
     )
+
+
+def _posterior(window: _Window, bowl: _Bowl) -> tuple[Floats, Floats]:
+    """Level, slope and curvature with their covariance, the curvature's prior being that of all cells."""
+    variance = max(bowl.noise, 1e-12) ** 2
+    precision = 1 / max(bowl.spread, 1e-6 * bowl.curvature) ** 2
+    information = window.design.T @ (window.weights[:, None] * window.design) / variance
+    score = window.design.T @ (window.weights * window.costs) / variance
+    information[2, 2] += precision
+    score[2] += precision * bowl.curvature
+    covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    return covariance @ score, covariance
 
 
 def _merge(profiles: Sequence[Profile]) -> Profile:

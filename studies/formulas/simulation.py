@@ -170,20 +170,3 @@ def plant_depth_width(plan: DepthPlan, generator: Generator) -> list[Observation
 def _with_size(row: Observation, size: float) -> Observation:
     metrics = {**row.metrics, "total_parameters": size} if row.metrics else {}
     return Observation(row.number, row.state, row.parameters, metrics, {"total_parameters": size})
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What happened over simulated studies."""
-
-    studies: int
-    covered: float
-    """Share of stated intervals that hold the truth."""
-    false_verdicts: float
-    """Share of studies with a verdict that the truth contradicts."""
-    decided: float
-    """Share of studies with a verdict other than undetermined."""
-    correct: float
-    """Share of studies with the verdict that the truth deserves."""
-    half_width: float
-    """Median half-width of finite intervals."""
