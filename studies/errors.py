@@ -5,11 +5,11 @@ from datetime import datetime
 from model.errors import FormularyError
 
 
-class NotFound(FormularyError):  # noqa: N818
+class NotFound(FormularyError):
     """Nothing with this id belongs to the owner."""
 
 
-class Conflict(FormularyError):  # noqa: N818
+class Conflict(FormularyError):
     """The row's state does not allow what was asked."""
 
 
@@ -32,5 +32,5 @@ class LeaseHeld(Conflict):
         self.expires_at = expires_at
 
 
-class LeaseLost(FormularyError):  # noqa: N818
+class LeaseLost(FormularyError):
     """The lease went to another process, or the row is gone: its former holder must not write."""
