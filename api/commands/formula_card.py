@@ -32,7 +32,7 @@ def formula_card(formula: Formula) -> RenderableType:
 def _coefficients(coefficients: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("coefficient", "estimate", "interval", "unit", "the paper", "verdict"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name, value in coefficients.items():
         interval = "" if value["low"] is None and value["high"] is None else _range(value["low"], value["high"])
         level = f" at {value['level']:.0%}" if interval else ""
@@ -51,7 +51,7 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not determined" if value is None else short(float(value))
+    return "unknown" if value is None else short(float(value))
 
 
 def _basis(formula: Formula) -> str:

@@ -5,7 +5,7 @@ import inspect
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, NoReturn, ParamSpec
 
 import typer
 
@@ -40,6 +40,11 @@ def remember_place(context: typer.Context, home: HomeOption = None, database_url
     context.obj = {**(context.obj or {}), **{name: value for name, value in given.items() if value is not None}}
 
 
+def _fail(message: str, cause: Exception) -> NoReturn:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    raise typer.Exit(1) from cause
+
+
 def home_option(settings: Settings) -> str:
     """What a further command must be given to work on the same home, with a space after it; often nothing."""
     return "" if settings.home == load_settings().home else f"--home {shlex.quote(str(settings.home))} "
@@ -60,8 +65,11 @@ def placed(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., N
         try:
             command(load_settings(**context.obj), *args, **kwargs)
         except FormularyError as error:
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(1) from error
+            _fail(str(error), error)
+        except BrokenPipeError:
+            raise  # the reader has seen enough
+        except OSError as error:
+            _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", error)
 
     shared = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),

@@ -40,7 +40,7 @@ def pretrain(
 
     roots = settings.for_operator(folder, corpus_root or ()).corpus_roots
     try:
-        first, last = _watch(train(folder, settings.storage, roots, max_steps), messages())
+        first, last = _watch(train(folder, settings.storage, roots, max_steps), max_steps, messages())
     except KeyboardInterrupt:
         messages().print(
             f"stopped; go on from the last checkpoint, if there is one: formulary pretrain {folder}", soft_wrap=True
@@ -56,20 +56,21 @@ def pretrain(
         console.print(f"checkpoint: {found[0]}", soft_wrap=True)
 
 
-def _watch(steps: Iterator[StepResult], console: Console) -> tuple[StepResult, StepResult]:
+def _watch(steps: Iterator[StepResult], max_steps: int | None, console: Console) -> tuple[StepResult, StepResult]:
     """Follow the run to its end; its first and last result."""
     with console.status("preparing the data …"):
         first = last = next(steps)
     if first.step > 1:
         console.print(f"going on from step {first.step - 1}")
     with _bar(console) as progress:
-        task = progress.add_task("", total=first.steps, completed=first.step)
+        total = min(first.steps, max_steps or first.steps)
+        task = progress.add_task(_line(first), total=total, completed=first.step)
         spoken = time.monotonic()
         for last in steps:
             progress.update(task, completed=last.step, description=_line(last))
             if not console.is_terminal and time.monotonic() - spoken > LINE_EVERY_S:
                 spoken = time.monotonic()
-                console.print(f"step {last.step} of {last.steps}: {_line(last)}")
+                console.print(f"step {last.step} of {total}: {_line(last)}")
     return first, last
 
 

@@ -15,6 +15,7 @@ from api.commands.options import CorpusRootOption, examples, home_option, placed
 from api.commands.tables import trial_table
 from api.settings import Settings
 from api.spec_file import read_spec
+from model.errors import FormularyError
 
 POLL_S = 1.0
 """Pause between two tries to take a study that another process works on (assumed)."""
@@ -51,7 +52,7 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
         _report(results(), client, ended, home_option(settings))
     typer.echo(ended["id"])
     if ended["state"] == "FAILED":
-        raise typer.Exit(1)
+        raise FormularyError(f"study {ended['id']} failed: {ended['error']}")
 
 
 def _create_or_continue(client: Client, document: Json) -> Json:
@@ -102,7 +103,7 @@ def _report(console: Console, client: Client, study: Json, home: str) -> None:
     console.print(trial_table(trials, objective["metric"], objective["direction"]))
     console.print()
     if study["state"] != "COMPLETED":
-        console.print(f"study {study['id']} is {study['state']}: {study['error'] or 'it did not run to its end'}")
+        console.print(f"study {study['id']} is {study['state']}")
         return
     best = client.best_trials(study["id"])
     if best:

@@ -111,6 +111,7 @@ class LiveDisplay:
 
     def __init__(self, console: Console, tally: Tally) -> None:
         self._tally = tally
+        self._begun = False
         self._latest: dict[int, TrialProgress] = {}
         self._progress = Progress(
             TextColumn("trials"),
@@ -136,6 +137,7 @@ class LiveDisplay:
 
     def __call__(self, event: TrialEvent) -> None:
         """Show ``event``."""
+        self._begun = True
         self._tally.take(event)
         if isinstance(event, TrialProgress):
             self._latest[event.number] = event
@@ -145,7 +147,8 @@ class LiveDisplay:
 
     def render(self) -> RenderableType:
         """The bar and the running trials as they are now."""
-        return Group(self._progress, *(self._line(started) for started in list(self._tally.running.values())))
+        lines = [self._line(started) for started in list(self._tally.running.values())]
+        return Group(self._progress, *(lines if self._begun else [Text("  starting the workers …")]))
 
     def _line(self, started: TrialStarted) -> Text:
         progress = self._latest.get(started.number)
