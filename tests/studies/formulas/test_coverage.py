@@ -5,8 +5,10 @@ import pytest
 from studies.formulas.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, tally
 
 STUDIES = 40
-SLACK = 0.07
-"""Two standard errors of a share of 0.95 over 40 studies."""
+MIN_COVERAGE, MAX_FALSE = 0.92, 0.05
+"""The goals of the long form."""
+COVERAGE_SLACK, FALSE_SLACK = 0.085, 0.07
+"""Two standard errors of shares of 0.92 and 0.05 over 40 studies."""
 BY_NAME = {scenario.name: scenario for scenario in (*RATE_BATCH_SCENARIOS, *DEPTH_WIDTH_SCENARIOS)}
 
 
@@ -25,8 +27,8 @@ BY_NAME = {scenario.name: scenario for scenario in (*RATE_BATCH_SCENARIOS, *DEPT
 )
 def test_intervals_cover_and_verdicts_are_true(name, decided):
     result = tally(BY_NAME[name], STUDIES, seed=1)
-    assert result.covered >= 0.95 - SLACK
-    assert result.false <= 0.05 + SLACK
+    assert result.covered >= MIN_COVERAGE - COVERAGE_SLACK
+    assert result.false <= MAX_FALSE + FALSE_SLACK
     assert result.decided >= decided
 
 
