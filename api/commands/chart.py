@@ -47,7 +47,7 @@ def _scale(values: Sequence[float], cells: int) -> Callable[[float], int]:
     """A mapping of the values' range to 0 … cells - 1."""
     low, high = min(values), max(values)
     if low > 0 and high / low > LOG_RATIO:
-        return lambda value: round(math.log(value / low) / math.log(high / low) * (cells - 1))
+        return lambda value: round((math.log(value) - math.log(low)) / (math.log(high) - math.log(low)) * (cells - 1))
     return lambda value: round((value - low) / (high - low) * (cells - 1))
 
 

@@ -1,5 +1,6 @@
 """An application on a home of its own, and a table of runs to import into it."""
 
+import argparse
 import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -81,8 +82,8 @@ space:
   depth: {type: categorical, choices: [1, 2, 4]}
 inner: {learning_rate: [1e-3, 2e-3, 4e-3]}
 sampler: {kind: grid}
-proxy: {train_bytes: 30_000, sequence_length: 64, width: 32, head_dim: 16, vocabulary_size: 300, batch_tokens: 512,
-        validation_bytes: 20_000}
+proxy: {corpus: {kind: text, path: words.txt}, train_bytes: 30_000, validation_bytes: 20_000, vocabulary_size: 300,
+        sequence_length: 64, width: 32, head_dim: 16, batch_tokens: 512}
 max_trial_count: 9
 """
 
@@ -91,7 +92,14 @@ max_trial_count: 9
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC)
+    write_corpus(tmp_path)
     return path
+
+
+def write_corpus(folder: Path) -> None:
+    """Some 100 KB of real text, which a tokenizer is trained on in a moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "words.txt").write_text(Path(argparse.__file__).read_text(encoding="utf-8"), encoding="utf-8")
 
 
 FAILED = 8
@@ -130,8 +138,9 @@ def plant() -> Callable[[Database, int], None]:
 
 
 @pytest.fixture
-def planted(app: FastAPI, http: httpx.Client) -> int:
+def planted(app: FastAPI, http: httpx.Client, settings: Settings) -> int:
     """The id of a finished study of nine trials whose configs can be exported."""
+    write_corpus(settings.home / "corpora")
     study_id = int(http.post("/v1/studies", json=load_spec_yaml(SPEC)).json()["id"])
     plant_trials(app.state.database, study_id)
     return study_id

@@ -249,8 +249,9 @@ def test_a_corpus_beside_the_spec_or_below_a_root_is_found(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    text = "\n".join(f"line {number} of a little text" for number in range(5000))
-    spec.write_text(spec.read_text().replace("{train_bytes", "{corpus: {kind: text, path: words.txt}, train_bytes"))
+    words = tmp_path / "words.txt"
+    text = words.read_text()
+    words.unlink()
     assert "proxy.corpus.path" in formulary("study", "create", spec, status=1).stderr
     for folder, options, environment in (
         (tmp_path, (), {}),

@@ -85,7 +85,7 @@ def test_trials_are_sorted_and_capped() -> None:
     ]
     table = trial_table(trials, "speed", "maximize")
     assert table.row_count == MAX_ROWS
-    assert next(table.columns[0].cells) == str(MAX_ROWS + 19)
+    assert next(iter(table.columns[0].cells)) == str(MAX_ROWS + 19)
     assert table.caption == f"the first {MAX_ROWS} of {MAX_ROWS + 20}"
 
 
@@ -124,7 +124,8 @@ def test_a_card_states_what_is_not_determined() -> None:
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     for part in (
-        "not determined",
+        "not �[31mdetermined",
+        "unknown",
         "F5: 0.4 … ∞",
         "batch_tokens 512–2,000,000, train_tokens 1,000,000",
         "- three batches",

@@ -1,5 +1,7 @@
 """Errors are problem documents that point at the offending field."""
 
+from typing import Any
+
 import httpx
 import pytest
 from hypothesis import given
@@ -16,10 +18,10 @@ SPEC = {
 }
 
 
-def problem(answer: httpx.Response, status: int) -> dict[str, object]:
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    document: dict[str, object] = answer.json()
+    document: dict[str, Any] = answer.json()
     assert document["status"] == status
     return document
 
@@ -36,7 +38,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, object]:
 )
 def test_a_bad_spec_points_at_the_field(http: httpx.Client, change: dict[str, object], pointer: str) -> None:
     document = problem(http.post("/v1/studies", json={**SPEC, **change}), 422)
-    (error,) = document["errors"]  # type: ignore[misc]
+    (error,) = document["errors"]
     assert error["pointer"].startswith(pointer)
     assert error["detail"]
     assert error["remedy"]
@@ -45,7 +47,7 @@ def test_a_bad_spec_points_at_the_field(http: httpx.Client, change: dict[str, ob
 
 def test_a_bad_query_names_the_parameter(http: httpx.Client) -> None:
     document = problem(http.get("/v1/studies", params={"page_size": 0}), 422)
-    (error,) = document["errors"]  # type: ignore[misc]
+    (error,) = document["errors"]
     assert error["field"] == "page_size"
     assert "pointer" not in error
 

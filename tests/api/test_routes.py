@@ -3,6 +3,7 @@
 import io
 import tarfile
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from studies.operations import execute_operation
 
 def pages(http: httpx.Client, path: str, key: str, size: int) -> list[dict[str, object]]:
     items: list[dict[str, object]] = []
-    parameters: dict[str, object] = {"page_size": size}
+    parameters: dict[str, Any] = {"page_size": size}
     while True:
         page = http.get(path, params=parameters).raise_for_status().json()
         assert 0 < len(page[key]) <= size
@@ -92,9 +93,7 @@ def test_pauses_and_resumes(http: httpx.Client, created: Callable[[bool], httpx.
 
 
 @pytest.mark.parametrize("query", [{}, {"trial": "best"}, {"trial": 3}])
-def test_gives_a_recipe_with_a_source_for_every_field(
-    http: httpx.Client, planted: int, query: dict[str, object]
-) -> None:
+def test_gives_a_recipe_with_a_source_for_every_field(http: httpx.Client, planted: int, query: dict[str, Any]) -> None:
     recipe = http.get(f"/v1/studies/{planted}/recipe", params=query).raise_for_status().json()
     assert {field["source"] for field in recipe["fields"]} <= {"formula", "trial", "default", "target", "derived"}
 

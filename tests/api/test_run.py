@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -18,6 +19,7 @@ from search.plan import Plan
 from search.problem import PastTrial, SearchProblem
 from studies import runner
 from studies.database import Database
+from studies.errors import LeaseHeld
 from studies.repository import leases
 from studies.tables import StudyRow
 
@@ -51,7 +53,7 @@ def planted_search(
 def search_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     run_study = runner.run_study
 
-    def use(**options: object) -> None:
+    def use(**options: Any) -> None:
         monkeypatch.setattr(runner, "run_study", partial(run_study, search=partial(planted_search, **options)))
 
     use()
@@ -138,9 +140,9 @@ def test_shows_what_another_process_has_finished(
     formulary("study", "create", spec)
     run_study = runner.run_study
 
-    def held(database: Database, study_id: int, storage: Path, **options: object) -> None:
+    def held(database: Database, study_id: int, storage: Path, **options: Any) -> None:
         run_study(database, study_id, storage)
-        raise runner.LeaseHeld("study 1", "elsewhere:42::", runner.datetime.now(runner.UTC))
+        raise LeaseHeld("study 1", "elsewhere:42::", datetime.now(UTC))
 
     monkeypatch.setattr(runner, "run_study", held)
     monkeypatch.setattr("api.commands.run.POLL_S", 0.05)
