@@ -50,7 +50,8 @@ class TrainingRun:
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         self.backend = fastest_backend(self.device, dtype, architecture.sequence_length)
         self.network = Transformer(architecture, self.backend).to(self.device)
-        initialize(self.network, config.initialization.scheme, config.initialization.std, config.seed)
+        std = config.initialization.std_at(architecture.width)
+        initialize(self.network, config.initialization.scheme, std, config.seed)
         self.optimizer = make_optimizer(self.network, optimization)
         self.batches = Batches(data.train, architecture.sequence_length, optimization.batch_tokens, config.seed)
         self.micro_batch = self._micro_batch()

@@ -51,6 +51,8 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
         "decay_mode": "decoupled",
         "parametrisation": "standard",
         "optimizer": "adamw",
+        "init_scheme": config.initialization.scheme,
+        "init_std": config.initialization.std_at(config.architecture.width),
         "steps": plan.steps,
     }
 

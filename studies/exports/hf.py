@@ -27,7 +27,8 @@ def write(recipe: Recipe, folder: Path) -> Recipe:
 
     config = recipe.config
     network = Transformer(config.architecture)
-    initialize(network, config.initialization.scheme, config.initialization.std, config.seed)
+    std = config.initialization.std_at(config.architecture.width)
+    initialize(network, config.initialization.scheme, std, config.seed)
     write_hf_folder(network, load_tokenizer(folder / config.tokenizer), folder)
     return recipe.starting_from(WEIGHTS)
 

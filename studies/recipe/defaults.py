@@ -29,7 +29,7 @@ MIN_DEPTH = 4
 """Fewest layers where nothing was measured (measured: at 1M parameters and 350 000 tokens, at equal budgets, 4 to 6
 layers were best and 1 layer 0.1 bits per byte worse; the paper's aspect ratio would give 1 or 2)."""
 
-CITATIONS: dict[str, tuple[float | str, str]] = {
+CITATIONS: dict[str, tuple[float | str | None, str]] = {
     "architecture.rope_theta": (10_000.0, "RoFormer (arXiv 2104.09864), section 3.2.2"),
     "architecture.norm_eps": (1e-5, PAPER_CONFIG),
     "optimization.weight_decay": (0.1, PAPER_CONFIG),
@@ -39,6 +39,7 @@ CITATIONS: dict[str, tuple[float | str, str]] = {
     "optimization.epsilon": (1e-8, PAPER_CONFIG),
     "optimization.gradient_clip": (1.0, PAPER_CONFIG),
     "initialization.scheme": ("constant", "PanGu-π Pro, F3"),
+    "initialization.std": (None, "1 / sqrt(width): LeCun et al. 1998, Efficient BackProp, section 4.6"),
 }
 """Where a leaf's usual value comes from, for studies without a complete trial."""
 

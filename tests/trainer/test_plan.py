@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from model.config import ArchitectureConfig
 from model.counts import training_flops_per_token
 from model.errors import InvalidInput
-from trainer.config import LengthUnit, OptimizationConfig, ProxyConfig, TrainingLength
+from trainer.config import InitializationConfig, LengthUnit, OptimizationConfig, ProxyConfig, TrainingLength
 from trainer.plan import MAX_DEFAULT_WARMUP_STEPS, RunPlan, learning_rate, plan_run
 
 ARCHITECTURE = ArchitectureConfig(vocabulary_size=512, depth=2, width=64, ffn_width=128, kv_heads=2, sequence_length=64)
@@ -87,3 +87,8 @@ def test_the_rate_rises_to_the_peak_and_falls_to_the_final_rate(
 def test_halfway_down_the_cosine_the_rate_is_the_mean_of_both_ends() -> None:
     optimization = OptimizationConfig(learning_rate=1.0, final_learning_rate_ratio=0.1)
     assert learning_rate(optimization, RunPlan(30, 10, frozenset()), 20) == pytest.approx(0.55)
+
+
+def test_left_out_deviation_follows_the_width() -> None:
+    assert InitializationConfig().std_at(400) == 0.05
+    assert InitializationConfig(std=0.02).std_at(400) == 0.02
