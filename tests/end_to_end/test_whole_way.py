@@ -112,7 +112,7 @@ def export(request: pytest.FixtureRequest, command_line: CommandLine, study_id: 
 
 def test_export_trains_with_falling_loss(command_line: CommandLine, export: Path) -> None:
     output = command_line.run("pretrain", str(export), "--max-steps", "20")
-    losses = [float(number) for number in re.findall(r"loss (\d+\.\d+)", output)]
+    losses = [float(number) for number in re.findall(r"\d+\.\d+", re.findall(r"loss .* -> .* over", output)[-1])]
     assert losses[-1] < losses[0] - 0.3
 
 

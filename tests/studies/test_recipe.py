@@ -11,6 +11,7 @@ from model.counts import count_parameters
 from model.errors import InvalidInput
 from search.space import Space
 from studies.formulas.depth_width import fit_depth_width
+from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Coefficient, Formula, Verdict
 from studies.formulas.learning_rate_batch import fit_learning_rate_batch
 from studies.formulas.observations import FitContext
@@ -249,7 +250,7 @@ class TestFittedLaws:
         recipe = recipe_for_target(SPEC, TRIALS, [law], self.target)
         rate, batch = field(recipe, "optimization.learning_rate"), field(recipe, "optimization.batch_tokens").whole
         assert rate.source == "formula"
-        assert rate.value == pytest.approx(0.003 * (batch / 2048) ** 0.5, rel=0.2)
+        assert rate.value == pytest.approx(evaluate(law, {"batch_tokens": batch}).estimate, rel=0.005)
 
     def test_an_undecided_best_depth_is_quoted_and_not_used(self) -> None:
         plan = DepthPlan(cost=bowl_over_depth(5.0, 0.05), architectures=40)

@@ -224,7 +224,8 @@ class TestHuggingFace:
     def test_the_weights_are_those_of_the_seed(self, folders: dict[str, Path], recipe: Recipe) -> None:
         config = recipe.config
         drawn = Transformer(config.architecture)
-        initialize(drawn, config.initialization.scheme, config.initialization.std, config.seed)
+        std = config.initialization.std_at(config.architecture.width)
+        initialize(drawn, config.initialization.scheme, std, config.seed)
         written = from_transformers(folders["hf"]).state_dict()
         assert all(torch.equal(weight, written[name]) for name, weight in drawn.state_dict().items())
 
@@ -241,7 +242,7 @@ class TestPretrain:
         folder = shutil.copytree(folders[name], tmp_path / name)
         results = list(pretrain(folder, storage, [corpus.parent], None))
         assert len(results) == STEPS
-        assert results[0].train_loss == pytest.approx(math.log(512), abs=0.2)
+        assert math.log(512) - 0.2 < results[0].train_loss < math.log(512) + 0.7  # unit logits add half a nat
         assert results[-1].train_loss < results[0].train_loss - 0.5
         assert results[-1].finished
 
@@ -249,14 +250,14 @@ class TestPretrain:
         self, folders: dict[str, Path], corpus: Path, storage: Path, tmp_path: Path
     ) -> None:
         first = {}
-        for name, scale in (("same", 1.0), ("scaled", 3.0)):
+        for name, scale in (("same", 1.0), ("scaled", 0.5)):
             folder = shutil.copytree(folders["hf"], tmp_path / name)
             weights = load_file(folder / "model.safetensors")
             save_file({key: scale * value for key, value in weights.items()}, folder / "model.safetensors")
             first[name] = next(iter(pretrain(folder, storage, [corpus.parent], 1))).train_loss
         seeded = shutil.copytree(folders["formulary"], tmp_path / "seeded")
         assert first["same"] == next(iter(pretrain(seeded, storage, [corpus.parent], 1))).train_loss
-        assert first["scaled"] > first["same"] + 0.1
+        assert first["scaled"] < first["same"] - 0.1  # smaller logits are nearer to a uniform guess
 
     @pytest.mark.slow
     def test_builtin_corpus(self, provenance: Provenance, storage: Path, tmp_path: Path) -> None:
