@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
+from studies.tables import REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 BUSY_TIMEOUT_S = 30.0
 """How long a SQLite writer waits for the one before it (assumed; writes here take milliseconds)."""
@@ -69,18 +71,36 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision. Several processes may call this at once."""
+        """Bring the schema to the newest revision. Several processes may call this at once.
+
+        A migration commits its tables and its revision together, so that who reads the newest revision has its tables.
+        """
+        with self._reader.connect() as connection:
+            if _revision(connection) == REVISION:
+                return
+        from alembic import command  # a quarter of a second that only a new schema need take
+
         with self.engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             command.upgrade(migration_config(connection), "head")
 
 
-def migration_config(connection: Connection) -> Config:
+def migration_config(connection: Connection) -> "Config":
     """Configuration of Alembic for the migrations packaged here, on an open ``connection``."""
+    from alembic.config import Config  # as in migrate
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "studies:migrations")
     return config
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision that the schema has; None before the first migration."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _parse(url: str) -> URL:

@@ -21,6 +21,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from studies.records import AttemptState, OperationState, StudyState, TrialState
 
+REVISION = "0001"
+"""The newest migration, which makes these tables."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A timezone-aware time, kept in UTC; SQLite stores it without its zone."""

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from studies.formulas.architectures import Architecture, Architectures, build_architectures
 from studies.formulas.budget import BudgetCheck, check_budget
 from studies.formulas.depth_forms import DepthAnalysis, analyse, build_design, build_problem
-from studies.formulas.evaluation import covariance_evidence, curve_points
-from studies.formulas.fit import Interval, determined, predict
+from studies.formulas.evaluation import curve_points
+from studies.formulas.fit import Interval, covariance_evidence, determined, predict
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict
 from studies.formulas.observations import FitContext, Observation, ranges
 from studies.formulas.shapes import Shape, spearman

@@ -1,15 +1,13 @@
 """A formula evaluated from its stored form alone: estimate, interval, and what was extrapolated."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InvalidInput
-from studies.formulas.fit import Fit
 from studies.formulas.formula import Formula
 
 Floats = NDArray[np.float64]
@@ -96,21 +94,6 @@ def _outside(formula: Formula, variables: Mapping[str, float]) -> tuple[str, ...
         for name, (low, high) in sorted(formula.domain.items())
         if name in variables and not low <= variables[name] <= high
     )
-
-
-def covariance_evidence(fitted: Fit, names: Sequence[str], level: float) -> dict[str, Any]:
-    """The covariance of the first ``len(names)`` coefficients, as ``evaluate`` reads it from a formula's evidence.
-
-    ``multiplier`` is the half-width of the interval of the second coefficient over its standard deviation: about 2,
-    more where scales are poorly known.
-    """
-    size = len(names)
-    matrix = fitted.covariance()[:size, :size]
-    contrast = np.zeros(fitted.means.shape[1])
-    contrast[1] = 1
-    interval = fitted.interval(contrast, level)
-    multiplier = (interval.high - interval.low) / 2 / math.sqrt(float(matrix[1, 1]))
-    return {"names": list(names), "matrix": matrix.tolist(), "multiplier": multiplier}
 
 
 def curve_points(formula: Formula, variable: str, value: str, points: int) -> list[dict[str, float]]:

@@ -8,7 +8,10 @@ the interval then too short (Röver 2020, J. Stat. Softw. 93(6); Friede et al. 2
 Intercepts and slopes have flat priors, so that given both scales this is REML generalised least squares.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,6 +256,21 @@ def fit(problem: Problem) -> Fit:
     slopes = (table.ravel() @ means)[1:]
     intercepts = moments.group_response - moments.group_columns @ slopes
     return Fit(table.ravel(), means, covariances, intercepts, jitter, spread)
+
+
+def covariance_evidence(fitted: Fit, names: Sequence[str], level: float) -> dict[str, Any]:
+    """The covariance of the first ``len(names)`` coefficients, as ``evaluation`` reads it from a formula's evidence.
+
+    ``multiplier`` is the half-width of the interval of the second coefficient over its standard deviation: about 2,
+    more where scales are poorly known.
+    """
+    size = len(names)
+    matrix = fitted.covariance()[:size, :size]
+    contrast = np.zeros(fitted.means.shape[1])
+    contrast[1] = 1
+    interval = fitted.interval(contrast, level)
+    multiplier = (interval.high - interval.low) / 2 / math.sqrt(float(matrix[1, 1]))
+    return {"names": list(names), "matrix": matrix.tolist(), "multiplier": multiplier}
 
 
 def determined(columns: Floats, groups: NDArray[np.intp]) -> bool:

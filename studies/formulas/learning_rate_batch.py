@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from studies.formulas.cells import MIN_SPREAD_GRIDS, Cell, Table, build_problem, build_table
 from studies.formulas.censoring import select
-from studies.formulas.evaluation import covariance_evidence, curve_points
+from studies.formulas.evaluation import curve_points
 from studies.formulas.exponents import CLAIM, Analysis, analyse, judge, rival_errors, slopes_around_best_batch
-from studies.formulas.fit import Problem, determined, held_out_errors, predict, root_mean_square
+from studies.formulas.fit import Problem, covariance_evidence, determined, held_out_errors, predict, root_mean_square
 from studies.formulas.formula import Coefficient, Formula, latex_number
 from studies.formulas.observations import FitContext, Observation, ranges
 from studies.formulas.profiles import MIN_RATES

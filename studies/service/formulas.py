@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from studies.errors import NotFound
-from studies.formulas import fit_all
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
 from studies.imports import parse_objective, read_table
@@ -57,6 +56,8 @@ def fit(session: Session, study_id: int, finished: bool = True) -> list[Formula]
         study_id: a study that exists.
         finished: whether the study has ended; before, verdicts are interim.
     """
+    from studies.formulas.registry import fit_all  # loads scipy: a second that only fitting need take
+
     study = studies.get(session, study_id)
     if study is None:
         raise NotFound(f"there is no study {study_id}")

@@ -8,11 +8,12 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from model.errors import InvalidInput
 from studies.database import Database, migration_config
-from studies.tables import Base
+from studies.tables import REVISION, Base
 
 ROOT = Path(__file__).parents[2]
 MIGRATE = "import sys; from studies.database import Database; Database(sys.argv[1]).migrate()"
@@ -33,6 +34,21 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
         assert session.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
+def test_the_revision_of_the_tables_is_the_newest_migration(database: Database) -> None:
+    with database.engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(migration_config(connection))
+        assert scripts.get_heads() == [REVISION]
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
+
+
+def test_a_schema_that_was_taken_back_is_made_again(database: Database) -> None:
+    with database.engine.begin() as connection:
+        command.downgrade(migration_config(connection), "base")
+    database.migrate()
+    with database.engine.connect() as connection:
+        assert "studies" in inspect(connection).get_table_names()
+
+
 def test_downgrade_leaves_no_table(database: Database) -> None:
     with database.engine.begin() as connection:
         command.downgrade(migration_config(connection), "base")
@@ -48,7 +64,7 @@ def test_several_processes_migrate_at_once(empty_url: str) -> None:
     failures = [error for error in (process.communicate(timeout=60)[1] for process in processes) if error]
     assert failures == []
     with Database(empty_url) as database, database.read_session() as session:
-        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "0001"
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "not an address", "sqlite://", "sqlite:///:memory:"])

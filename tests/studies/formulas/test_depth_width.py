@@ -6,8 +6,11 @@ import pytest
 from scipy.stats import spearmanr
 
 from model.errors import InvalidInput
-from studies.formulas import FitContext, Formula, Observation, evaluate, fit_all
 from studies.formulas.depth_width import fit_depth_width
+from studies.formulas.evaluation import evaluate
+from studies.formulas.formula import Formula
+from studies.formulas.observations import FitContext, Observation
+from studies.formulas.registry import fit_all
 from studies.formulas.shapes import spearman
 from studies.formulas.simulation import Bowl, DepthPlan, bowl_over_depth, falling_over_depth, plant_depth_width
 from studies.records import TrialState

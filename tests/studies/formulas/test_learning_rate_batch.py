@@ -4,9 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from studies.formulas import FitContext, Formula, Observation, evaluate, fit_all
+from studies.formulas.evaluation import evaluate
+from studies.formulas.formula import Formula
 from studies.formulas.grouping import grid_groups
 from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.observations import FitContext, Observation
+from studies.formulas.registry import fit_all
 from studies.formulas.simulation import Bowl, RateBatchPlan, plant_rate_batch
 from studies.records import TrialState
 
