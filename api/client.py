@@ -193,7 +193,7 @@ def _wait_for_worker(client: Client, operation_id: int) -> None:
 def _read_server(settings: Settings) -> Mapping[str, str] | None:
     try:
         text = settings.server_file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         document = json.loads(text)

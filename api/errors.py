@@ -10,13 +10,14 @@ from starlette.exceptions import HTTPException
 
 from api.schemas import Problem, ProblemDetail
 from model.errors import FormularyError, InvalidInput
-from studies.errors import Conflict, NotFound
+from studies.errors import Conflict, DatabaseUnusable, NotFound
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type, HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    DatabaseUnusable: HTTPStatus.SERVICE_UNAVAILABLE,
     FormularyError: HTTPStatus.BAD_REQUEST,
 }
 """Status of each class of the error tree; a class that is not here has its parent's."""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
+from studies.database_errors import UNWRITABLE, Fault, explained, unusable
 from studies.tables import REVISION
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Database:
 
     Raises:
         InvalidInput: ``url`` is neither.
+        DatabaseUnusable: the folder of the file cannot be made. Every method raises it too, when the database cannot
+            be reached, read or written.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,13 +64,17 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Open a transaction that may write; it is committed at the end and rolled back on an exception."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with explained(self.url), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def read_session(self) -> Iterator[Session]:
         """Open a transaction that only reads: on SQLite it neither waits for a writer nor holds one up."""
-        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+        with (
+            explained(self.url, read_only=True),
+            Session(self._reader, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def migrate(self) -> None:
@@ -75,20 +82,32 @@ class Database:
 
         A migration commits its tables and its revision together, so that who reads the newest revision has its tables.
         """
-        with self._reader.connect() as connection:
-            if _revision(connection) == REVISION:
-                return
-        from alembic import command  # a quarter of a second that only a new schema need take
+        with explained(self.url):
+            with self._reader.connect() as connection:
+                if _revision(connection) == REVISION:
+                    return
+            with self.engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+                _upgrade(connection)
 
-        with self.engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            command.upgrade(migration_config(connection), "head")
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # a quarter of a second that only a new schema need take
+    from alembic.script import ScriptDirectory
+
+    config = migration_config(connection)
+    revision = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        newer = Fault("was made by another version of Formulary", "install that version or a newer one")
+        raise unusable(connection.engine.url, newer, f"its schema is {revision}")
+    command.upgrade(config, "head")
 
 
 def migration_config(connection: Connection) -> "Config":
     """Configuration of Alembic for the migrations packaged here, on an open ``connection``."""
-    from alembic.config import Config  # as in migrate
+    from alembic.config import Config  # as above
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "studies:migrations")
@@ -106,7 +125,7 @@ def _revision(connection: Connection) -> str | None:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # not an address, or a port that is no number
         parsed = None
     driver = DRIVERS.get(parsed.drivername.split("+")[0]) if parsed is not None else None
     if parsed is None or driver is None:
@@ -115,6 +134,8 @@ def _parse(url: str) -> URL:
             "this is neither a SQLite nor a PostgreSQL address",
             "write sqlite:////PATH/FILE.db or postgresql://USER:PASSWORD@HOST/NAME",
         )
+    if "@" in (parsed.host or ""):
+        raise InvalidInput("database_url", "the password holds an @", "write it as %40")
     if driver == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InvalidInput("database_url", "a SQLite database in memory is lost with its process", "name a file")
     return parsed.set(drivername=driver)
@@ -122,7 +143,10 @@ def _parse(url: str) -> URL:
 
 def _tune_sqlite(engine: Engine) -> None:
     """Give SQLite write-ahead logging, foreign keys, and transactions that start where SQLAlchemy starts them."""
-    Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(engine.url, UNWRITABLE, f"{error.filename}: {error.strerror}") from error
 
     @event.listens_for(engine, "connect")
     def _connect(connection: SQLiteConnection, _record: Any) -> None:

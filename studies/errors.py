@@ -34,3 +34,7 @@ class LeaseHeld(Conflict):
 
 class LeaseLost(FormularyError):
     """The lease went to another process, or the row is gone: its former holder must not write."""
+
+
+class DatabaseUnusable(FormularyError):
+    """The database cannot be reached, read or written; whoever set it up can mend that."""

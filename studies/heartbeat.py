@@ -8,7 +8,7 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from studies.database import Database
-from studies.errors import LeaseLost
+from studies.errors import DatabaseUnusable, LeaseLost
 from studies.repository import leases
 from studies.repository.leases import Lease
 
@@ -55,5 +55,5 @@ class Heartbeat:
             except LeaseLost:
                 self._lost.set()
                 return
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, DatabaseUnusable) as error:
                 log.warning("the lease of %s was not renewed: %s", self._lease, error)

@@ -199,6 +199,8 @@ def test_a_bad_spec_is_one_line_and_creates_nothing(
         ("pretrain", "missing"),
         ("migrate", "--database-url", "mysql://host/name"),
         ("study", "list", "--database-url", "not an address"),
+        ("study", "list", "--database-url", "postgresql://127.0.0.1:1/name"),
+        ("study", "list", "--home", "/dev/null"),
     ],
     ids=lambda value: " ".join(map(str, value[:2])),
 )

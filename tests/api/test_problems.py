@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from api.body_limit import MAX_BODY_BYTES
 from api.errors import pointer_to
+from api.settings import Settings
 
 SPEC = {
     "name": "tiny",
@@ -77,6 +78,13 @@ def test_every_refusal_is_a_problem(http: httpx.Client, method: str, path: str, 
 
 def test_a_state_that_does_not_allow_it_is_a_conflict(http: httpx.Client, study: int) -> None:
     problem(http.post(f"/v1/studies/{study}:cancel"), 409)
+
+
+def test_a_database_that_cannot_be_used_is_unavailable(http: httpx.Client, settings: Settings) -> None:
+    for file in settings.home.glob("formulary.db*"):
+        file.write_bytes(b"no database at all " * 100)
+    document = problem(http.get("/v1/studies"), 503)
+    assert "--database-url" in document["detail"]
 
 
 def test_broken_json_is_refused(http: httpx.Client) -> None:
