@@ -1,5 +1,6 @@
 """A process that ended is known to have ended, and nothing else is."""
 
+import os
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ def test_a_killed_process_has_ended_even_before_it_is_reaped() -> None:
         identity = process.stdout.readline().strip()
         assert not has_ended(identity)
         process.kill()
-        process.stdout.read()  # its end of the pipe closes when it is gone
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is left unreaped
         assert has_ended(identity)
     assert has_ended(identity)
 
