@@ -4,8 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Value = bool | int | float | str
-"""A parameter's or attribute's value."""
+from trainer.results import Value
+
+__all__ = [
+    "AttemptLost",
+    "Observer",
+    "TrialCompleted",
+    "TrialEvent",
+    "TrialFailed",
+    "TrialInfeasible",
+    "TrialProgress",
+    "TrialPruned",
+    "TrialStarted",
+    "Value",
+]
 
 
 @dataclass(frozen=True, slots=True)

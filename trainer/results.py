@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Value = bool | int | float | str
+"""A parameter's or attribute's value."""
 
 
 @dataclass(frozen=True, slots=True)
