@@ -1,7 +1,5 @@
 """Where an export came from: the study, its evidence, and the software that wrote it."""
 
-import hashlib
-import json
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from model.config import FrozenConfig
+from studies.digest import document_digest
 from studies.formulas.formula import Formula, Verdict
 from studies.spec import StudySpec
 
@@ -49,7 +48,7 @@ def collect_provenance(
     return Provenance(
         study_id=study_id,
         study_name=spec.name,
-        spec_digest=spec_digest(spec),
+        spec_digest=document_digest(spec.model_dump(mode="json")),
         trials=tuple(sorted(trials)),
         formulas=tuple(
             FormulaReference(id=formula.id, revision=formula.revision, kind=formula.kind, verdict=formula.verdict)
@@ -59,12 +58,6 @@ def collect_provenance(
         versions=installed_versions(),
         created_at=datetime.now(UTC),
     )
-
-
-def spec_digest(spec: StudySpec) -> str:
-    """SHA-256 of a spec, the same for documents that differ in layout only."""
-    document = json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def installed_versions() -> dict[str, str]:
