@@ -71,6 +71,13 @@ class StudyResponse(Response):
     finished_at: datetime | None
 
 
+class CreatedStudy(StudyResponse):
+    """A study that was asked for."""
+
+    warnings: list[str]
+    """What is legal in the spec and may not be meant, e.g. values that no trial can have; a line each."""
+
+
 class TrialResponse(Response):
     """A trial; ``metrics`` holds the standard names."""
 

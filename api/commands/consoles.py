@@ -27,6 +27,12 @@ def _console(stderr: bool) -> Console:
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
+def print_warnings(study: Mapping[str, Any]) -> None:
+    """Say on standard error what a study that was created leaves out."""
+    for warning in study["warnings"]:
+        messages().print(f"warning: {printable(warning)}", soft_wrap=True)
+
+
 def printable(text: str) -> str:
     """Text without control characters, which could steer a terminal."""
     return "".join(character if character.isprintable() else "�" for character in text)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from api.client import Client, LocalApplication, open_application
-from api.commands.consoles import messages, results, short, short_parameters
+from api.commands.consoles import messages, print_warnings, results, short, short_parameters
 from api.commands.formula_card import formula_card
 from api.commands.options import CorpusRootOption, examples, home_option, placed
 from api.commands.tables import trial_table
@@ -57,6 +57,7 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
 
 def _create_or_continue(client: Client, document: Json) -> Json:
     study, created = client.create_or_continue_study(document)
+    print_warnings(study)
     if created:
         messages().print(f"study {study['id']}: {study['spec']['max_trial_count']} trials")
         return study

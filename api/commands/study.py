@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from api.client import connect
-from api.commands.consoles import messages, results
+from api.commands.consoles import messages, print_warnings, results
 from api.commands.options import CorpusRootOption, JsonOption, StudyArgument, examples, placed, remember_place
 from api.commands.tables import study_table, trial_table
 from api.settings import Settings
@@ -28,7 +28,9 @@ def create(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption
     """Create a study that waits to be run; the last line is its id."""
     document = read_spec(spec)
     with connect(settings.for_operator(spec.parent, corpus_root or ())) as client:
-        typer.echo(client.create_study(document)["id"])
+        study = client.create_study(document)
+    print_warnings(study)
+    typer.echo(study["id"])
 
 
 @app.command("list", epilog=examples("formulary study list", "formulary study list --json"))

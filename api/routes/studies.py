@@ -8,10 +8,11 @@ from fastapi import APIRouter, Body, Query, Response, status
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
-from api.schemas import SpecDocument, StudyPage, StudyResponse
+from api.schemas import CreatedStudy, SpecDocument, StudyPage, StudyResponse
 from studies import service
 from studies.records import Study
-from studies.spec import Purpose
+from studies.spec import Purpose, StudySpec
+from studies.spec_warnings import spec_warnings
 
 router = APIRouter(tags=["studies"])
 
@@ -25,7 +26,7 @@ VERBS: dict[Verb, Callable[..., Study]] = {
 GoOn = Annotated[bool, Query(description="Answer 200 with the newest unfinished study of this spec, if there is one.")]
 
 
-@router.post("/studies", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)
+@router.post("/studies", status_code=status.HTTP_201_CREATED)
 def create_study(
     document: Annotated[SpecDocument, Body()],
     session: WriteSession,
@@ -33,15 +34,20 @@ def create_study(
     settings: SettingsGiven,
     response: Response,
     continue_unfinished: GoOn = False,
-) -> Study:
+) -> CreatedStudy:
     """Create a study from its spec; it waits in state QUEUED."""
     if continue_unfinished:
         spec = service.prepare_spec(document, settings.corpus_roots)
         unfinished = service.find_unfinished(session, owner, spec)
         if unfinished is not None:
             response.status_code = status.HTTP_200_OK
-            return unfinished
-    return service.create_study(session, owner, document, settings.corpus_roots)
+            return _with_warnings(unfinished)
+    return _with_warnings(service.create_study(session, owner, document, settings.corpus_roots))
+
+
+def _with_warnings(study: Study) -> CreatedStudy:
+    shown = StudyResponse.model_validate(study).model_dump()
+    return CreatedStudy(**shown, warnings=spec_warnings(StudySpec.model_validate(study.spec)))
 
 
 @router.post("/studies:import", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)

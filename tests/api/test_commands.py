@@ -115,6 +115,15 @@ def test_study_create_then_control_and_delete(formulary: Formulary, spec: Path) 
     assert json.loads(formulary("study", "list", "--json").stdout) == []
 
 
+def test_study_create_warns_of_what_will_not_be_run(formulary: Formulary, spec: Path) -> None:
+    spec.write_text(spec.read_text().replace("max_trial_count: 9", "max_trial_count: 7"))
+    created = formulary("study", "create", spec)
+    assert created.stdout == "1\n"
+    grid, partial = created.stderr.splitlines()
+    assert grid == "warning: max_trial_count: the grid has 9 trials, of which 2 will not be run"
+    assert partial.startswith("warning: max_trial_count: 7 is no multiple of the 3 inner points")
+
+
 def test_export_writes_the_folder_and_prints_the_id(formulary: Formulary, planted: str, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "best"
     result = formulary("export", planted, "--format", "formulary", "--out", out)
@@ -224,6 +233,14 @@ def test_errors_are_one_line(formulary: Formulary, arguments: tuple[object, ...]
 )
 def test_bad_usage_ends_with_2(formulary: Formulary, arguments: tuple[object, ...]) -> None:
     assert "Error" in formulary(*arguments, status=2).stderr
+
+
+def test_an_error_neither_steers_the_terminal_nor_fills_it(formulary: Formulary, spec: Path) -> None:
+    for key in (r"\e[31m", "x" * 900):
+        spec.write_text(f'"{key * 10}": 1')
+        error = formulary("study", "create", spec, status=1).stderr.rstrip("\n")
+        assert error.isprintable()
+        assert len(error) < 2500
 
 
 def test_import_refuses_a_bad_table_by_line(formulary: Formulary, runs: Path) -> None:

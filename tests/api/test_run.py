@@ -114,6 +114,15 @@ def test_goes_on_where_it_was_interrupted(formulary: Formulary, spec: Path, sear
     assert formulary("run", spec).stdout.splitlines()[-1] == "2"
 
 
+def test_warns_of_a_grid_that_is_smaller_than_asked(formulary: Formulary, spec: Path) -> None:
+    spec.write_text(spec.read_text().replace("max_trial_count: 9", "max_trial_count: 12"))
+    result = formulary("run", spec)
+    assert result.stderr.splitlines()[0] == (
+        "warning: max_trial_count: the grid has 9 trials, so that the study ends before 12"
+    )
+    assert result.stdout.splitlines()[-1] == "1"
+
+
 def test_goes_on_with_a_paused_study(formulary: Formulary, spec: Path) -> None:
     formulary("study", "create", spec)
     formulary("study", "pause", 1)

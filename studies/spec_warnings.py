@@ -1,0 +1,37 @@
+"""What is legal in a spec and still may not be what its author meant."""
+
+from collections.abc import Iterator
+
+from search.space import Space
+from studies.spec import StudySpec, build_space
+
+MAX_LISTED = 8
+"""Most values that a warning lists."""
+
+
+def spec_warnings(spec: StudySpec) -> list[str]:
+    """One line for each thing that a run of ``spec`` leaves out."""
+    space = build_space(spec)
+    return [*_excluded(space), *_trial_count(spec, space)]
+
+
+def _excluded(space: Space) -> Iterator[str]:
+    for name, values in space.excluded.items():
+        listed = ", ".join(map(str, values[:MAX_LISTED]))
+        more = f" and {len(values) - MAX_LISTED} more" if len(values) > MAX_LISTED else ""
+        yield f"space.{name}: {listed}{more} fit no legal network or batch, and will not be tried"
+
+
+def _trial_count(spec: StudySpec, space: Space) -> Iterator[str]:
+    count, inner = spec.max_trial_count, len(space.inner_points)
+    grid = space.grid_size() * inner if spec.sampler.kind == "grid" else None
+    if grid is not None and grid < count:
+        yield f"max_trial_count: the grid has {grid} trials, so that the study ends before {count}"
+        return
+    if grid is not None and grid > count:
+        yield f"max_trial_count: the grid has {grid} trials, of which {grid - count} will not be run"
+    if count % inner:
+        yield (
+            f"max_trial_count: {count} is no multiple of the {inner} inner points, so that the last point of the space "
+            f"is trained at {count % inner} of them; give {count - count % inner + inner}"
+        )

@@ -1,0 +1,43 @@
+"""A study tells, when it is created, what it will leave out."""
+
+from typing import Any
+
+import pytest
+
+from studies.spec import parse_spec
+from studies.spec_warnings import spec_warnings
+
+
+def _warnings(document: dict[str, Any], **changes: Any) -> list[str]:
+    return spec_warnings(parse_spec({**document, **changes}))
+
+
+def test_a_spec_that_leaves_nothing_out(document: dict[str, Any]) -> None:
+    assert _warnings(document) == []
+    assert _warnings(document, sampler={"kind": "random"}, max_trial_count=600) == []
+
+
+@pytest.mark.parametrize(("count", "said"), [(8, "ends before 8"), (4, "of which 2 will not be run")])
+def test_a_grid_of_another_size(document: dict[str, Any], count: int, said: str) -> None:
+    (warning,) = _warnings(document, max_trial_count=count)
+    assert warning.startswith("max_trial_count: the grid has 6 trials")
+    assert said in warning
+
+
+def test_a_last_point_that_is_trained_in_part(document: dict[str, Any]) -> None:
+    (warning,) = _warnings(document, sampler={"kind": "qmc"}, max_trial_count=7)
+    assert warning.startswith("max_trial_count: 7 is no multiple of the 2 inner points")
+    assert warning.endswith("is trained at 1 of them; give 8")
+    assert len(_warnings(document, max_trial_count=5)) == 2
+    assert len(_warnings(document, max_trial_count=7)) == 1
+
+
+def test_values_that_no_trial_can_have(document: dict[str, Any]) -> None:
+    """Of 1 … 64 blocks, those with more parameters than the budget at any width are listed, the first few of them."""
+    space = {"depth": {"type": "int", "low": 1, "high": 64}}
+    budget = {"total_parameters": {"target": 300_000, "tolerance": 0.02}}
+    document["proxy"]["vocabulary_size"] = 300
+    changes: dict[str, Any] = {"space": space, "constraints": budget, "sampler": {"kind": "random"}}
+    (warning,) = _warnings(document, **changes)
+    assert warning.startswith("space.depth: ")
+    assert " more fit no legal network" in warning
