@@ -1,6 +1,8 @@
 """The shape of a network, checked before anything is built."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,9 +16,40 @@ InitScheme = Literal["constant", "gpt2"]
 
 
 class FrozenConfig(BaseModel):
-    """Immutable configuration that refuses unknown fields, NaN and infinity."""
+    """Immutable configuration that refuses unknown fields, NaN, infinity, and texts or booleans for numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_disguised(cls, data: Any) -> Any:
+        """Refuse what pydantic would convert: ``"4"`` or ``true`` for a number, ``1`` or ``"yes"`` for a boolean.
+
+        Its strict mode does too, but takes no list for a tuple and no ``1e6`` for a whole number.
+        """
+        if not isinstance(data, Mapping):
+            return data
+        for name in filter(data.__contains__, cls.model_fields):
+            expected = _disguised(cls.model_fields[name].annotation, data[name])
+            if expected:
+                raise ValueError(f"{name} {data[name]!r:.60} is not {expected}; write {expected}, without quotes")
+        return data
+
+
+def _disguised(annotation: Any, value: object) -> str | None:
+    """What the field wants where ``value`` only looks like it; None where pydantic can judge."""
+    kinds = _scalar_kinds(annotation)
+    if type(value) in kinds or str in kinds:
+        return None
+    if isinstance(value, bool | str) and kinds & {int, float}:
+        return "a number"
+    return "true or false" if isinstance(value, int | float | str) and bool in kinds else None
+
+
+def _scalar_kinds(annotation: Any) -> set[Any]:
+    """The types that a field takes directly, without what constrains them."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return {getattr(member, "__origin__", member) for member in members}
 
 
 class ArchitectureConfig(FrozenConfig):

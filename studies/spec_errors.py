@@ -1,7 +1,7 @@
 """Pydantic's errors as one line for the user: the field, what is wrong with it, what to write."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -78,6 +78,8 @@ def _explain_extra(detail: Mapping[str, Any], path: Path, containers: Containers
     if len(path) == 1 and name in LATER_FIELDS:
         return "is not supported by this version", "leave it out"
     known = sorted({field for model in _models(path[:-1], containers) for field in model.model_fields})
+    if name in known:
+        return "does not belong to this kind", "leave it out"
     guess = closest(name, known)
     return "is not a known field", f"did you mean {guess}?" if guess else f"use one of {', '.join(known)}"
 
@@ -95,14 +97,31 @@ def _explain_message(detail: Mapping[str, Any], path: Path, containers: Containe
 def _explain_tag(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
     context = detail["ctx"]
     name = str(context["discriminator"]).strip("'")
-    known = context.get("expected_tags") or "'int', 'float', 'categorical'"
+    kinds = [get_args(model.model_fields[name].annotation) for model in _models(path, containers)]
+    known = ", ".join(kind for members in kinds for kind in members)
     tag = context.get("tag")
     return (f"{name} {tag!r} is unknown" if tag else f"{name} is missing"), f"write {name}: one of {known}"
 
 
 def _explain_value(detail: Mapping[str, Any], path: Path, containers: Containers) -> tuple[str, str]:
     message = str(detail["msg"]).removeprefix("Input should be ").removeprefix("Input should ")
-    return f"{_show(detail['input'])} does not fit", f"it should be {message}"
+    wanted = _PLAIN_WORDS.get(detail["type"], message).format(**detail.get("ctx", {}))
+    return f"{_show(detail['input'])} does not fit", f"it should be {wanted}"
+
+
+_PLAIN_WORDS = {
+    "tuple_type": "a list",
+    "dict_type": "a mapping of names to values",
+    "model_type": "a mapping of names to values",
+    "model_attributes_type": "a mapping of names to values",
+    "string_type": "a text; put it in quotes",
+    "string_too_short": "a text of at least {min_length} characters",
+    "string_too_long": "a text of at most {max_length} characters",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "bool_type": "a number, a text, true or false",
+}
+"""Where pydantic speaks of Python's types; ``bool_type`` is the first member of a choice's union."""
 
 
 _EXPLAIN = {
