@@ -21,6 +21,9 @@ from trainer.config import ProxySettings
 BUDGET_NAMES = frozenset({"depth", "width", "vocabulary_size", "head_dim", "kv_heads", "ffn_ratio"})
 """Parameters that a parameter count depends on."""
 
+MAX_INNER_POINTS = 10_000
+"""Most points of the inner grids' product (assumed: each outer point is trained at all of them)."""
+
 FFN_STEP = 8
 """The FFN width is a multiple of this when no budget is solved (assumed)."""
 
@@ -63,6 +66,7 @@ class Space:
         """
         budget = _budget(constraints)
         _check_names(space, inner, budget)
+        _check_inner_size(inner)
         _check_values(space, inner, settings, budget)
         rules: tuple[Rule, ...] = (_shape_rule(space, settings, budget), WholeSequences())
         fixed = {**settings.model_dump(), "kv_heads": settings.kv_heads or 0}
@@ -222,6 +226,13 @@ def _check_names(space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Ch
             "width is what constraints.total_parameters solves for",
             "leave width out of the space, or leave the constraint out",
         )
+
+
+def _check_inner_size(inner: Mapping[str, Sequence[Choice]]) -> None:
+    size = math.prod(map(len, inner.values()))
+    if size > MAX_INNER_POINTS:
+        reason = f"{' × '.join(inner)} have {size} points, more than {MAX_INNER_POINTS}"
+        raise InvalidInput("inner", reason, "shorten the grids")
 
 
 def _check_values(

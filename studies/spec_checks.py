@@ -7,9 +7,13 @@ from pydantic import ValidationError
 from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
+from trainer.config import LengthUnit
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
+
+LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
+"""Longest runs, by unit (assumed: above every published one, so that only slips are refused)."""
 
 SENSIBLE_DIRECTIONS = {
     "bits_per_byte": "minimize",
@@ -31,12 +35,19 @@ def check_study(spec: "StudySpec", space: Space) -> None:
     Raises:
         InvalidInput: the first contradiction.
     """
-    training_length(spec.proxy)
+    _check_length(spec)
     for check in (_check_purpose, _check_objective, _check_scheduler, _check_vocabularies, _check_counts):
         check(spec)
     if spec.sampler.kind == "grid":
         space.grid_size()
     _check_runs(spec, space)
+
+
+def _check_length(spec: "StudySpec") -> None:
+    length = training_length(spec.proxy)
+    longest = LONGEST_RUNS[length.unit]
+    if length.amount > longest:
+        raise InvalidInput(f"proxy.train_{length.unit}", f"{length.amount:g} is a slip", f"give at most {longest:g}")
 
 
 def _check_purpose(spec: "StudySpec") -> None:

@@ -27,13 +27,22 @@ class SpecLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping, refusing a repeated key, which would silently hide the first."""
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key is no plain value", problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r:.60} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Build a value; a text that is none of its tag's is refused by line, where PyYAML fails in many ways."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            problem = f"{node.value!r:.60} cannot be read as {kind}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
 SpecLoader.yaml_implicit_resolvers = {
@@ -58,8 +67,10 @@ def load_spec_yaml(text: str) -> object:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InvalidInput("spec", f"{place}{error.problem or error.context}", "correct the YAML there") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidInput("spec", f"is not YAML ({str(error).splitlines()[0]})", "correct it") from None
+    except RecursionError:
+        raise InvalidInput("spec", f"is nested deeper than {MAX_NESTING} levels", "write a study spec") from None
     if _count(document, 0, 0) > MAX_VALUES:
         raise InvalidInput("spec", f"holds more than {MAX_VALUES} values", "write it without repeated aliases")
     return document

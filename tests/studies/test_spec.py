@@ -86,17 +86,26 @@ LR = {"type": "float", "low": 1e-4, "high": 1e-2}
     [
         ("name", ..., "name", "missing"),
         ("name", "", "name", "at least 1 character"),
+        ("name", 5, "name", "in quotes"),
         ("sampler.kind", "bayes", "sampler.kind", "'random', 'grid', 'qmc' or 'tpe'"),
         ("sampler.sed", 1, "sampler.sed", "did you mean seed?"),
         ("max_trials", 24, "max_trials", "did you mean max_trial_count?"),
         ("seeds", 3, "seeds", "not supported by this version"),
         ("proxy.corpus", {"kind": "web"}, "proxy.corpus.kind", "kind 'web' is unknown"),
+        ("proxy.corpus", {"path": "a"}, "proxy.corpus.kind", "one of builtin, text, jsonl"),
+        ("proxy.corpus", {"kind": "builtin", "path": "a"}, "proxy.corpus.path", "does not belong to this kind"),
         ("proxy.corpus", {"kind": "text", "pth": "a"}, "proxy.corpus.path", "missing"),
         ("proxy.corpus", {"kind": "text", "path": "a", "pth": "a"}, "proxy.corpus.pth", "did you mean path?"),
         ("space.depth", {"type": "integer", "low": 1, "high": 2}, "space.depth.type", "type 'integer' is unknown"),
         ("space.depth", {"low": 1, "high": 2}, "space.depth.type", "type is missing"),
         ("space.depth.hihg", 3, "space.depth.hihg", "did you mean high?"),
-        ("space.depth.low", "two", "space.depth.low", "'two' does not fit"),
+        ("space.depth.low", "two", "space.depth.low", "'two' is not a number"),
+        ("space.depth.low", "2", "space.depth.low", "'2' is not a number; write a number, without quotes"),
+        ("space.depth.low", True, "space.depth.low", "True is not a number"),
+        ("space.depth.log", 1, "space.depth.log", "true or false"),
+        ("space.depth.log", "yes", "space.depth.log", "true or false"),
+        ("space.depth", [2, 4], "space.depth", "a mapping"),
+        ("space.vocabulary_size.low", 2, "space.vocabulary_size.low", "does not belong to this kind"),
         ("space.depth.low", 32, "space.depth.low", "low 32 is greater than high 16; swap them"),
         ("space.depth.low", 2.5, "space.depth.low", "2.5"),
         ("space.depth.high", 10**9, "space.depth.high", "1000000000"),
@@ -104,7 +113,7 @@ LR = {"type": "float", "low": 1e-4, "high": 1e-2}
         ("space.ffn_ratio", {**LR, "low": 0.0, "log": True}, "space.ffn_ratio.low", "has no logarithm"),
         ("space.weight_decay", {**LR, "low": math.nan}, "space.weight_decay.low", "finite"),
         ("space.weight_decay", {**LR, "high": math.inf}, "space.weight_decay.high", "finite"),
-        ("space.vocabulary_size.choices", [], "space.vocabulary_size.choices", "at least 1 item"),
+        ("space.vocabulary_size.choices", [], "space.vocabulary_size.choices", "at least 1"),
         ("space.vocabulary_size.choices", [512, 512], "space.vocabulary_size.choices", "twice"),
         ("space.vocabulary_size.choices", [math.inf], "space.vocabulary_size.choices.0", "finite"),
         ("space.vocabulary_size.choices", [512.0], "space.vocabulary_size.choices.0", "512.0"),
@@ -122,7 +131,8 @@ LR = {"type": "float", "low": 1e-4, "high": 1e-2}
         ("inner.head_dim", [32], "inner.head_dim", "changes the parameter count"),
         ("inner.learning_rate", [0.0], "inner.learning_rate.0", "greater than 0"),
         ("inner.learning_rate", [math.nan], "inner.learning_rate.0", "finite"),
-        ("inner.learning_rate", [], "inner.learning_rate", "at least 1 item"),
+        ("inner.learning_rate", [], "inner.learning_rate", "at least 1"),
+        ("inner.learning_rate", 1e-3, "inner.learning_rate", "a list"),
         ("inner.seed", [0.5], "inner.seed.0", "0.5"),
         ("inner.seed", [-1], "inner.seed.0", "-1"),
         ("inner.init_scheme", ["xavier"], "inner.init_scheme.0", "'constant' or 'gpt2'"),
@@ -130,7 +140,7 @@ LR = {"type": "float", "low": 1e-4, "high": 1e-2}
         ("constraints.total_parameters.target", 1000, "constraints.total_parameters.target", "smallest network"),
         ("constraints.total_parameters.solve_for", "depth", "constraints.total_parameters.solve_for", "'width'"),
         ("constraints.total_parameters.tolerance", math.nan, "constraints.total_parameters.tolerance", "finite"),
-        ("objectives", [], "objectives", "at least 1 item"),
+        ("objectives", [], "objectives", "at least 1"),
         ("objectives.0.metric", "loss", "objectives.0.metric", "bits_per_byte"),
         ("objectives.0.direction", "maximize", "objectives.0.direction", "write minimize"),
         ("objectives.0.metric", "decode_tokens_per_second", "objectives.0.metric", "not measured"),
@@ -141,6 +151,10 @@ LR = {"type": "float", "low": 1e-4, "high": 1e-2}
         ("proxy.train_bytes", ..., "proxy", "exactly one training length and has none"),
         ("proxy.train_tokens", 1000, "proxy", "train_tokens and train_bytes"),
         ("proxy.train_bytes", math.inf, "proxy.train_bytes", "finite"),
+        ("proxy.train_bytes", "1000000", "proxy.train_bytes", "without quotes"),
+        ("proxy.train_bytes", 10**30, "proxy.train_bytes", "at most 1e+15"),
+        ("proxy.tied_head", 0, "proxy.tied_head", "true or false"),
+        ("proxy.kv_heads", True, "proxy.kv_heads", "is not a number"),
         ("proxy.train_bytes", -5, "proxy.train_bytes", "greater than 0"),
         ("proxy.sequence_length", 300, "space.batch_tokens", "not a multiple of sequence_length 300"),
         ("proxy.learning_rate", 0, "proxy.learning_rate", "greater than 0"),
@@ -161,6 +175,17 @@ def test_a_wrong_spec_is_refused_with_its_field_and_a_remedy(document, path, val
     error = refusal(changed(document, path, value))
     assert error.field == field
     assert said in str(error)
+
+
+def test_whole_numbers_may_be_written_as_floats(document):
+    assert parse_spec(changed(document, "max_trial_count", 1e1)).max_trial_count == 10
+
+
+def test_inner_grids_are_not_multiplied_without_end(document):
+    grids = {"seed": list(range(1000)), "weight_decay": [n / 1000 for n in range(1000)], "warmup_tokens": [*range(999)]}
+    error = refusal(changed(document, "inner", grids))
+    assert error.field == "inner"
+    assert "999000000 points" in error.reason
 
 
 def test_vocabularies_are_not_compared_at_equal_tokens(document):
@@ -235,6 +260,11 @@ def merge_bomb(levels):
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("x" * 2**20 + "x", "longer than"),
         ("? [a, b]\n: 1", "no plain value"),
+        ("a: !!map [b]", "line 1, column 4"),
+        ("a: !!bool maybe", "column 4: 'maybe' cannot be read as bool"),
+        ("a: !!timestamp x", "cannot be read as timestamp"),
+        ("a: !!int ''", "cannot be read as int"),
+        ("a: " + "9" * 5000, "cannot be read as int"),
     ],
 )
 def test_hostile_or_broken_yaml_is_refused(text, said):
