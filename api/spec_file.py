@@ -1,6 +1,6 @@
 """A study spec as a person gives it: one YAML (or JSON) file."""
 
-import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,36 @@ def read_spec(path: Path) -> dict[str, Any]:
 
     try:
         document = load_spec_yaml(_read_text(path, MAX_SPEC_BYTES))
-        json.dumps(document, allow_nan=False)
+        _check_plain(document, "")
     except InvalidInput as error:
         raise InvalidInput(str(path), error.reason, error.remedy) from error
-    except (TypeError, ValueError) as error:
-        remedy = "use numbers, texts, lists and mappings only; put a date in quotes"
-        raise InvalidInput(str(path), f"holds a value that JSON lacks ({error})", remedy) from error
     if not isinstance(document, dict):
         raise InvalidInput(str(path), "holds no fields", "write a study spec: 'name: …', 'space: …', 'proxy: …'")
     return document
+
+
+def _check_plain(value: object, field: str) -> None:
+    """Check that a value, and all that it holds, can be sent as JSON.
+
+    Raises:
+        InvalidInput: the first that cannot; ``field`` is the dotted place of ``value``.
+    """
+    if isinstance(value, dict | list):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not (isinstance(key, str) and _is_unicode(key)):
+                raise InvalidInput("", f"{field or 'the spec'} has the key {key!r:.60}", "use a text, in quotes")
+            _check_plain(child, f"{field}.{key}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput("", f"{field} is {value}", "write a finite number")
+    elif isinstance(value, str) and not _is_unicode(value):
+        raise InvalidInput("", f"{field} holds half a surrogate pair", "write the character itself")
+    elif not isinstance(value, str | int | float | None):
+        remedy = "use numbers, texts, lists and mappings only; put a date in quotes"
+        raise InvalidInput("", f"{field} is a {type(value).__name__}, which JSON lacks", remedy)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_text(path: Path, limit: int) -> str:
