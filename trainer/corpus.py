@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from trainer.reading import PIECE_CHARACTERS, corpus_files, is_cut, pieces, read
 
 CHECKED_BYTES = 32 * 2**20
 """Where ``check_corpus`` stops reading a corpus that is large enough (assumed: about a second)."""
+CHECKED_DOCUMENTS = 2_000_000
+"""Where ``check_corpus`` stops in any case: a small gzip file can hold a billion lines (assumed: some seconds)."""
 SMALLEST_VALIDATION_DOCUMENTS = 8
 """A document gives the validation text at most one part in this many (assumed)."""
 LARGEST_RESERVED_SHARE = 0.25
@@ -152,7 +155,8 @@ def _head(text: str, size: int) -> str:
 
 
 def check_corpus(corpus: Corpus, validation_bytes: int, field: str = "proxy.corpus") -> None:
-    """Check that a corpus can be read and is large enough; a large one is read up to ``CHECKED_BYTES``.
+    """Check that a corpus can be read and is large enough; a large one is read up to ``CHECKED_BYTES``
+    of different text, or ``CHECKED_DOCUMENTS``.
 
     Raises:
         InvalidInput: it cannot be read, or is too small.
@@ -160,7 +164,7 @@ def check_corpus(corpus: Corpus, validation_bytes: int, field: str = "proxy.corp
     enough = max(CHECKED_BYTES, CORPUS_OVER_VALIDATION * validation_bytes)
     seen: set[bytes] = set()
     total = 0
-    for document in read_documents(corpus, field):
+    for document in itertools.islice(read_documents(corpus, field), CHECKED_DOCUMENTS):
         content = document.text.encode()
         digest = hashlib.sha256(content).digest()
         total += 0 if digest in seen else len(content)

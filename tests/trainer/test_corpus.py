@@ -183,6 +183,13 @@ def test_a_large_corpus_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pyte
     check_corpus(corpus, 1000)
 
 
+def test_a_billion_empty_lines_are_not_read_to_their_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = jsonl(tmp_path / "a.jsonl", [""] * 100 + ["not json"])
+    monkeypatch.setattr(corpus_module, "CHECKED_DOCUMENTS", 100)
+    with pytest.raises(InvalidInput, match="holds 0 bytes"):
+        check_corpus(corpus, 1000)
+
+
 def test_many_documents_are_split_whole() -> None:
     texts = [f"document {number}: " + "word " * 100 for number in range(200)]
     result = split(documents_of(texts), 5000)
