@@ -14,6 +14,9 @@ from model.errors import FormularyError
 
 P = ParamSpec("P")
 
+MAX_MESSAGE = 2000
+"""Longest error shown: messages repeat the user's names, whatever their length (assumed)."""
+
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of database and storage (FORMULARY_HOME, or ~/.formulary).")
 ]
@@ -41,7 +44,11 @@ def remember_place(context: typer.Context, home: HomeOption = None, database_url
 
 
 def _fail(message: str, cause: Exception) -> NoReturn:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    from api.commands.consoles import printable  # loads rich
+
+    line = printable(" ".join(message.split()))
+    shown = line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"
+    typer.echo(f"error: {shown}", err=True)
     raise typer.Exit(1) from cause
 
 

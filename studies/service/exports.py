@@ -14,7 +14,7 @@ from studies.records import Export, Operation
 from studies.repository import formulas, operations, studies, trials
 from studies.service.studies import get_study
 from studies.service.trials import best_trial, get_trial
-from studies.spec import ImportSpec, stored_spec
+from studies.spec import MAX_TRIALS, ImportSpec, stored_spec
 
 EXPORT = "export"
 """Kind of the operation that writes an export."""
@@ -24,7 +24,7 @@ REMEDY = "make recipes from a study that was run here"
 class RecipeRequest(FrozenConfig):
     """Which config is wanted: that of a trial, or one for a target."""
 
-    trial: Annotated[int, Field(ge=0)] | Literal["best"] | None = None
+    trial: Annotated[int, Field(ge=0, le=MAX_TRIALS)] | Literal["best"] | None = None
     """Number of a trial, or the best one; the best one when nothing is asked."""
     total_parameters: int | None = None
     tokens: int | None = None

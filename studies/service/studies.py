@@ -11,7 +11,7 @@ from model.errors import InvalidInput
 from studies.digest import document_digest
 from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
-from studies.repository import leases, owners, studies
+from studies.repository import leases, operations, owners, studies
 from studies.spec import StudySpec, parse_spec
 from studies.tables import StudyRow
 from trainer.corpus import check_corpus, resolve_corpus
@@ -33,6 +33,7 @@ def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
     """
     spec = parse_spec(document)
     check_name(spec.name)
+    _check_texts(spec)
     corpus = resolve_corpus(spec.proxy.corpus, roots)
     check_corpus(corpus, spec.proxy.validation_bytes)
     return spec.model_copy(update={"proxy": spec.proxy.model_copy(update={"corpus": corpus})})
@@ -84,8 +85,12 @@ def get_study(session: Session, owner: str, study_id: int) -> Study:
     return study
 
 
-def delete_study(session: Session, owner: str, study_id: int) -> None:
-    """Delete a study with its trials, formulas, operations and exports; exported files stay where they are.
+def delete_study(session: Session, owner: str, study_id: int) -> list[int]:
+    """Delete a study with its trials, formulas, operations and exports.
+
+    Returns:
+        The ids of its exports, whose files can be removed once the transaction is committed (see
+        ``studies.export_folders``).
 
     Raises:
         NotFound: the owner has no such study.
@@ -95,7 +100,9 @@ def delete_study(session: Session, owner: str, study_id: int) -> None:
     leases.lock(session, StudyRow, study_id)
     if leases.is_held(session, StudyRow, study_id):
         raise Conflict(f"study {study_id} is running; cancel it first")
+    exports = [export.id for export in operations.list_exports(session, study_id)]
     studies.remove(session, study_id)
+    return exports
 
 
 def pause_study(session: Session, owner: str, study_id: int) -> Study:
@@ -129,8 +136,17 @@ def check_name(name: str) -> None:
     Raises:
         InvalidInput: it is empty, too long, or holds control characters.
     """
-    if not 1 <= len(name) <= 200 or not name.isprintable():
+    if not name.strip() or len(name) > 200 or not name.isprintable():
         raise InvalidInput("name", f"{name[:50]!r} cannot be shown", "give 1 to 200 printable characters")
+
+
+def _check_texts(spec: StudySpec) -> None:
+    """Refuse control characters, which steer terminals and which PostgreSQL cannot store."""
+    texts = {"description": spec.description} | {f"tags.{place}": tag for place, tag in enumerate(spec.tags)}
+    for field, text in texts.items():
+        found = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
+        if found is not None:
+            raise InvalidInput(field, f"it holds the control character {found!r}", "remove it")
 
 
 def _move(session: Session, owner: str, study_id: int, verb: str) -> Study:

@@ -32,6 +32,10 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     [
         ({"space": {"depth": {"type": "int", "low": 5, "high": 2}}}, "#/space/depth"),
         ({"bogus": 1}, "#/bogus"),
+        ({"name": "  "}, "#/name"),
+        ({"name": "\x1b[31m"}, "#/name"),
+        ({"tags": ["a", "\x1b[31m"]}, "#/tags/1"),
+        ({"description": "a\0b"}, "#/description"),
         ({"max_trial_count": 0}, "#/max_trial_count"),
         ({"proxy": {"corpus": {"kind": "text", "path": "/etc/passwd"}, "train_bytes": 1000}}, "#/proxy/corpus/path"),
     ],
@@ -74,6 +78,11 @@ def test_a_bad_query_names_the_parameter(http: httpx.Client) -> None:
 )
 def test_every_refusal_is_a_problem(http: httpx.Client, method: str, path: str, status: int) -> None:
     assert problem(http.request(method, path), status)["detail"]
+
+
+def test_a_trial_number_beyond_the_database_is_refused(http: httpx.Client, study: int) -> None:
+    request = {"format": "hf", "trial": 10**20}
+    assert problem(http.post(f"/v1/studies/{study}/exports", json=request), 422)["detail"].startswith("trial")
 
 
 def test_a_state_that_does_not_allow_it_is_a_conflict(http: httpx.Client, study: int) -> None:
