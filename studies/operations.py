@@ -1,6 +1,5 @@
 """Executes operations. Only who executes imports this module: exports load torch."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from model.errors import FormularyError
 from studies import service
 from studies.database import Database
 from studies.errors import Conflict, NotFound
+from studies.export_folders import export_folder, half_written, remove_exports, remove_half_written
 from studies.exports import collect_provenance, write_export
 from studies.heartbeat import LEASE_TTL, Heartbeat
 from studies.process_identity import this_process
@@ -68,7 +68,7 @@ def _end(database: Database, lease: Lease, state: OperationState, **values: Any)
 
 
 def _write_export(database: Database, operation: Operation, storage: Path) -> Mapping[str, Any]:
-    """Write the export's folder below ``storage``; what an executor that died left there is removed."""
+    """Write the export's folder below ``storage``; what executors that died left there is removed."""
     request = service.ExportRequest.model_validate(operation.request)
     with database.read_session() as session:
         study = studies.get(session, operation.study_id)
@@ -78,13 +78,28 @@ def _write_export(database: Database, operation: Operation, storage: Path) -> Ma
         recipe = service.recipe(session, study.owner, study.id, request)
         laws = formulas.latest(session, study.id)
         complete = trials.numbers(session, study.id, TrialState.COMPLETE)
-    folder = f"exports/{export.id}"
-    shutil.rmtree(storage / folder, ignore_errors=True)
+    remove_exports(storage, [export.id])
+    _remove_abandoned(database, storage, export.id)
+    folder = export_folder(export.id)
     provenance = collect_provenance(study.id, StudySpec.model_validate(study.spec), complete, laws)
     manifest = write_export(request.format, recipe, provenance, storage, storage / folder)
     with database.session() as session:
-        operations.set_export_folder(session, export.id, folder)
+        kept = operations.set_export_folder(session, export.id, folder)
+    if not kept:
+        remove_exports(storage, [export.id])
+        raise NotFound(f"study {operation.study_id} was deleted")
     return {"export_id": export.id, **manifest.model_dump(mode="json")}
+
+
+def _remove_abandoned(database: Database, storage: Path, own: int) -> None:
+    """Remove half-written folders of exports that no other process works on.
+
+    A writer claims its lease before it makes its folder: folders are looked for first, and leases afterwards.
+    """
+    found = half_written(storage)
+    with database.read_session() as session:
+        in_work = operations.exports_in_work(session) - {own}
+    remove_half_written(folder for folder, export_id in found.items() if export_id not in in_work)
 
 
 EXECUTORS: Mapping[str, Callable[[Database, Operation, Path], Mapping[str, Any]]] = {EXPORT: _write_export}

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Query, Response, status
+from fastapi import APIRouter, BackgroundTasks, Body, Query, Response, status
 
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
 from api.schemas import CreatedStudy, SpecDocument, StudyPage, StudyResponse
 from studies import service
+from studies.export_folders import remove_exports
 from studies.records import Study
 from studies.spec import Purpose, StudySpec
 from studies.spec_warnings import spec_warnings
@@ -80,9 +81,12 @@ def get_study(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> Stu
 
 
 @router.delete("/studies/{study_id}", status_code=status.HTTP_204_NO_CONTENT)
-def delete_study(study_id: StudyId, session: WriteSession, owner: OwnerGiven) -> None:
-    """Delete a study with its trials, formulas and exports."""
-    service.delete_study(session, owner, study_id)
+def delete_study(
+    study_id: StudyId, session: WriteSession, owner: OwnerGiven, settings: SettingsGiven, tasks: BackgroundTasks
+) -> None:
+    """Delete a study with its trials, formulas and exports; exported files go after the commit."""
+    exports = service.delete_study(session, owner, study_id)
+    tasks.add_task(remove_exports, settings.storage, exports)
 
 
 @router.post("/studies/{study_id}:{verb}", response_model=StudyResponse)

@@ -8,6 +8,7 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from studies.records import Export, Operation, OperationState
+from studies.repository.leases import database_now
 from studies.tables import ExportRow, OperationRow
 
 
@@ -65,9 +66,16 @@ def list_exports(session: Session, study_id: int) -> list[Export]:
     return [_export(*row) for row in found]
 
 
-def set_export_folder(session: Session, export_id: int, folder: str) -> None:
-    """Note where the export lies, relative to the storage root."""
-    session.execute(update(ExportRow).where(ExportRow.id == export_id).values(folder=folder))
+def set_export_folder(session: Session, export_id: int, folder: str) -> bool:
+    """Note where the export lies, relative to the storage root; whether there still is such an export."""
+    statement = update(ExportRow).where(ExportRow.id == export_id).values(folder=folder).returning(ExportRow.id)
+    return session.scalar(statement) is not None
+
+
+def exports_in_work(session: Session) -> set[int]:
+    """Ids of the exports whose operation a process holds the lease of."""
+    joined = select(ExportRow.id).join(OperationRow, ExportRow.operation_id == OperationRow.id)
+    return set(session.scalars(joined.where(OperationRow.lease_expires_at > database_now(session))))
 
 
 def _exports() -> Select[ExportRow, OperationState]:

@@ -3,13 +3,18 @@
 import io
 import tarfile
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.settings import Settings
 from studies.operations import execute_operation
+from studies.repository import leases
+from studies.tables import StudyRow
 
 
 def pages(http: httpx.Client, path: str, key: str, size: int) -> list[dict[str, object]]:
@@ -60,6 +65,41 @@ def test_lists_formulas(http: httpx.Client, study: int) -> None:
 def test_deletes_a_study(http: httpx.Client, study: int) -> None:
     assert http.delete(f"/v1/studies/{study}").status_code == 204
     assert http.get(f"/v1/studies/{study}").status_code == 404
+
+
+def _exported(http: httpx.Client, study: int, storage: Path) -> int:
+    """Ask for an export and plant its files."""
+    export = http.post(f"/v1/studies/{study}/exports", json={"format": "hf", "trial": 3}).raise_for_status().json()
+    folder = storage / "exports" / str(export["id"])
+    folder.mkdir(parents=True)
+    (folder / "formulary.json").write_text("{}")
+    return int(export["id"])
+
+
+def test_deleting_a_study_deletes_its_exported_files(
+    http: httpx.Client, planted: int, settings: Settings, tmp_path: Path
+) -> None:
+    first, second = (_exported(http, planted, settings.storage) for _ in range(2))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    exports = settings.storage / "exports"
+    (exports / str(second)).rename(exports / "999")
+    (exports / str(second)).symlink_to(outside)
+    assert http.delete(f"/v1/studies/{planted}").status_code == 204
+    assert not (exports / str(first)).exists()
+    assert (exports / "999" / "formulary.json").exists()
+    assert (outside / "kept").exists()
+
+
+def test_a_study_that_runs_keeps_its_exported_files(
+    app: FastAPI, http: httpx.Client, planted: int, settings: Settings
+) -> None:
+    export = _exported(http, planted, settings.storage)
+    with app.state.database.session() as session:
+        leases.claim(session, StudyRow, planted, "host:1:0:m", timedelta(hours=1))
+    assert http.delete(f"/v1/studies/{planted}").status_code == 409
+    assert (settings.storage / "exports" / str(export)).exists()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from studies import operations as executor
 from studies import service
 from studies.database import Database
 from studies.digest import document_digest
-from studies.errors import Conflict, LeaseHeld, NotFound
+from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
+from studies.exports import ExportManifest, write_export
 from studies.operations import execute_operation
 from studies.records import Export, Operation, OperationState, Study, Trial, TrialState
 from studies.repository import leases, operations, trials
@@ -66,6 +67,44 @@ def test_an_export_is_written_below_the_storage(
     assert ended.result is not None
     assert ended.result["export_id"] == export.id
     assert "formulary.json" in {file["name"] for file in ended.result["files"]}
+
+
+def _half_written(storage: Path, export_id: int) -> Path:
+    folder = storage / "exports" / f".{export_id}.0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / "formulary.json").write_text("half of")
+    return folder
+
+
+def test_the_next_export_removes_what_killed_executors_left(
+    database: Database, study: Study, asked: tuple[Operation, Export], tmp_path: Path
+) -> None:
+    with database.session() as session:
+        request = service.ExportRequest(format="formulary")
+        others = [service.request_export(session, "ada", study.id, request) for _ in range(2)]
+        leases.claim(session, OperationRow, others[0][0].id, "other:1:0:m", timedelta(hours=1))
+        dead = leases.claim(session, OperationRow, others[1][0].id, "other:2:0:m", timedelta(hours=1))
+        leases.renew(session, dead, timedelta(0))
+    live, killed = (_half_written(tmp_path, export.id) for _, export in others)
+    own, deleted = _half_written(tmp_path, asked[1].id), _half_written(tmp_path, 999)
+    foreign = tmp_path / "exports" / ".notes.txt"
+    foreign.write_text("kept")
+    assert execute_operation(database, asked[0].id, tmp_path).state is OperationState.SUCCEEDED
+    assert [path.exists() for path in (live, foreign, own, killed, deleted)] == [True, True, False, False, False]
+
+
+def test_an_export_whose_study_is_deleted_meanwhile_leaves_nothing(
+    database: Database, study: Study, asked: tuple[Operation, Export], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete_then_write(*arguments: Any) -> ExportManifest:
+        with database.session() as session:
+            service.delete_study(session, "ada", study.id)
+        return write_export(*arguments)
+
+    monkeypatch.setattr(executor, "write_export", delete_then_write)
+    with pytest.raises(LeaseLost):
+        execute_operation(database, asked[0].id, tmp_path)
+    assert list((tmp_path / "exports").iterdir()) == []
 
 
 def test_an_error_of_the_users_is_kept_for_them(

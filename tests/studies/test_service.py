@@ -12,7 +12,7 @@ from studies import service
 from studies.database import Database
 from studies.errors import Conflict, NotFound
 from studies.records import OperationState, Study, StudyState, Trial, TrialState
-from studies.repository import leases, studies, trials
+from studies.repository import leases, operations, studies, trials
 from studies.tables import StudyRow
 
 TTL = timedelta(seconds=20)
@@ -174,6 +174,13 @@ def test_a_study_that_runs_is_not_deleted(database: Database, study: Study) -> N
     with database.read_session() as session:
         assert service.list_studies(session, "ada") == []
         assert trials.page(session, study.id, None, None) == []
+
+
+def test_deleting_a_study_names_its_exports(database: Database, study: Study) -> None:
+    with database.session() as session:
+        asked = [operations.add(session, study.id, "export", {}, NOW) for _ in range(2)]
+        exports = [operations.add_export(session, operation, "hf", NOW).id for operation in asked]
+        assert sorted(service.delete_study(session, "ada", study.id)) == exports
 
 
 def test_an_id_is_never_used_again(
