@@ -4,6 +4,7 @@ Tune decides when and where a trial runs; :class:`search.plan.Plan` decides whic
 the observers' rows are the only truth, and a search goes on from them.
 """
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -40,7 +41,7 @@ def run_search(
     objective: ObjectiveFunction = train_proxy,
     ray_address: str | None = None,
 ) -> None:
-    """Run a search until every trial has ended.
+    """Run a search until every trial has ended. One process at a time may run a study's.
 
     Args:
         problem: what to search.
@@ -55,6 +56,7 @@ def run_search(
         InvalidInput: the grid is infinite, no node has the resources of a trial, or the address does not answer.
         KeyboardInterrupt: the search was interrupted; running trials are abandoned without an event.
     """
+    _remove_leftovers(problem)
     plan = Plan(problem, history)
     if plan.finished:
         return
@@ -66,7 +68,7 @@ def run_search(
         check_resources(problem.resources)
         problem.storage.mkdir(parents=True, exist_ok=True)
         folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="tune-", dir=problem.storage, ignore_cleanup_errors=True)
+            tempfile.TemporaryDirectory(prefix=_prefix(problem), dir=problem.storage, ignore_cleanup_errors=True)
         )
         tuner = _tuner(problem, history, plan, relay, objective, folder)
         try:
@@ -76,6 +78,17 @@ def run_search(
                 raise relay.error
     if not plan.finished and not relay.stopped:
         raise KeyboardInterrupt
+
+
+def _prefix(problem: SearchProblem) -> str:
+    """What the names of this study's folders for Tune begin with, and those of no other study."""
+    return f"tune-{problem.study}-"
+
+
+def _remove_leftovers(problem: SearchProblem) -> None:
+    """Remove the folders that killed drivers of this study left; who drives it now is the only one."""
+    for folder in problem.storage.glob(f"{_prefix(problem)}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tuner(

@@ -105,6 +105,16 @@ def test_every_trial_runs_once_on_reused_actors_and_leaves_no_litter(problem, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("state", ["WAITING", "COMPLETE"])
+def test_what_killed_drivers_of_the_study_left_is_removed(problem, tmp_path, state):
+    left, others = ["tune-study-7-a", "tune-study-7-b"], ["tune-study-70-a", "tune-study-8-a", "tokenizers"]
+    for name in [*left, *others]:
+        (tmp_path / name / "0-trial").mkdir(parents=True)
+    value = 0.1 if state == "COMPLETE" else None
+    run(problem(count=1), one_report, [PastTrial(0, {"learning_rate": 0.1}, {}, state, value)])
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
 def test_every_outer_point_meets_every_inner_point(problem):
     inner = {"seed": (0, 1), "weight_decay": (0.0, 0.1)}
     started = of(run(problem(count=7, inner=inner), one_report), TrialStarted)

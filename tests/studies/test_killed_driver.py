@@ -65,10 +65,12 @@ def test_a_killed_driver_is_continued_from_its_rows(
     before = complete(database, study)
     cut_off = [trial.number for trial in stored(database, study) if trial.state is TrialState.RUNNING]
     assert len(before) < COUNT
+    assert len(list(tmp_path.glob(f"tune-study-{study.id}-*"))) == 1
 
     with driver_of(database, study, tmp_path) as driver:
         output, _ = driver.communicate(timeout=DEADLINE_S)
     assert (driver.returncode, output) == (0, "COMPLETED\n")
+    assert list(tmp_path.glob("tune-*")) == []
 
     after = stored(database, study)
     assert [(trial.number, trial.state) for trial in after] == [(n, TrialState.COMPLETE) for n in range(COUNT)]
