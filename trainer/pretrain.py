@@ -32,11 +32,10 @@ def pretrain(
     """Train what ``folder/formulary.json`` describes, from ``folder/checkpoints/latest`` where there is one.
 
     ``max_steps`` ends the run at that step of the unchanged schedule, counted from the run's beginning. A checkpoint
-    is written there, at the end, and every ``checkpoint_every_steps``.
+    is written there, at the end, and every ``checkpoint_every_steps``. A run that is already that far yields nothing.
 
     Raises:
-        InvalidInput: the document or a file it names cannot be used, the run is already that far, or another process
-            trains in the folder.
+        InvalidInput: the document or a file it names cannot be used, or another process trains in the folder.
         TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
     """
     config = read_pretrain_config(folder)
@@ -64,8 +63,7 @@ def _train(
     run = _start_or_resume(folder, config, data, config_key)
     last = min(run.plan.steps, max_steps or run.plan.steps)
     if run.progress.step >= last:
-        reason = f"the run is already at step {run.progress.step} of {run.plan.steps}"
-        raise InvalidInput("max_steps", reason, "ask for more steps, or remove the checkpoints folder to start again")
+        return
     for result in run.results(last):
         if result.finished or result.step % config.checkpoint_every_steps == 0:
             save_checkpoint(checkpoints, run, config_key)

@@ -12,8 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.commands.consoles import messages, results
 from api.commands.options import CorpusRootOption, examples, placed
 from api.settings import Settings
+from model.errors import InvalidInput
 from trainer.results import StepResult
 
+CORPUS_PATH = "pretrain.corpus.path"
+"""Field of an export that holds where its corpus lies."""
 LINE_EVERY_S = 10.0
 """Pause between two plain lines (assumed)."""
 
@@ -40,26 +43,44 @@ def pretrain(
 
     roots = settings.for_operator(folder, corpus_root or ()).corpus_roots
     try:
-        first, last = _watch(train(folder, settings.storage, roots, max_steps), max_steps, messages())
+        watched = _watch(train(folder, settings.storage, roots, max_steps), max_steps, messages())
     except KeyboardInterrupt:
         messages().print(
             f"stopped; go on from the last checkpoint, if there is one: formulary pretrain {folder}", soft_wrap=True
         )
         raise typer.Exit(130) from None
+    except InvalidInput as error:
+        if error.field != CORPUS_PATH:
+            raise
+        remedy = f"name the folder that holds it with --corpus-root, or change the path in {folder / 'formulary.json'}"
+        raise InvalidInput(error.field, error.reason, remedy) from error
     console = results()
+    if watched is not None:
+        _report(console, *watched)
+    found = latest_checkpoint(folder / "checkpoints")
+    if found is not None:
+        if watched is None:
+            again = f"remove {folder / 'checkpoints'} to start again"
+            messages().print(f"the run is already at step {found[1].step}; {again}", soft_wrap=True)
+        console.print(f"checkpoint: {found[0]}", soft_wrap=True)
+
+
+def _report(console: Console, first: StepResult, last: StepResult) -> None:
     count = last.step - first.step + 1
     console.print(f"loss {first.train_loss:.2f} -> {last.train_loss:.2f} over {count} steps ({_speed(last)})")
     if last.evaluation is not None:
         console.print(f"bits per byte {last.evaluation.bits_per_byte:.3f} on the validation text")
-    found = latest_checkpoint(folder / "checkpoints")
-    if found is not None:
-        console.print(f"checkpoint: {found[0]}", soft_wrap=True)
 
 
-def _watch(steps: Iterator[StepResult], max_steps: int | None, console: Console) -> tuple[StepResult, StepResult]:
-    """Follow the run to its end; its first and last result."""
+def _watch(
+    steps: Iterator[StepResult], max_steps: int | None, console: Console
+) -> tuple[StepResult, StepResult] | None:
+    """Follow the run to its end; its first and last result, or None when it was already there."""
     with console.status("preparing the data …"):
-        first = last = next(steps)
+        first = next(steps, None)
+    if first is None:
+        return None
+    last = first
     if first.step > 1:
         console.print(f"going on from step {first.step - 1}")
     with _bar(console) as progress:

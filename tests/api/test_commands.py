@@ -135,6 +135,14 @@ def test_export_writes_the_folder_and_prints_the_id(formulary: Formulary, plante
     assert [path.name for path in out.parent.iterdir()] == ["best"]
 
 
+def test_pretrain_says_how_to_name_a_corpus_elsewhere(formulary: Formulary, planted: str, tmp_path: Path) -> None:
+    formulary("export", planted, "--format", "formulary", "--out", tmp_path / "model")
+    (tmp_path / "words.txt").unlink()
+    error = formulary("pretrain", tmp_path / "model", status=1).stderr
+    assert error.startswith("error: pretrain.corpus.path: ")
+    assert "name the folder that holds it with --corpus-root" in error
+
+
 def test_export_of_a_trial(formulary: Formulary, planted: str, tmp_path: Path) -> None:
     formulary("export", planted, "--format", "formulary", "--out", tmp_path / "t", "--trial", 3)
     document = json.loads((tmp_path / "t" / "formulary.json").read_text())

@@ -186,3 +186,6 @@ def test_a_real_study_is_run_exported_and_trained(spec: Path, tmp_path: Path) ->
     assert trained[0].startswith("loss ")
     assert " over 3 steps" in trained[0]
     assert Path(tmp_path, trained[-1].removeprefix("checkpoint: ")).is_dir()
+    again = formulary("pretrain", tmp_path / "model", "--max-steps", 3)
+    assert again.stdout.splitlines() == trained[-1:]
+    assert "the run is already at step 3; remove" in again.stderr

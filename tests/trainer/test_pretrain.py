@@ -80,10 +80,11 @@ def test_only_the_latest_checkpoints_stay(folder: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("max_steps", [None, 3, 12])
-def test_a_run_that_is_far_enough_says_so(folder: Path, run: Run, max_steps: int | None) -> None:
+def test_a_run_that_is_far_enough_is_left_as_it_is(folder: Path, run: Run, max_steps: int | None) -> None:
     run(folder)
-    with pytest.raises(InvalidInput, match="already at step 12 of 12"):
-        run(folder, max_steps)
+    before = sorted((path, path.stat().st_mtime_ns) for path in (folder / "checkpoints").glob("**/*.*"))
+    assert run(folder, max_steps) == []
+    assert sorted((path, path.stat().st_mtime_ns) for path in (folder / "checkpoints").glob("**/*.*")) == before
 
 
 def test_max_steps_must_be_positive(folder: Path, run: Run) -> None:
