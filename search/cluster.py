@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,9 +60,23 @@ def connection(address: str | None) -> Iterator[None]:
         local = {}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **local)
     try:
-        yield
+        with _termination_as_interrupt():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a search as Ctrl+C does; Ray's own handler would print a stack trace and exit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _probe(address: str) -> None:

@@ -13,6 +13,7 @@ from api.commands.consoles import messages, print_warnings, results, short, shor
 from api.commands.formula_card import formula_card
 from api.commands.options import CorpusRootOption, examples, home_option, placed
 from api.commands.tables import trial_table
+from api.ray_token import require_ray_token
 from api.settings import Settings
 from api.spec_file import read_spec
 from model.errors import FormularyError
@@ -85,6 +86,7 @@ def _drive(application: LocalApplication, study: Json) -> None:
 
 def _search(application: LocalApplication, study: Json) -> None:
     from api.commands.search_progress import Tally, search_display
+    require_ray_token()
     from studies.runner import run_study  # loads Ray
 
     objective = study["spec"]["objectives"][0]
