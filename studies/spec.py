@@ -4,39 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from model.config import FrozenConfig
 from search.parameters import (
-    CategoricalParameter,
     Choice,
     Constraints,
-    FloatParameter,
-    IntParameter,
     Parameter,
-    TotalParameters,
 )
 from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec, SearchProblem
 from search.space import Space
-from studies.spec_checks import check_study
-from studies.spec_errors import Containers, first_error
-from studies.spec_yaml import load_spec_yaml
-from trainer.config import BuiltinCorpus, JsonlCorpus, ProxySettings, TextCorpus
-
-__all__ = [
-    "ImportSpec",
-    "ImportedColumns",
-    "Objective",
-    "Purpose",
-    "Resources",
-    "SamplerSpec",
-    "SchedulerSpec",
-    "StudySpec",
-    "build_space",
-    "load_spec_yaml",
-    "parse_spec",
-    "search_problem",
-]
+from trainer.config import ProxySettings
 
 MAX_TRIALS = 1_000_000
 Purpose = Literal["estimate", "optimise"]
@@ -90,35 +68,6 @@ class ImportSpec(StudyHeader):
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """SHA-256 of the file's bytes."""
     rows: Annotated[int, Field(ge=1)]
-
-
-CONTAINERS: Containers = {
-    (): (StudySpec,),
-    ("space", "*"): (IntParameter, FloatParameter, CategoricalParameter),
-    ("constraints",): (Constraints,),
-    ("constraints", "total_parameters"): (TotalParameters,),
-    ("objectives", "*"): (Objective,),
-    ("sampler",): (SamplerSpec,),
-    ("scheduler",): (SchedulerSpec,),
-    ("resources_per_trial",): (Resources,),
-    ("proxy",): (ProxySettings,),
-    ("proxy", "corpus"): (BuiltinCorpus, TextCorpus, JsonlCorpus),
-}
-"""Which model describes the mapping at each place of a spec; ``*`` is any name or index."""
-
-
-def parse_spec(document: object) -> StudySpec:
-    """Check a parsed YAML or JSON document and all that its parts say about each other.
-
-    Raises:
-        InvalidInput: the first thing wrong, with its dotted field, and how many more there are.
-    """
-    try:
-        spec = StudySpec.model_validate(document)
-    except ValidationError as error:
-        raise first_error(error, document, CONTAINERS) from None
-    check_study(spec, build_space(spec))
-    return spec
 
 
 def build_space(spec: StudySpec) -> Space:

@@ -1,16 +1,12 @@
 """What the parts of a study spec say about each other."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import ValidationError
 
 from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
+from studies.spec import StudySpec
 from trainer.config import LengthUnit
-
-if TYPE_CHECKING:
-    from studies.spec import StudySpec
 
 LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
 """Longest runs, by unit (assumed: above every published one, so that only slips are refused)."""
@@ -29,7 +25,7 @@ UNMEASURED_METRICS = frozenset({"decode_tokens_per_second"})
 """Standard metrics that proxy runs of this version do not report."""
 
 
-def check_study(spec: "StudySpec", space: Space) -> None:
+def check_study(spec: StudySpec, space: Space) -> None:
     """Check everything that takes more than one field.
 
     Raises:
@@ -43,14 +39,14 @@ def check_study(spec: "StudySpec", space: Space) -> None:
     _check_runs(spec, space)
 
 
-def _check_length(spec: "StudySpec") -> None:
+def _check_length(spec: StudySpec) -> None:
     length = training_length(spec.proxy)
     longest = LONGEST_RUNS[length.unit]
     if length.amount > longest:
         raise InvalidInput(f"proxy.train_{length.unit}", f"{length.amount:g} is a slip", f"give at most {longest:g}")
 
 
-def _check_purpose(spec: "StudySpec") -> None:
+def _check_purpose(spec: StudySpec) -> None:
     if spec.purpose != "estimate":
         return
     chosen = "chooses by outcome, and formulas need trials that were not"
@@ -60,7 +56,7 @@ def _check_purpose(spec: "StudySpec") -> None:
         raise InvalidInput("scheduler.kind", f"asha {chosen}", "use none, or set purpose: optimise")
 
 
-def _check_objective(spec: "StudySpec") -> None:
+def _check_objective(spec: StudySpec) -> None:
     metric, direction = spec.objectives[0].metric, spec.objectives[0].direction
     if metric in UNMEASURED_METRICS:
         raise InvalidInput(
@@ -71,7 +67,7 @@ def _check_objective(spec: "StudySpec") -> None:
         raise InvalidInput("objectives.0.direction", f"{direction} {metric} looks for the worst", f"write {sensible}")
 
 
-def _check_scheduler(spec: "StudySpec") -> None:
+def _check_scheduler(spec: StudySpec) -> None:
     if spec.scheduler.kind == "none":
         return
     metric = spec.objectives[0].metric
@@ -89,7 +85,7 @@ def _check_scheduler(spec: "StudySpec") -> None:
         )
 
 
-def _check_vocabularies(spec: "StudySpec") -> None:
+def _check_vocabularies(spec: StudySpec) -> None:
     declared = spec.space.get("vocabulary_size")
     values = declared.size if declared else len(spec.inner.get("vocabulary_size", ()))
     if spec.proxy.train_tokens is not None and (values or 0) > 1:
@@ -100,7 +96,7 @@ def _check_vocabularies(spec: "StudySpec") -> None:
         )
 
 
-def _check_counts(spec: "StudySpec") -> None:
+def _check_counts(spec: StudySpec) -> None:
     if spec.parallel_trial_count > spec.max_trial_count:
         raise InvalidInput(
             "parallel_trial_count",
@@ -109,7 +105,7 @@ def _check_counts(spec: "StudySpec") -> None:
         )
 
 
-def _check_runs(spec: "StudySpec", space: Space) -> None:
+def _check_runs(spec: StudySpec, space: Space) -> None:
     """Make one trial's config: the settings that the space does not touch are checked by it."""
     values = space.point(dict.fromkeys(space.names, 0.5)).values
     trial = space.trial(values, 0)

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from model.config import FrozenConfig
 from model.errors import InvalidInput
 from studies.errors import NotFound
 from studies.recipe import Recipe, Target, recipe_for_target, recipe_from_trial
@@ -21,8 +20,10 @@ EXPORT = "export"
 REMEDY = "make recipes from a study that was run here"
 
 
-class RecipeRequest(FrozenConfig):
-    """Which config is wanted: that of a trial, or one for a target."""
+class RecipeRequest(BaseModel):
+    """Which config is wanted: that of a trial, or one for a target. Numbers may be texts, as in a query."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trial: Annotated[int, Field(ge=0, le=MAX_TRIALS)] | Literal["best"] | None = None
     """Number of a trial, or the best one; the best one when nothing is asked."""

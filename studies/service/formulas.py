@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from search.problem import Objective
 from studies.errors import NotFound
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
@@ -12,7 +13,7 @@ from studies.imports import parse_objective, read_table
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import formulas, studies, trials
 from studies.service.studies import add_study, check_name, get_study
-from studies.spec import ImportedColumns, ImportSpec, Objective, Purpose
+from studies.spec import ImportedColumns, ImportSpec, Purpose
 
 
 def import_table(session: Session, owner: str, name: str, objective: str, purpose: Purpose, csv_bytes: bytes) -> Study:

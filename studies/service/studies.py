@@ -12,7 +12,8 @@ from studies.digest import document_digest
 from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
-from studies.spec import StudySpec, parse_spec
+from studies.spec import StudySpec
+from studies.spec_parsing import parse_spec
 from studies.tables import StudyRow
 from trainer.corpus import check_corpus, resolve_corpus
 

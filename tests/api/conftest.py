@@ -19,7 +19,9 @@ from studies import service
 from studies.database import Database
 from studies.records import StudyState, Trial, TrialState
 from studies.repository import studies, trials
-from studies.spec import load_spec_yaml, parse_spec, search_problem
+from studies.spec import search_problem
+from studies.spec_parsing import parse_spec
+from studies.spec_yaml import load_spec_yaml
 
 COLUMNS = (
     "depth,width,ffn_ratio,vocabulary_size,batch_tokens,learning_rate,"

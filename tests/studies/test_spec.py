@@ -11,7 +11,9 @@ import yaml
 from model.errors import InvalidInput
 from model.tokenizer import MIN_VOCABULARY_SIZE
 from search.standard import MIN_VOCABULARY_SIZE as SMALLEST_SEARCHED
-from studies.spec import ImportSpec, StudySpec, build_space, load_spec_yaml, parse_spec, search_problem, stored_spec
+from studies.spec import ImportSpec, StudySpec, build_space, search_problem, stored_spec
+from studies.spec_parsing import parse_spec
+from studies.spec_yaml import load_spec_yaml
 
 TEXT = """
 version: 1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from studies.spec import parse_spec
+from studies.spec_parsing import parse_spec
 from studies.spec_warnings import spec_warnings
 
 

@@ -1,0 +1,38 @@
+"""From a parsed YAML or JSON document to a checked study spec."""
+
+from pydantic import ValidationError
+
+from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec
+from studies.spec import StudySpec, build_space
+from studies.spec_checks import check_study
+from studies.spec_errors import Containers, first_error
+from trainer.config import BuiltinCorpus, JsonlCorpus, ProxySettings, TextCorpus
+
+CONTAINERS: Containers = {
+    (): (StudySpec,),
+    ("space", "*"): (IntParameter, FloatParameter, CategoricalParameter),
+    ("constraints",): (Constraints,),
+    ("constraints", "total_parameters"): (TotalParameters,),
+    ("objectives", "*"): (Objective,),
+    ("sampler",): (SamplerSpec,),
+    ("scheduler",): (SchedulerSpec,),
+    ("resources_per_trial",): (Resources,),
+    ("proxy",): (ProxySettings,),
+    ("proxy", "corpus"): (BuiltinCorpus, TextCorpus, JsonlCorpus),
+}
+"""Which model describes the mapping at each place of a spec; ``*`` is any name or index."""
+
+
+def parse_spec(document: object) -> StudySpec:
+    """Check a parsed YAML or JSON document and all that its parts say about each other.
+
+    Raises:
+        InvalidInput: the first thing wrong, with its dotted field, and how many more there are.
+    """
+    try:
+        spec = StudySpec.model_validate(document)
+    except ValidationError as error:
+        raise first_error(error, document, CONTAINERS) from None
+    check_study(spec, build_space(spec))
+    return spec
