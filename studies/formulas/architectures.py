@@ -46,7 +46,7 @@ class Architectures:
 
 def build_architectures(observations: Sequence[Observation], context: FitContext) -> Architectures:
     """Profile the learning rate out of every architecture, or say that it cannot be done."""
-    rows = [row for row in observations if (row.number_of("depth") or 0) > 0]
+    rows = [row for row in observations if (row.number_of("depth") or 0) >= 1]
     members = list(group_by(rows, lambda row: parameter_key(row, INNER)).values())
     runs = [collect_runs(group, context) for group in members]
     profiles = profile_cells(runs)
@@ -98,4 +98,5 @@ def _ffn_ratio(row: Observation) -> float | None:
     """The realised ratio where it is known, else the one asked for."""
     width, ffn_width = row.number_of("width"), row.number_of("ffn_width")
     realised = ffn_width / width if width and ffn_width else None
-    return row.number_of("ffn_ratio_realised") or realised or row.number_of("ffn_ratio")
+    ratios = (row.number_of("ffn_ratio_realised"), realised, row.number_of("ffn_ratio"))
+    return next((ratio for ratio in ratios if ratio is not None and ratio > 0), None)

@@ -11,6 +11,8 @@ from model.errors import InvalidInput
 from studies.formulas.formula import Formula
 
 Floats = NDArray[np.float64]
+LARGEST_LOG = 230.0
+"""Where exponentials end: e^230 is 1e100 (assumed; a double ends at e^709)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,13 @@ def evaluate(formula: Formula, variables: Mapping[str, float]) -> Evaluation:
     centre = float(row @ values)
     half = float(matrix["multiplier"]) * math.sqrt(max(float(row @ np.array(matrix["matrix"]) @ row), 0.0))
     ends = [centre, centre - half, centre + half]
-    estimate, low, high = [math.exp(end) for end in ends] if form.logarithmic else ends
+    estimate, low, high = [bounded_exp(end) for end in ends] if form.logarithmic else ends
     return Evaluation(estimate, low, high, _outside(formula, variables))
+
+
+def bounded_exp(log: float) -> float:
+    """exp, at most ``e^±LARGEST_LOG``: data without a bowl have intervals over thousands of powers of e."""
+    return math.exp(min(max(log, -LARGEST_LOG), LARGEST_LOG))
 
 
 def _outside(formula: Formula, variables: Mapping[str, float]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """One exponent or two: the forms of a learning rate x batch law, and what each lets be said about the paper's."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.formulas.cells import Cell
+from studies.formulas.evaluation import bounded_exp
 from studies.formulas.fit import Fit, Interval, Problem, determined, fit, held_out_errors, root_mean_square
 from studies.formulas.formula import Coefficient, PaperClaim, Verdict
 from studies.formulas.verdicts import LEVEL, Ground, coefficient, constant, further_trials, position
@@ -105,7 +105,7 @@ def judge(analysis: Analysis, ground: Ground, trials: int, reference: float) -> 
     level = fitted.interval(_unit(fitted, 0), LEVEL)
     shared = {
         "c": coefficient(
-            Interval(*(math.exp(end) for end in (level.estimate, level.low, level.high))), "learning rate"
+            Interval(*(bounded_exp(end) for end in (level.estimate, level.low, level.high))), "learning rate"
         ),
         "reference_batch_tokens": constant(reference, "tokens"),
     }
@@ -133,7 +133,7 @@ def _judge_halves(
 ) -> Judgement:
     places = [position(half, REGION) for half in (halves.low, halves.high)]
     verdict = ground.verdict("outside" if "outside" in places else "across")
-    knot = reference * math.exp(analysis.knot)
+    knot = reference * bounded_exp(analysis.knot)
     reason = (
         f"one exponent for all batches is contradicted: r = {halves.low.estimate:.2f} below {knot:.0f} tokens and "
         f"{halves.high.estimate:.2f} above (change {halves.change.estimate:.2f}, 95 % interval "

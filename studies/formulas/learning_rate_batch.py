@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from studies.formulas.cells import MIN_SPREAD_GRIDS, Cell, Table, build_problem, build_table
 from studies.formulas.censoring import select
-from studies.formulas.evaluation import curve_points
+from studies.formulas.evaluation import bounded_exp, curve_points
 from studies.formulas.exponents import CLAIM, Analysis, analyse, judge, rival_errors, slopes_around_best_batch
 from studies.formulas.fit import Problem, covariance_evidence, determined, held_out_errors, predict, root_mean_square
 from studies.formulas.formula import Coefficient, Formula, latex_number
@@ -181,19 +181,21 @@ def _size_convention(domain: dict[str, tuple[float, float]]) -> str:
 
 def _statement(analysis: Analysis, reference: float) -> str:
     level, slope, *rest = analysis.fit.mean()
-    power = f"lr* = {math.exp(level):.3g}·(B/{reference:.0f})^{slope:.2f}"
+    power = f"lr* = {bounded_exp(level):.3g}·(B/{reference:.0f})^{slope:.2f}"
     if not analysis.contradicted:
         return power
-    knot = reference * math.exp(analysis.knot)
+    knot = reference * bounded_exp(analysis.knot)
     return f"{power}·max(1, B/{knot:.0f})^{rest[0]:.2f}"
 
 
 def _latex(analysis: Analysis, reference: float) -> str:
     level, slope, *rest = analysis.fit.mean()
-    power = rf"\eta^{{*}} = {latex_number(math.exp(level))}\left(\frac{{B}}{{{reference:.0f}}}\right)^{{{slope:.2f}}}"
+    power = (
+        rf"\eta^{{*}} = {latex_number(bounded_exp(level))}\left(\frac{{B}}{{{reference:.0f}}}\right)^{{{slope:.2f}}}"
+    )
     if not analysis.contradicted:
         return power
-    knot = reference * math.exp(analysis.knot)
+    knot = reference * bounded_exp(analysis.knot)
     return power + rf"\max\left(1, \frac{{B}}{{{knot:.0f}}}\right)^{{{rest[0]:.2f}}}"
 
 
@@ -228,9 +230,9 @@ def _point(cell: Cell) -> dict[str, Any]:
     return {
         "group": cell.group,
         "batch_tokens": cell.batch_tokens,
-        "learning_rate": math.exp(profile.log_rate),
-        "low": math.exp(profile.log_rate - half),
-        "high": math.exp(profile.log_rate + half),
+        "learning_rate": bounded_exp(profile.log_rate),
+        "low": bounded_exp(profile.log_rate - half),
+        "high": bounded_exp(profile.log_rate + half),
         "objective": profile.cost,
         "edge": profile.edge,
         "runs": cell.runs,

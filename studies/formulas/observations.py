@@ -16,6 +16,10 @@ DIVERGENCE_RISE = 0.5
 """A run whose cost exceeds the best of its cell by this share of it has diverged (assumed: a nearly constant prediction
 costs 2 to 3 times a trained one; the Step Law tables draw the line at loss 5 where the best is 2.3)."""
 
+SMALLEST, LARGEST = 1e-15, 1e30
+"""Sizes of numbers that are fitted (assumed: no rate, loss, speed, count or number of FLOPs lies beyond them; the
+powers and weights of others overflow)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -33,10 +37,10 @@ class Observation:
         return cls(trial.number, trial.state, trial.parameters, trial.metrics, trial.attributes)
 
     def number_of(self, name: str) -> float | None:
-        """The finite number called ``name`` among parameters, metrics and attributes, else None."""
+        """The fittable number called ``name`` among parameters, metrics and attributes, else None."""
         for values in (self.parameters, self.metrics, self.attributes):
             value = values.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and is_fittable(value):
                 return float(value)
         return None
 
@@ -67,7 +71,7 @@ class FitContext:
     def cost(self, observation: Observation) -> float | None:
         """Cost of a run that reached its end, in units of the metric; None for every other run."""
         value = observation.metrics.get(self.metric)
-        if observation.state is not TrialState.COMPLETE or value is None or not math.isfinite(value):
+        if observation.state is not TrialState.COMPLETE or value is None or not is_fittable(value):
             return None
         return self.sign * value
 
@@ -81,6 +85,11 @@ class Runs:
     costs: tuple[float, ...]
     diverged: tuple[float, ...]
     """Learning rates of runs that failed or diverged: upper bounds of the usable rates, never fitted."""
+
+
+def is_fittable(value: float) -> bool:
+    """Whether a number is finite, and of a size that can be fitted."""
+    return value == 0 or SMALLEST <= abs(value) <= LARGEST
 
 
 def collect_runs(observations: Sequence[Observation], context: FitContext) -> Runs:

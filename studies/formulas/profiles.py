@@ -188,7 +188,7 @@ def _robust(window: _Window) -> _Window:
     for _ in range(3):
         residuals = np.abs(window.costs - window.design @ np.array(_least_squares(window)))
         scale = 1.4826 * float(np.median(residuals)) * math.sqrt(len(residuals) / (len(residuals) - 3))
-        weights = np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-300))
+        weights = np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-200))
         window = _Window(window.rates, window.costs, np.maximum(weights, 1e-3), window.centre)
     return window
 
@@ -298,9 +298,9 @@ def _minimum(rates: Floats, window: _Window, bowl: _Bowl) -> Profile:
     basis = np.array([1.0, at, at**2])
     return Profile(
         bounded,
-        float(gradient @ covariance @ gradient),
+        max(float(gradient @ covariance @ gradient), 0.0),
         level + slope * at + bend * at**2 + bowl.skew * at**3,
-        float(basis @ covariance @ basis),
+        max(float(basis @ covariance @ basis), 0.0),
         edge,
         lowest,
         highest,
