@@ -64,6 +64,8 @@ def read_table(table: bytes, metric: str, now: datetime) -> tuple[Columns, list[
     """
     if len(table) > MAX_BYTES:
         raise InvalidInput("table", f"it holds {len(table)} bytes, {MAX_BYTES} are allowed", "split it into several")
+    if b"\0" in table:
+        raise InvalidInput("table", "it holds a NUL byte", "save it as UTF-8 text")
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(table), encoding="utf-8-sig", newline=""), strict=True)
     try:
         columns = _read_header(next(reader, []), metric)
@@ -99,11 +101,13 @@ def _read_header(header: Sequence[str], metric: str) -> Columns:
     names = [name.strip() for name in header]
     if not any(names):
         raise InvalidInput("table", "it is empty", "give a header and a row for each run")
+    if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
+        raise InvalidInput("table", f"its header is one cell, {names[0][:50]!r}", "separate cells by commas")
     if len(names) > MAX_COLUMNS:
         raise InvalidInput("table", f"it has {len(names)} columns, {MAX_COLUMNS} are allowed", "leave some out")
     unusable = next((name for name in names if not name or names.count(name) > 1), None)
     if unusable is not None:
-        raise InvalidInput("table", f"the header holds {unusable!r} twice or an empty name", "rename the columns")
+        raise InvalidInput("table", f"the header holds {unusable[:50]!r} twice or an empty name", "rename the columns")
     if metric not in names:
         raise InvalidInput("objective", f"the table has no column {metric}", f"name one of {', '.join(names)[:500]}")
     places = dict(enumerate(names))

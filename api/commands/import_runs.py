@@ -42,5 +42,7 @@ def import_runs(
         content = table.read_bytes()
     except OSError as error:
         raise InvalidInput(str(table), f"cannot be read ({error.strerror})", "give the path of a CSV file") from error
+    if not content:
+        raise InvalidInput(str(table), "is empty", "give a header and a row for each run")
     with connect(settings) as client:
         typer.echo(client.import_study(content, name, objective, purpose)["id"])

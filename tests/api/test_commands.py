@@ -251,7 +251,10 @@ def test_an_error_neither_steers_the_terminal_nor_fills_it(formulary: Formulary,
         assert len(error) < 2500
 
 
-def test_import_refuses_a_bad_table_by_line(formulary: Formulary, runs: Path) -> None:
+def test_import_refuses_a_bad_table_by_line(formulary: Formulary, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    error = formulary("import", tmp_path / "empty.csv", "--name", "x", "--objective", "bits_per_byte", status=1).stderr
+    assert "empty.csv: is empty" in error
     runs.write_bytes(runs.read_bytes() + b"1,2\n")
     assert "line 50" in formulary("import", runs, "--name", "x", "--objective", "bits_per_byte", status=1).stderr
     assert "direction" in formulary("import", runs, "--name", "x", "--objective", "bits_per_byte:up", status=1).stderr

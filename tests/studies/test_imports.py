@@ -53,6 +53,9 @@ def test_numbers_follow_the_rows_and_empty_lines_and_cells_are_left_out() -> Non
         ("", "table", "it is empty"),
         ("\n", "table", "it is empty"),
         ("depth,validation_loss\n", "table", "no rows"),
+        ("depth,validation_loss\n1,\0\n", "table", "NUL byte"),
+        ("depth;validation_loss\n1;2\n", "table", "its header is one cell"),
+        ("depth\tvalidation_loss\n1\t2\n", "table", "its header is one cell"),
         ("depth,depth,validation_loss\n1,2,3\n", "table", "'depth' twice"),
         ("depth,,validation_loss\n1,2,3\n", "table", "empty name"),
         ("depth,bits_per_byte\n1,2\n", "objective", "no column validation_loss"),
@@ -92,7 +95,7 @@ def test_objectives() -> None:
             parse_objective(unusable)
 
 
-@given(cell=st.text(st.characters(exclude_categories=["Cs"], exclude_characters='",\r\n'), min_size=1))
+@given(cell=st.text(st.characters(exclude_categories=["Cs"], exclude_characters='",\r\n\0'), min_size=1))
 def test_any_cell_is_read_or_refused(cell: str) -> None:
     text = f"depth,validation_loss,note\n1,2,{cell}\n"
     (trial,) = read(text)
