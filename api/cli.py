@@ -7,6 +7,7 @@ import typer
 
 from api.commands import export, formulas, import_runs, migrate, pretrain, run, study
 from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
+from api.commands.streams import open_streams
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,4 +55,5 @@ app.command("migrate", epilog=migrate.EXAMPLES)(migrate.migrate)
 
 def main() -> None:
     """Run the command line."""
+    open_streams()
     app()

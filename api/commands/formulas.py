@@ -1,13 +1,10 @@
 """``formulary formulas``: what a study found."""
 
-import json
-
-import typer
-
 from api.client import connect
 from api.commands.consoles import results
 from api.commands.formula_card import formula_card
 from api.commands.options import JsonOption, StudyArgument, examples, placed
+from api.commands.streams import print_json
 from api.settings import Settings
 
 EXAMPLES = examples(
@@ -22,7 +19,7 @@ def show_formulas(settings: Settings, study: StudyArgument, as_json: JsonOption 
     with connect(settings) as client:
         formulas = client.list_formulas(study)
     if as_json:
-        typer.echo(json.dumps(formulas, indent=2, ensure_ascii=False))
+        print_json(formulas)
         return
     console = results()
     for formula in formulas:

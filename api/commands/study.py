@@ -1,6 +1,5 @@
 """``formulary study``: create, list, show, control and delete studies."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 from api.client import connect
 from api.commands.consoles import messages, print_warnings, results
 from api.commands.options import CorpusRootOption, JsonOption, StudyArgument, examples, placed, remember_place
+from api.commands.streams import print_json
 from api.commands.tables import study_table, trial_table
 from api.settings import Settings
 from api.spec_file import read_spec
@@ -40,7 +40,7 @@ def list_studies(settings: Settings, as_json: JsonOption = False) -> None:
     with connect(settings) as client:
         studies = list(client.list_studies())
     if as_json:
-        _print_json(studies)
+        print_json(studies)
     else:
         results().print(study_table(studies))
 
@@ -53,7 +53,7 @@ def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) 
         shown: dict[str, Any] = client.get_study(study)
         shown["trials"] = list(client.list_trials(study))
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     console = results()
     console.print(study_table([shown]))
@@ -92,7 +92,3 @@ def delete(settings: Settings, study: StudyArgument) -> None:
     with connect(settings) as client:
         client.delete_study(study)
     messages().print(f"study {study} is deleted")
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
