@@ -42,7 +42,9 @@ def test_runs_unpacked_in_another_directory(wheel: Path, tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = "import sys; sys.path.insert(0, 'site'); import api.cli; print(api.cli.__file__)"
-    result = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip().endswith("site/api/cli.py")
 
 
