@@ -1,7 +1,6 @@
 """Runs a study: takes its lease, searches from where its rows are, fits its formulas."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from model.errors import InvalidInput
 from search.events import Observer, TrialEvent
 from search.problem import PastTrial, SearchProblem
 from search.tune import run_search
@@ -18,6 +16,7 @@ from studies.database import Database
 from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
 from studies.heartbeat import LEASE_TTL, Heartbeat
 from studies.history import read_history
+from studies.machine import check_machine
 from studies.process_identity import has_ended, this_process
 from studies.recorder import Recorder
 from studies.records import Study, StudyState, TrialState
@@ -75,14 +74,14 @@ def run_study(
     Raises:
         NotFound: there is no such study.
         Conflict: its state does not allow it, or another process runs it.
-        InvalidInput: a trial needs more CPUs than this machine has.
+        InvalidInput: a trial needs more CPUs or GPUs than this machine has.
         LeaseLost: another process took the study over; this one has stopped.
         Exception: what the search raised, KeyboardInterrupt too; the study is resumable.
     """
     with database.read_session() as session:
         spec = StudySpec.model_validate(_runnable(session, study_id).spec)
     if ray_address is None:
-        _check_resources(spec)
+        check_machine(spec.resources_per_trial)
     lease = _claim(database, study_id)
     with Heartbeat(database, lease) as heartbeat:
         signal = _StopSignal(database, heartbeat, study_id, should_stop or _never)
@@ -150,13 +149,6 @@ def _existing(session: Session, study_id: int) -> Study:
     if study is None:
         raise NotFound(f"there is no study {study_id}")
     return study
-
-
-def _check_resources(spec: StudySpec) -> None:
-    available = len(os.sched_getaffinity(0))
-    if spec.resources_per_trial.cpu > available:
-        reason = f"a trial asks for {spec.resources_per_trial.cpu:g} CPUs, this machine has {available}"
-        raise InvalidInput("resources_per_trial.cpu", reason, f"give {available} or less")
 
 
 def _claim(database: Database, study_id: int) -> Lease:

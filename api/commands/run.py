@@ -43,6 +43,7 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
     document = read_spec(spec)
     with open_application(settings.for_operator(spec.parent, corpus_root or ())) as application:
         client = application.client
+        _check_machine(document)
         study = _create_or_continue(client, document)
         try:
             _drive(application, study)
@@ -54,6 +55,14 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
     typer.echo(ended["id"])
     if ended["state"] == "FAILED":
         raise FormularyError(f"study {ended['id']} failed: {ended['error']}")
+
+
+def _check_machine(document: Json) -> None:
+    """Refuse what could never run here before it is stored."""
+    from studies.machine import check_machine
+    from studies.spec_parsing import parse_spec
+
+    check_machine(parse_spec(document).resources_per_trial)
 
 
 def _create_or_continue(client: Client, document: Json) -> Json:
@@ -86,6 +95,7 @@ def _drive(application: LocalApplication, study: Json) -> None:
 
 def _search(application: LocalApplication, study: Json) -> None:
     from api.commands.search_progress import Tally, search_display
+
     require_ray_token()
     from studies.runner import run_study  # loads Ray
 

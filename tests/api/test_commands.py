@@ -243,6 +243,15 @@ def test_bad_usage_ends_with_2(formulary: Formulary, arguments: tuple[object, ..
     assert "Error" in formulary(*arguments, status=2).stderr
 
 
+@pytest.mark.parametrize(("name", "amount"), [("cpu", 1000), ("gpu", 64)])
+def test_run_refuses_what_this_machine_lacks_before_it_stores_anything(
+    formulary: Formulary, spec: Path, name: str, amount: int
+) -> None:
+    spec.write_text(spec.read_text() + f"resources_per_trial: {{{name}: {amount}}}\n")
+    assert f"resources_per_trial.{name}: a trial asks for {amount}" in formulary("run", spec, status=1).stderr
+    assert json.loads(formulary("study", "list", "--json").stdout) == []
+
+
 def test_an_error_neither_steers_the_terminal_nor_fills_it(formulary: Formulary, spec: Path) -> None:
     for key in (r"\e[31m", "x" * 900):
         spec.write_text(f'"{key * 10}": 1')
