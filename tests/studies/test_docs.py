@@ -21,7 +21,8 @@ from trainer.config import ProxySettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "spec.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE + README, flags=re.DOTALL | re.MULTILINE)
 
 
 def test_the_page_has_examples():

@@ -1,5 +1,8 @@
 """A driver that is killed loses nothing that was finished, and the next one runs what is left."""
 
+import os
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +23,7 @@ SCRIPT = Path(__file__).with_name("run_planted_study.py")
 COUNT = 12
 FINISHED_BEFORE_THE_KILL = 3
 DEADLINE_S = 60.0
+CHAOTIC_DRIVERS = 5
 
 
 @contextmanager
@@ -42,6 +46,41 @@ def stored(database: Database, study: Study) -> list[Trial]:
 
 def complete(database: Database, study: Study) -> list[Trial]:
     return [trial for trial in stored(database, study) if trial.state is TrialState.COMPLETE]
+
+
+@pytest.mark.chaos
+def test_random_kills_of_drivers_and_workers(
+    database: Database, document: dict[str, Any], roots: list[Path], tmp_path: Path
+) -> None:
+    """Whatever is killed and whenever: every number ends once, and what has ended never changes."""
+    seed = int(os.environ.get("CHAOS_SEED", time.time()))
+    print(f"CHAOS_SEED={seed}")
+    moments = random.Random(seed)
+    document |= {"space": {"depth": {"type": "int", "low": 1, "high": 30}}, "max_trial_count": 60}
+    document |= {"parallel_trial_count": 2}
+    with database.session() as session:
+        study = service.create_study(session, "ada", document, roots)
+    ended: dict[int, Trial] = {}
+    for _ in range(CHAOTIC_DRIVERS):
+        with driver_of(database, study, tmp_path) as driver:
+            time.sleep(moments.uniform(3, 9))
+            kill_a_worker(moments)
+            time.sleep(moments.uniform(0, 2))
+        for trial in complete(database, study):
+            assert ended.setdefault(trial.number, trial) == trial
+    with driver_of(database, study, tmp_path) as driver:
+        driver.communicate(timeout=DEADLINE_S)
+    after = stored(database, study)
+    assert [(trial.number, trial.state) for trial in after] == [(n, TrialState.COMPLETE) for n in range(60)]
+    assert [trial for trial in after if trial.number in ended] == [ended[number] for number in sorted(ended)]
+
+
+def kill_a_worker(moments: random.Random) -> None:
+    """Kill one of the trial slots that run on this machine, if there is one."""
+    found = subprocess.run(["pgrep", "-f", "^ray::ProxyTrial"], capture_output=True, text=True, check=False)
+    workers = [int(pid) for pid in found.stdout.split()]
+    if workers:
+        os.kill(moments.choice(workers), signal.SIGKILL)
 
 
 @pytest.mark.slow
