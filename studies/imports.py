@@ -13,7 +13,8 @@ from search.events import Value
 from search.parameters import METRIC_NAMES, PARAMETER_NAMES
 from studies.records import Trial, TrialState
 
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 32 * 2**20
+"""As much as the application takes in one request."""
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1000
 TEXT_PARAMETERS = frozenset({"init_scheme"})

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from api.body_limit import MAX_BODY_BYTES
 from api.client import connect
 from api.commands.options import examples, placed
 from api.settings import Settings
@@ -38,11 +39,19 @@ def import_runs(
     Columns with standard names (depth, learning_rate, batch_tokens, bits_per_byte …) are parameters or metrics; the
     rest are attributes.
     """
+    content = _read(table)
+    with connect(settings) as client:
+        typer.echo(client.import_study(content, name, objective, purpose)["id"])
+
+
+def _read(table: Path) -> bytes:
     try:
-        content = table.read_bytes()
+        with table.open("rb") as file:
+            content = file.read(MAX_BODY_BYTES + 1)
     except OSError as error:
         raise InvalidInput(str(table), f"cannot be read ({error.strerror})", "give the path of a CSV file") from error
     if not content:
         raise InvalidInput(str(table), "is empty", "give a header and a row for each run")
-    with connect(settings) as client:
-        typer.echo(client.import_study(content, name, objective, purpose)["id"])
+    if len(content) > MAX_BODY_BYTES:
+        raise InvalidInput(str(table), f"holds more than {MAX_BODY_BYTES >> 20} MiB", "split it into several")
+    return content
