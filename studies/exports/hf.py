@@ -1,11 +1,17 @@
 """A folder for Hugging Face transformers: a LLaMA config, its initial weights and the tokenizer."""
 
+import os
+import shutil
 from pathlib import Path
 
+from model.counts import count_parameters
+from model.errors import InvalidInput
 from studies.exports.exporter import Exporter
 from studies.recipe import Recipe
 
 WEIGHTS = "model.safetensors"
+BYTES_PER_PARAMETER = 4
+"""Weights are drawn and written in float32."""
 USAGE = """\
 Or load the untrained network, which starts from the same weights, with transformers:
 
@@ -19,7 +25,11 @@ def write(recipe: Recipe, folder: Path) -> Recipe:
     """Draw the initial weights from the recipe's seed and name them in the config.
 
     Imports torch when called, because the API reaches this module.
+
+    Raises:
+        InvalidInput: the weights fit into neither the memory nor the disk of this machine.
     """
+    _check_room(recipe, folder)
     from model.hf import write_hf_folder
     from model.initialization import initialize
     from model.tokenizer import load_tokenizer
@@ -31,6 +41,16 @@ def write(recipe: Recipe, folder: Path) -> Recipe:
     initialize(network, config.initialization.scheme, std, config.seed)
     write_hf_folder(network, load_tokenizer(folder / config.tokenizer), folder)
     return recipe.starting_from(WEIGHTS)
+
+
+def _check_room(recipe: Recipe, folder: Path) -> None:
+    total = count_parameters(recipe.config.architecture).total
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    room = min(memory, shutil.disk_usage(folder).free)
+    if BYTES_PER_PARAMETER * total > room:
+        reason = f"{total} weights take {BYTES_PER_PARAMETER * total:.3g} bytes, this machine has {room:.3g}"
+        remedy = "ask for a smaller model, or use the formulary format, which draws weights when training starts"
+        raise InvalidInput("total_parameters", reason, remedy)
 
 
 EXPORTER = Exporter(write=write, usage=USAGE)

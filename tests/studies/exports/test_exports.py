@@ -175,6 +175,16 @@ class TestFolder:
         assert caught.value.field == "vocabulary_size"
         assert list(tmp_path.iterdir()) == []
 
+    def test_weights_that_nothing_holds_are_refused_before_they_are_drawn(
+        self, recipe: Recipe, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        huge = {"depth": 1024, "width": 65536, "kv_heads": 65536 // recipe.config.architecture.head_dim}
+        architecture = recipe.config.architecture.model_copy(update=huge)
+        config = recipe.config.model_copy(update={"architecture": architecture})
+        with pytest.raises(InvalidInput, match="use the formulary format"):
+            write_export("hf", recipe.model_copy(update={"config": config}), provenance, storage, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
+
 
 class TestReadme:
     @pytest.mark.parametrize("name", EXPORTERS)
