@@ -17,6 +17,8 @@ from studies.spec import MAX_TRIALS, ImportSpec, stored_spec
 
 EXPORT = "export"
 """Kind of the operation that writes an export."""
+LARGEST_TARGET = 10**18
+"""Largest number that is looked at; what a config can hold is less, and ``Target.check`` says so."""
 REMEDY = "make recipes from a study that was run here"
 
 
@@ -27,8 +29,8 @@ class RecipeRequest(BaseModel):
 
     trial: Annotated[int, Field(ge=0, le=MAX_TRIALS)] | Literal["best"] | None = None
     """Number of a trial, or the best one; the best one when nothing is asked."""
-    total_parameters: int | None = None
-    tokens: int | None = None
+    total_parameters: Annotated[int, Field(ge=1, le=LARGEST_TARGET)] | None = None
+    tokens: Annotated[int, Field(ge=1, le=LARGEST_TARGET)] | None = None
     """With ``total_parameters``: the target, instead of a trial."""
 
 

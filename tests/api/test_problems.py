@@ -80,9 +80,10 @@ def test_every_refusal_is_a_problem(http: httpx.Client, method: str, path: str, 
     assert problem(http.request(method, path), status)["detail"]
 
 
-def test_a_trial_number_beyond_the_database_is_refused(http: httpx.Client, study: int) -> None:
-    request = {"format": "hf", "trial": 10**20}
-    assert problem(http.post(f"/v1/studies/{study}/exports", json=request), 422)["detail"].startswith("trial")
+def test_numbers_beyond_the_database_or_a_double_are_refused(http: httpx.Client, study: int) -> None:
+    for name, given in {"trial": {"trial": 10**20}, "tokens": {"total_parameters": 1, "tokens": 10**400}}.items():
+        request = {"format": "hf", **given}
+        assert problem(http.post(f"/v1/studies/{study}/exports", json=request), 422)["detail"].startswith(name)
 
 
 def test_a_state_that_does_not_allow_it_is_a_conflict(http: httpx.Client, study: int) -> None:
