@@ -57,9 +57,10 @@ def _tokens(length: TrainingLength, architecture: ArchitectureConfig, bytes_per_
 def _warmup_steps(optimization: OptimizationConfig, steps: int) -> int:
     if optimization.warmup_tokens is None:
         return min(round(optimization.warmup_ratio * steps), MAX_DEFAULT_WARMUP_STEPS, steps - 1)
-    warmup_steps = round(optimization.warmup_tokens / optimization.batch_tokens)
+    run_tokens = steps * optimization.batch_tokens
+    warmup_steps = round(min(optimization.warmup_tokens, run_tokens) / optimization.batch_tokens)
     if warmup_steps >= steps:
-        reason = f"{optimization.warmup_tokens} tokens are {warmup_steps} steps, the whole run has {steps}"
+        reason = f"{optimization.warmup_tokens} tokens are no shorter than the whole run, {run_tokens} tokens"
         raise InvalidInput("warmup_tokens", reason, "give a warm-up shorter than the run")
     return warmup_steps
 

@@ -1,5 +1,6 @@
 """``formulary export``: a config that trains, from a trial or for a target."""
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,7 +52,7 @@ def export(
             written = client.export(study, request)
         names = _download(client, written, out)
     messages().print(f"wrote {', '.join(names)} to {out}", soft_wrap=True)
-    messages().print(f"train it: formulary {home_option(settings)}pretrain {out}", soft_wrap=True)
+    messages().print(f"train it: formulary {home_option(settings)}pretrain {shlex.quote(str(out))}", soft_wrap=True)
     typer.echo(written["id"])
 
 

@@ -1,5 +1,6 @@
 """``formulary pretrain``: trains what export wrote."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,9 +46,8 @@ def pretrain(
     try:
         watched = _watch(train(folder, settings.storage, roots, max_steps), max_steps, messages())
     except KeyboardInterrupt:
-        messages().print(
-            f"stopped; go on from the last checkpoint, if there is one: formulary pretrain {folder}", soft_wrap=True
-        )
+        again = f"formulary pretrain {shlex.quote(str(folder))}"
+        messages().print(f"stopped; go on from the last checkpoint, if there is one: {again}", soft_wrap=True)
         raise typer.Exit(130) from None
     except InvalidInput as error:
         if error.field != CORPUS_PATH:

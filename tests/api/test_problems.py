@@ -81,8 +81,8 @@ def test_every_refusal_is_a_problem(http: httpx.Client, method: str, path: str, 
 
 
 def test_numbers_beyond_the_database_or_a_double_are_refused(http: httpx.Client, study: int) -> None:
-    for name, given in {"trial": {"trial": 10**20}, "tokens": {"total_parameters": 1, "tokens": 10**400}}.items():
-        request = {"format": "hf", **given}
+    for name, target in {"trial": {"trial": 10**20}, "tokens": {"total_parameters": 1, "tokens": 10**400}}.items():
+        request = {"format": "hf", **target}
         assert problem(http.post(f"/v1/studies/{study}/exports", json=request), 422)["detail"].startswith(name)
 
 
