@@ -127,7 +127,11 @@ def _checkpoints_folder(folder: Path) -> Path:
 
 def _inside(folder: Path, name: str, field: str) -> Path:
     """Return the real path of a file that the document names."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise InvalidInput(field, f"{name!r} is no file in {folder}", "put the file into the folder")
+    try:
+        path = (folder / name).resolve()
+        inside = path.is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        inside = False
+    if not inside:
+        raise InvalidInput(field, f"{name!r:.200} is no file in {folder}", "put the file into the folder")
     return path
