@@ -6,9 +6,10 @@ Weights carry their LLaMA names, as in exports: a checkpoint's ``model.safetenso
 import re
 import shutil
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 MAX_STATE_BYTES = 2**16
 """Largest JSON of a checkpoint that is read (assumed: it takes a few hundred bytes)."""
 _NAME = re.compile(r"step-\d{8,}")
+FILES = ("state.json", "model.safetensors", "optimizer.safetensors")
 _REMEDY = "remove the checkpoints folder to start again"
 
 
@@ -38,15 +40,24 @@ class CheckpointState(FrozenConfig):
     config_key: str
     """Of everything that determines the losses; a checkpoint is resumed under the same key only."""
     precision: Precision
-    step: int
-    train_bytes: int
-    training_seconds: float
-    evaluation_seconds: float
+    step: Annotated[int, Field(ge=1)]
+    train_bytes: Annotated[int, Field(ge=0)]
+    training_seconds: Annotated[float, Field(ge=0)]
+    evaluation_seconds: Annotated[float, Field(ge=0)]
+
+    @property
+    def name(self) -> str:
+        """Name of the checkpoint's folder."""
+        return _name(self.step)
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def save_checkpoint(folder: Path, run: TrainingRun, config_key: str) -> None:
     """Write ``folder/step-N`` under another name, rename it, point ``folder/latest`` at it, and drop older ones."""
-    target = folder / f"step-{run.progress.step:08d}"
+    target = folder / _name(run.progress.step)
     partial = folder / f".{target.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -81,12 +92,24 @@ def latest_checkpoint(folder: Path) -> tuple[Path, CheckpointState] | None:
     name = read_capped(pointer, MAX_STATE_BYTES, "checkpoints", _REMEDY).decode(errors="replace")
     if not _NAME.fullmatch(name):
         raise InvalidInput("checkpoints", f"{pointer} names {name[:40]!r}, which is no checkpoint", _REMEDY)
+    _check_files(folder / name)
     content = read_capped(folder / name / "state.json", MAX_STATE_BYTES, "checkpoints", _REMEDY)
     try:
-        return folder / name, CheckpointState.model_validate_json(content)
+        state = CheckpointState.model_validate_json(content)
     except ValidationError as error:
         reason = f"state.json of {folder / name} has {error.error_count()} unusable fields"
         raise InvalidInput("checkpoints", reason, _REMEDY) from error
+    if state.name != name:
+        raise InvalidInput("checkpoints", f"{folder / name} holds step {state.step}", _REMEDY)
+    return folder / name, state
+
+
+def _check_files(checkpoint: Path) -> None:
+    """Refuse links out of the checkpoint, and pipes, on which safetensors would wait forever."""
+    real = checkpoint.parent.resolve() / checkpoint.name
+    for path in (checkpoint / name for name in FILES):
+        if path.resolve().parent != real or not path.is_file():
+            raise InvalidInput("checkpoints", f"{path} is no file of the checkpoint", _REMEDY)
 
 
 def restore(run: TrainingRun, folder: Path, state: CheckpointState) -> None:

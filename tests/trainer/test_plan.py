@@ -53,6 +53,7 @@ def test_a_long_run_is_not_warmed_up_for_thousands_of_steps() -> None:
         (proxy(1025, "bytes"), "train_bytes"),
         (proxy(1025, "flops"), "train_flops"),
         (proxy(10_240, warmup_tokens=10_240), "warmup_tokens"),
+        (proxy(10_240, warmup_tokens=10**400), "warmup_tokens"),
     ],
 )
 def test_what_cannot_be_realised_is_named(config: ProxyConfig, field: str) -> None:

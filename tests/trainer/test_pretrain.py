@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from itertools import islice
@@ -134,7 +135,23 @@ def test_a_checkpoint_of_another_config_is_not_resumed(folder: Path, fields: dic
         run(folder)
 
 
-@pytest.mark.parametrize("damage", ["pointer", "state", "large state", "model", "optimizer", "link"])
+def edit_step(path: Path, step: int) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), "step": step}))
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def replace_by_link(path: Path, target: Path) -> None:
+    path.rename(target)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "damage", ["pointer", "state", "large state", "step", "model", "optimizer", "pipe", "file link", "link"]
+)
 def test_a_damaged_checkpoint_is_refused(folder: Path, run: Run, tmp_path: Path, damage: str) -> None:
     run(folder, 2)
     checkpoints = folder / "checkpoints"
@@ -147,6 +164,9 @@ def test_a_damaged_checkpoint_is_refused(folder: Path, run: Run, tmp_path: Path,
             "pointer": lambda: (checkpoints / "latest").write_text("../../elsewhere"),
             "state": lambda: (latest / "state.json").write_text("{}"),
             "large state": lambda: (latest / "state.json").write_text(" " * 100_000),
+            "step": lambda: edit_step(latest / "state.json", 10**9),
+            "pipe": lambda: replace_by_pipe(latest / "optimizer.safetensors"),
+            "file link": lambda: replace_by_link(latest / "model.safetensors", tmp_path / "elsewhere"),
             "model": lambda: shutil.copy(latest / "optimizer.safetensors", latest / "model.safetensors"),
             "optimizer": lambda: (latest / "optimizer.safetensors").unlink(),
         }
