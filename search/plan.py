@@ -8,8 +8,8 @@ from search.events import Value
 from search.problem import UNFINISHED_STATES, VALUED_STATES, PastTrial, PlannedTrial, SearchProblem
 from search.samplers import build_sampler
 
-MAX_ATTEMPTS = 3
-"""Attempts at a trial whose workers die, before it counts as failed (assumed)."""
+MAX_LOST_WORKERS = 3
+"""Workers that may die with a trial, over all runs of the search, before it counts as failed (assumed)."""
 
 
 class Plan:
@@ -28,7 +28,7 @@ class Plan:
         self._past = {trial.number: trial for trial in history}
         self._outer: dict[int, Mapping[str, Value]] = {}
         self._ended: dict[int, dict[int, float | None]] = defaultdict(dict)
-        self._attempts: dict[int, int] = defaultdict(int)
+        self._lost_workers = {trial.number: trial.lost_workers for trial in history}
         self._lost: deque[PlannedTrial] = deque()
         self._running: dict[int, PlannedTrial] = {}
         self._next_number = 0
@@ -44,7 +44,6 @@ class Plan:
         trial = self._lost.popleft() if self._lost else self._next_new()
         if trial is not None:
             self._running[trial.number] = trial
-            self._attempts[trial.number] += 1
         return trial
 
     def end(self, number: int, value: float | None) -> None:
@@ -54,7 +53,8 @@ class Plan:
 
     def lose(self, number: int) -> bool:
         """Record a lost attempt. Returns whether the trial gets another one; if not, it has ended."""
-        if self._attempts[number] >= MAX_ATTEMPTS:
+        self._lost_workers[number] = self._lost_workers.get(number, 0) + 1
+        if self._lost_workers[number] >= MAX_LOST_WORKERS:
             self.end(number, None)
             return False
         self._lost.append(self._running.pop(number))

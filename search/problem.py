@@ -90,6 +90,8 @@ class PastTrial:
     """The objective; of a pruned trial, at its last evaluation."""
     evaluations: tuple[float, ...] = ()
     """The objective at each evaluation, in order: what successive halving compares."""
+    lost_workers: int = 0
+    """Workers that died with the trial."""
 
 
 @dataclass(frozen=True, slots=True)

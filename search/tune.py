@@ -27,7 +27,7 @@ from search.events import (
     TrialPruned,
     TrialStarted,
 )
-from search.plan import MAX_ATTEMPTS, Plan
+from search.plan import MAX_LOST_WORKERS, Plan
 from search.problem import ObjectiveFunction, PastTrial, Report, SearchProblem
 from search.schedulers import build_scheduler
 from search.slot import FAILURE, INFEASIBLE, OBJECTIVE, REPORT, train_proxy, trainable_class
@@ -211,7 +211,7 @@ class EventRelay(_Unsaved, tune.Callback):
         if self._plan.lose(number):
             self._tell(AttemptLost(number, reason))
         else:
-            self._tell(TrialFailed(number, f"lost {MAX_ATTEMPTS} attempts; the last one: {reason}"))
+            self._tell(TrialFailed(number, f"lost {MAX_LOST_WORKERS} workers; the last one: {reason}"))
 
     def _tell(self, event: TrialEvent) -> None:
         if self.error is None:

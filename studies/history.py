@@ -18,6 +18,7 @@ def read_history(database: Database, study_id: int, metric: str) -> list[PastTri
             state=trial.state.value,
             value=trial.metrics.get(metric),
             evaluations=evaluations.get(trial.number, ()),
+            lost_workers=trial.lost_workers,
         )
         for trial in stored
     ]

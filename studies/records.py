@@ -49,6 +49,14 @@ class OperationState(StrEnum):
     FAILED = "FAILED"
 
 
+class Role(StrEnum):
+    """What a key allows: reading; reading and writing; that, the keys and the Ray dashboard."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
 ACTIVE_STUDY_STATES = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.PAUSED, StudyState.STOPPING})
 TERMINAL_TRIAL_STATES = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.INFEASIBLE})
 
@@ -62,6 +70,9 @@ class Study:
     name: str
     state: StudyState
     spec: Mapping[str, Any]
+    revision: int
+    job_id: str | None
+    dashboard_url: str | None
     error: str | None
     created_at: datetime
     started_at: datetime | None
@@ -81,6 +92,8 @@ class Trial:
     attempts: int
     started_at: datetime | None
     finished_at: datetime | None
+    lost_workers: int = 0
+    """Attempts that ended with their worker, while the driver lived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +133,27 @@ class Export:
     request: Mapping[str, Any]
     folder: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key without the key itself."""
+
+    id: int
+    owner: str
+    role: Role
+    name: str
+    prefix: str
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that lives."""
+
+    id: str
+    dashboard_url: str | None
+    started_at: datetime
+    seen_at: datetime

@@ -1,6 +1,7 @@
 """The tables, the same on SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -19,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from studies.records import AttemptState, OperationState, StudyState, TrialState
+from studies.records import AttemptState, OperationState, Role, StudyState, TrialState
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration, which makes these tables."""
 
 
@@ -50,7 +52,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _state(kind: type[StudyState] | type[TrialState] | type[AttemptState] | type[OperationState]) -> Enum:
+def _word(kind: type[StrEnum]) -> Enum:
     return Enum(kind, native_enum=False, length=16)
 
 
@@ -69,10 +71,12 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime(),
         dict[str, Any]: JSON(),
         float: Double(),
-        StudyState: _state(StudyState),
-        TrialState: _state(TrialState),
-        AttemptState: _state(AttemptState),
-        OperationState: _state(OperationState),
+        StudyState: _word(StudyState),
+        TrialState: _word(TrialState),
+        AttemptState: _word(AttemptState),
+        OperationState: _word(OperationState),
+        Role: _word(Role),
+        bytes: LargeBinary(),
     }
 
 
@@ -107,6 +111,18 @@ class StudyRow(Leased, Base):
     spec: Mapped[dict[str, Any]]
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256 of the canonical JSON of ``spec``."""
+    revision: Mapped[int] = mapped_column(server_default="0", default=0)
+    """Grows by one with every transaction that changes what a watcher sees of the study or its trials."""
+    job_id: Mapped[str | None] = mapped_column(String(100))
+    """Submission id of the newest Ray Job that was to drive the study."""
+    dashboard_url: Mapped[str | None] = mapped_column(String(400))
+    """Ray dashboard that lists the job."""
+    fruitless_runs: Mapped[int] = mapped_column(server_default="0", default=0)
+    """Jobs in a row that ended without a further finished trial."""
+    finished_at_submission: Mapped[int] = mapped_column(server_default="0", default=0)
+    """Trials that had ended when the newest job was submitted."""
+    not_before: Mapped[datetime | None]
+    """Earliest time of the next job, on the database's clock."""
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
@@ -117,7 +133,7 @@ class TrialRow(Base):
     """A trial; its key is (study, number), so that a number exists once."""
 
     __tablename__ = "trials"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (Index(None, "study_id", "revision"), {"sqlite_with_rowid": False})
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -126,6 +142,10 @@ class TrialRow(Base):
     attributes: Mapped[dict[str, Any]]
     reason: Mapped[str | None] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(default=0)
+    lost_workers: Mapped[int] = mapped_column(server_default="0", default=0)
+    """Attempts that ended with their worker, while the driver lived."""
+    revision: Mapped[int] = mapped_column(server_default="0", default=0)
+    """The study's revision at the trial's last change."""
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
@@ -172,13 +192,19 @@ class IntermediateValueRow(Base):
     """A metric at one step of a trial's latest attempt."""
 
     __tablename__ = "intermediate_values"
-    __table_args__ = (_trial_key("intermediate_values"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        _trial_key("intermediate_values"),
+        Index(None, "study_id", "revision"),
+        {"sqlite_with_rowid": False},
+    )
 
     study_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     metric: Mapped[str] = mapped_column(String(100), primary_key=True)
     value: Mapped[float]
+    revision: Mapped[int] = mapped_column(server_default="0", default=0)
+    """The study's revision when the value was written."""
 
 
 class FormulaRow(Base):
@@ -224,3 +250,71 @@ class ExportRow(Base):
     request: Mapped[dict[str, Any]]
     folder: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+
+class KeyRow(Base):
+    """An API key; only its digest is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(ForeignKey("owners.name"))
+    role: Mapped[Role]
+    name: Mapped[str] = mapped_column(String(200))
+    prefix: Mapped[str] = mapped_column(String(16))
+    """First characters, by which people tell keys apart."""
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of the key, which is 256 random bits: nothing slower is needed."""
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class LoginCodeRow(Base):
+    """A code that opens one web session, once; only its digest is kept."""
+
+    __tablename__ = "login_codes"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime]
+
+
+class WebSessionRow(Base):
+    """A browser that is logged in with a key; only the digest of its cookie is kept."""
+
+    __tablename__ = "web_sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class AnswerRow(Base):
+    """What a POST with an Idempotency-Key was answered, stored with its effect."""
+
+    __tablename__ = "idempotent_answers"
+
+    owner: Mapped[str] = mapped_column(ForeignKey("owners.name"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of method, path, query and body."""
+    status: Mapped[int]
+    media_type: Mapped[str | None] = mapped_column(String(100))
+    body: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WorkerRow(Base):
+    """A worker, as long as it says that it lives."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(400), primary_key=True)
+    """Its process (studies.process_identity)."""
+    dashboard_url: Mapped[str | None] = mapped_column(String(400))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    """Its last sign of life, on the database's clock."""

@@ -1,6 +1,7 @@
 """What happens to a trial: attempts start, end or are lost.
 
-Every function may be called twice with the same arguments, and none changes a finished trial.
+Every function may be called twice with the same arguments, and none changes a finished trial. What changes bears the
+study's new revision.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from search.events import Value
 from studies.records import TERMINAL_TRIAL_STATES, AttemptState, IntermediateValue, TrialState
 from studies.repository.inserts import insert_missing
+from studies.repository.studies import touch
 from studies.repository.trials import metric_rows, numbers, storable
 from studies.tables import AttemptRow, IntermediateValueRow, MetricRow, TrialRow
 
@@ -36,6 +38,7 @@ def start(
         "attributes": storable(attributes),
         "attempts": attempt,
         "started_at": now,
+        "revision": touch(session, study_id),
     }
     _store(session, study_id, number, row, values)
     key = {"study_id": study_id, "number": number, "attempt": attempt}
@@ -48,8 +51,9 @@ def report(session: Session, study_id: int, values: Sequence[IntermediateValue])
     reported = {value.number for value in values}
     statement = select(TrialRow.number).where(*_these(study_id, reported), TrialRow.state == TrialState.RUNNING)
     running = set(session.scalars(statement))
+    key = {"study_id": study_id, "revision": touch(session, study_id)}
     rows = [
-        {"study_id": study_id, "number": v.number, "step": v.step, "metric": v.metric, "value": v.value}
+        {**key, "number": v.number, "step": v.step, "metric": v.metric, "value": v.value}
         for v in values
         if v.number in running
     ]
@@ -71,7 +75,13 @@ def finish(
     if row is not None and row.state in TERMINAL_TRIAL_STATES:
         return False
     known = {} if row is None else row.attributes
-    values = {"state": state, "attributes": {**known, **storable(attributes)}, "reason": reason, "finished_at": now}
+    values = {
+        "state": state,
+        "attributes": {**known, **storable(attributes)},
+        "reason": reason,
+        "finished_at": now,
+        "revision": touch(session, study_id),
+    }
     _store(session, study_id, number, row, values)
     if metrics:
         session.execute(insert(MetricRow), metric_rows(study_id, number, metrics))
@@ -80,23 +90,26 @@ def finish(
 
 
 def lose(session: Session, study_id: int, number: int, reason: str, now: datetime) -> bool:
-    """Mark a running attempt as stale; its trial waits for another. Whether it was running."""
+    """Mark a running attempt as stale, whose worker is gone; its trial waits for another. Whether it was running."""
     row = _trial(session, study_id, number)
     if row is None or row.state is not TrialState.RUNNING:
         return False
     _requeue(session, study_id, [number], reason, now)
+    counted = update(TrialRow).where(*_these(study_id, [number]))
+    session.execute(counted.values(lost_workers=TrialRow.lost_workers + 1))
     return True
 
 
 def lose_all(session: Session, study_id: int, reason: str, now: datetime) -> list[int]:
-    """Mark every running attempt of a study as stale; the numbers of their trials."""
+    """Mark every running attempt of a study as stale, whose driver is gone; the numbers of their trials."""
     running = numbers(session, study_id, TrialState.RUNNING)
     _requeue(session, study_id, running, reason, now)
     return running
 
 
 def _requeue(session: Session, study_id: int, numbers: Collection[int], reason: str, now: datetime) -> None:
-    session.execute(update(TrialRow).where(*_these(study_id, numbers)).values(state=TrialState.WAITING))
+    waiting = {"state": TrialState.WAITING, "revision": touch(session, study_id)}
+    session.execute(update(TrialRow).where(*_these(study_id, numbers)).values(**waiting))
     _end_attempts(session, study_id, numbers, AttemptState.STALE, reason, now)
     table = IntermediateValueRow
     session.execute(delete(table).where(table.study_id == study_id, table.number.in_(numbers)))

@@ -49,7 +49,14 @@ def state_of(session: Session, study_id: int) -> StudyState | None:
 
 def set_state(session: Session, study_id: int, state: StudyState, **values: Any) -> None:
     """Change a study's state, and other columns with it."""
-    session.execute(update(StudyRow).where(StudyRow.id == study_id).values(state=state, **values))
+    changed = {"state": state, "revision": StudyRow.revision + 1, **values}
+    session.execute(update(StudyRow).where(StudyRow.id == study_id).values(**changed))
+
+
+def touch(session: Session, study_id: int) -> int:
+    """Raise a study's revision and keep the row until the transaction ends; the new revision, 0 when it is gone."""
+    statement = update(StudyRow).where(StudyRow.id == study_id).values(revision=StudyRow.revision + 1)
+    return session.scalar(statement.returning(StudyRow.revision)) or 0
 
 
 def remove(session: Session, study_id: int) -> None:
@@ -69,6 +76,9 @@ def _study(row: StudyRow) -> Study:
         name=row.name,
         state=row.state,
         spec=row.spec,
+        revision=row.revision,
+        job_id=row.job_id,
+        dashboard_url=row.dashboard_url,
         error=row.error,
         created_at=row.created_at,
         started_at=row.started_at,

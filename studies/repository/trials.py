@@ -18,7 +18,17 @@ CHUNK = 5000
 MAX_LISTED = 500
 """Trials that a query lists by number; of more it reads the range (assumed; SQLite takes 32 766 values)."""
 
-_FIELDS = ("number", "state", "parameters", "attributes", "reason", "attempts", "started_at", "finished_at")
+_FIELDS = (
+    "number",
+    "state",
+    "parameters",
+    "attributes",
+    "reason",
+    "attempts",
+    "started_at",
+    "finished_at",
+    "lost_workers",
+)
 """What a trial and its row have in common."""
 _COLUMNS = tuple(getattr(TrialRow, name) for name in _FIELDS)
 
@@ -45,6 +55,13 @@ def page(session: Session, study_id: int, after_number: int | None, size: int | 
     if after_number is not None:
         statement = statement.where(TrialRow.number > after_number)
     return _with_metrics(session, study_id, statement)
+
+
+def changed_since(session: Session, study_id: int, revision: int) -> list[Trial]:
+    """List the trials that changed after a revision of the study, by number."""
+    return _with_metrics(
+        session, study_id, _of_study(study_id).where(TrialRow.revision > revision).order_by(TrialRow.number)
+    )
 
 
 def best(
@@ -88,6 +105,14 @@ def intermediate_values(session: Session, study_id: int, number: int) -> list[In
     statement = select(table.number, table.step, table.metric, table.value)
     of_trial = statement.where(table.study_id == study_id, table.number == number)
     return [IntermediateValue(*row) for row in session.execute(of_trial.order_by(table.step, table.metric))]
+
+
+def values_since(session: Session, study_id: int, revision: int) -> list[IntermediateValue]:
+    """List what trials reported after a revision of the study, by number and step."""
+    table = IntermediateValueRow
+    statement = select(table.number, table.step, table.metric, table.value)
+    since = statement.where(table.study_id == study_id, table.revision > revision)
+    return [IntermediateValue(*row) for row in session.execute(since.order_by(table.number, table.step, table.metric))]
 
 
 def storable(attributes: Mapping[str, Value]) -> dict[str, Value]:

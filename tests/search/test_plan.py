@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model.errors import InvalidInput
 from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
-from search.plan import MAX_ATTEMPTS, Plan, outer_value
+from search.plan import MAX_LOST_WORKERS, Plan, outer_value
 from search.problem import Objective, PastTrial, Resources, SamplerSpec, SchedulerSpec, SearchProblem
 from search.space import Space
 from trainer.config import ProxySettings
@@ -120,7 +120,7 @@ def test_a_finished_history_is_finished():
 def test_a_lost_attempt_runs_again_first_and_fails_in_the_end():
     plan = Plan(problem("random", count=3), [])
     first = plan.start_next()
-    for _ in range(MAX_ATTEMPTS - 1):
+    for _ in range(MAX_LOST_WORKERS - 1):
         assert plan.lose(first.number)
         assert plan.start_next() == first
     assert not plan.lose(first.number)
@@ -129,6 +129,15 @@ def test_a_lost_attempt_runs_again_first_and_fails_in_the_end():
     assert not plan.finished
     assert plan.lose(2)
     assert plan.start_next().number == 2
+
+
+def test_workers_lost_in_earlier_runs_count():
+    made = problem("random", count=3)
+    first = Plan(made, []).start_next()
+    lost = PastTrial(first.number, first.parameters, {}, "WAITING", None, lost_workers=MAX_LOST_WORKERS - 1)
+    plan = Plan(made, [lost])
+    assert plan.start_next().number == first.number
+    assert not plan.lose(first.number)
 
 
 def test_a_grid_is_shuffled_by_the_seed_and_ends_when_exhausted():

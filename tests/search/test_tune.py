@@ -25,7 +25,7 @@ from search.events import (
     TrialStarted,
 )
 from search.parameters import Constraints, FloatParameter
-from search.plan import MAX_ATTEMPTS
+from search.plan import MAX_LOST_WORKERS
 from search.problem import (
     Objective,
     PastTrial,
@@ -169,13 +169,13 @@ def test_every_number_ends_exactly_once_whatever_happens(troubles):
     assert {event.number for event in of(troubles, TrialCompleted)} == {0, 1, 3, 10, 11}
 
 
-@pytest.mark.parametrize(("number", "attempts"), [(0, 1), (1, 2), (2, MAX_ATTEMPTS), (3, 2), (6, 1)])
+@pytest.mark.parametrize(("number", "attempts"), [(0, 1), (1, 2), (2, MAX_LOST_WORKERS), (3, 2), (6, 1)])
 def test_a_killed_worker_costs_an_attempt_and_its_number_runs_again(troubles, number, attempts):
     started = [event for event in of(troubles, TrialStarted) if event.number == number]
     lost = [event for event in of(troubles, AttemptLost) if event.number == number]
     assert len(started) == attempts
     assert all(event.parameters == started[0].parameters for event in started)
-    assert len(lost) == min(attempts, MAX_ATTEMPTS) - 1
+    assert len(lost) == min(attempts, MAX_LOST_WORKERS) - 1
     assert all(event.reason for event in lost)
 
 
@@ -186,7 +186,7 @@ def test_a_transient_error_is_named(troubles):
 @pytest.mark.parametrize(
     ("number", "kind", "reason"),
     [
-        (2, TrialFailed, f"lost {MAX_ATTEMPTS} attempts"),
+        (2, TrialFailed, f"lost {MAX_LOST_WORKERS} workers"),
         (4, TrialFailed, "the loss is 1e9"),
         (5, TrialInfeasible, "no GPU here"),
         (6, TrialFailed, "ZeroDivisionError: division by zero"),
