@@ -23,6 +23,9 @@ FIGURES = (
     Figure("cached_preparation", "preparation", 20.0),
     Figure("trial_overhead", "trial_overhead", 30.0),
     Figure("formula_coverage", "coverage_figure", 0.92),
+    Figure("api_start", "api_start", 1.0),
+    Figure("post_to_first_step", "first_step", 1.0),
+    Figure("read_latency", "read_latency", 1.0),
 )
 
 
