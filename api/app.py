@@ -11,6 +11,7 @@ from api.errors import install_handlers
 from api.routes import exports, formulas, health, operations, studies, trials
 from api.schemas import Problem
 from api.settings import Settings
+from api.web.assets import install_assets
 from studies.database import Database
 
 ROUTERS = (studies.router, trials.router, formulas.router, exports.router, operations.router)
@@ -42,4 +43,5 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix="/v1", responses={"4XX": {"model": Problem, "description": "Refused"}})
     app.include_router(health.router)
+    install_assets(app)
     return app

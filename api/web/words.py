@@ -1,0 +1,63 @@
+"""Numbers, times and states as people read them."""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+"""Seconds of each unit of a duration that is written in whole units."""
+SUFFIXES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def number(value: object) -> str:
+    """A value in at most four significant digits; texts stay as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e7:
+        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(value) >= 1e4 else str(int(value))
+    return f"{value:.4g}"
+
+
+def compact(value: float) -> str:
+    """A count as 300k or 1.2M."""
+    for size, suffix in SUFFIXES:
+        if abs(value) >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 12 s, 3 min or 2 h 5 min."""
+    if seconds < 60:
+        return f"{max(seconds, 0):.0f} s"
+    for place, (size, unit) in enumerate(UNITS):
+        if seconds >= size:
+            rest = "" if place + 1 == len(UNITS) else _rest(seconds % size, *UNITS[place + 1])
+            return f"{int(seconds // size)} {unit}{rest}"
+    return ""
+
+
+def _rest(seconds: float, size: int, unit: str) -> str:
+    return f" {int(seconds // size)} {unit}" if seconds >= size else ""
+
+
+def age(moment: datetime) -> str:
+    """How long ago ``moment`` was."""
+    return f"{duration((datetime.now(UTC) - moment).total_seconds())} ago"
+
+
+def plain(name: str) -> str:
+    """A name of the interface as words: ``bits_per_byte`` as ``bits per byte``."""
+    return name.replace("_", " ")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "number": number,
+    "compact": compact,
+    "duration": duration,
+    "age": age,
+    "plain": plain,
+}
