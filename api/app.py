@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from api.authentication import Authentication
 from api.body_limit import BodyLimit
 from api.errors import install_handlers
 from api.routes import exports, formulas, health, operations, studies, trials
@@ -17,8 +18,12 @@ from studies.database import Database
 ROUTERS = (studies.router, trials.router, formulas.router, exports.router, operations.router)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
     """Build the HTTP application on the database that ``settings`` name.
+
+    Args:
+        settings: where everything lives.
+        trusted: whether every request is an admin's and needs no key: for an application without a socket.
 
     Raises:
         InvalidInput: the database's address is not usable.
@@ -38,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.add_middleware(Authentication, database=database, trusted=trusted)
     app.add_middleware(BodyLimit)
     install_handlers(app)
     for router in ROUTERS:

@@ -165,7 +165,7 @@ def open_application(settings: Settings) -> Iterator[LocalApplication]:
     from api.app import create_app  # whoever only shows help, or speaks to a server, does not need it
     from api.in_process import InProcessTransport
 
-    app = create_app(settings)
+    app = create_app(settings, trusted=True)
     database = app.state.database
 
     def execute(client: Client, operation_id: int) -> None:

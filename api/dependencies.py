@@ -10,11 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.authentication import IdentityGiven
 from api.settings import Settings
 from studies.database import Database, Session
-
-OWNER = "local"
-"""Owner of every row as long as there are no keys."""
 
 
 def get_settings(request: Request) -> Settings:
@@ -29,9 +27,9 @@ def get_database(request: Request) -> Database:
     return database
 
 
-def get_owner() -> str:
+def get_owner(identity: IdentityGiven) -> str:
     """Whose rows the request may see."""
-    return OWNER
+    return identity.owner
 
 
 def open_session(database: Annotated[Database, Depends(get_database)]) -> Iterator[Session]:

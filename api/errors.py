@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.refusals import Refusal
 from api.schemas import Problem, ProblemDetail
 from model.errors import FormularyError, InvalidInput
 from studies.errors import Conflict, DatabaseUnusable, NotFound
@@ -28,8 +29,7 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(FormularyError)
     async def _formulary(request: Request, error: FormularyError) -> JSONResponse:
-        status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-        return _problem(status, str(error), _details(error))
+        return problem(error, request)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -46,6 +46,14 @@ def install_handlers(app: FastAPI) -> None:
         return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error inside Formulary; its log has the details")
 
 
+def problem(error: FormularyError, request: Request) -> JSONResponse:
+    """The answer to a request that ended with ``error``."""
+    if isinstance(error, Refusal):
+        return _problem(error.status, str(error), _details(error, request), error.headers)
+    status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+    return _problem(status, str(error), _details(error, request))
+
+
 def _problem(
     status: HTTPStatus, detail: str, errors: Sequence[ProblemDetail] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
@@ -53,10 +61,11 @@ def _problem(
     return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
-def _details(error: FormularyError) -> list[ProblemDetail]:
+def _details(error: FormularyError, request: Request) -> list[ProblemDetail]:
     if not isinstance(error, InvalidInput):
         return []
-    pointer = pointer_to(error.field.split("."))
+    in_body = not isinstance(error, Refusal) and is_json(request)
+    pointer = pointer_to(error.field.split(".")) if in_body else None
     return [ProblemDetail(field=error.field, pointer=pointer, detail=error.reason, remedy=error.remedy)]
 
 
@@ -65,6 +74,11 @@ def _invalid(location: Sequence[int | str], message: str) -> ProblemDetail:
     place, *path = location
     field = ".".join(map(str, path)) or str(place)
     return ProblemDetail(field=field, pointer=pointer_to(path) if place == "body" else None, detail=message)
+
+
+def is_json(request: Request) -> bool:
+    """Whether the request says that its body is JSON."""
+    return request.headers.get("Content-Type", "").split(";")[0].strip().lower() == "application/json"
 
 
 def pointer_to(path: Sequence[int | str]) -> str:

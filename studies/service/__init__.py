@@ -10,8 +10,18 @@ from studies.service.exports import (
     request_export,
 )
 from studies.service.formulas import fit_and_store, import_table, list_formulas
+from studies.service.keys import (
+    create_key,
+    find_key,
+    is_valid_key,
+    list_keys,
+    note_use,
+    revoke_key,
+    use_is_due,
+)
 from studies.service.studies import (
     cancel_study,
+    clone_study,
     create_study,
     delete_study,
     find_unfinished,
@@ -23,6 +33,7 @@ from studies.service.studies import (
     stop_study,
 )
 from studies.service.trials import best_trial, best_trials, get_trial, list_intermediate_values, list_trials
+from studies.service.watching import changed_trials, look, new_values
 
 __all__ = [
     "ExportRequest",
@@ -30,8 +41,12 @@ __all__ = [
     "best_trial",
     "best_trials",
     "cancel_study",
+    "changed_trials",
+    "clone_study",
+    "create_key",
     "create_study",
     "delete_study",
+    "find_key",
     "find_unfinished",
     "fit_and_store",
     "get_export",
@@ -39,15 +54,22 @@ __all__ = [
     "get_study",
     "get_trial",
     "import_table",
+    "is_valid_key",
     "list_exports",
     "list_formulas",
     "list_intermediate_values",
+    "list_keys",
     "list_studies",
     "list_trials",
+    "look",
+    "new_values",
+    "note_use",
     "pause_study",
     "prepare_spec",
     "recipe",
     "request_export",
     "resume_study",
+    "revoke_key",
     "stop_study",
+    "use_is_due",
 ]

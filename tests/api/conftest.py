@@ -53,7 +53,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[FastAPI]:
-    app = create_app(settings)
+    app = create_app(settings, trusted=True)
     with app.state.database as database:
         database.migrate()
         yield app
