@@ -9,7 +9,12 @@ _PROC = Path("/proc")
 
 def this_process() -> str:
     """Name this process: host, pid, start time, PID namespace and boot, joined by colons."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}:{_machine()}"
+    return process(os.getpid())
+
+
+def process(pid: int) -> str:
+    """Name a process of this machine, as ``this_process`` does."""
+    return f"{socket.gethostname()}:{pid}:{_start_time(pid)}:{_machine()}"
 
 
 def has_ended(identity: str) -> bool:

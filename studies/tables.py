@@ -102,7 +102,7 @@ class StudyRow(Leased, Base):
     """A study and its spec."""
 
     __tablename__ = "studies"
-    __table_args__ = (Index(None, "owner", "digest"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index(None, "owner", "digest"), Index(None, "state"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner: Mapped[str] = mapped_column(ForeignKey("owners.name"))
@@ -119,8 +119,8 @@ class StudyRow(Leased, Base):
     """Ray dashboard that lists the job."""
     fruitless_runs: Mapped[int] = mapped_column(server_default="0", default=0)
     """Jobs in a row that ended without a further finished trial."""
-    finished_at_submission: Mapped[int] = mapped_column(server_default="0", default=0)
-    """Trials that had ended when the newest job was submitted."""
+    finished_at_submission: Mapped[int | None]
+    """Trials that had ended when the newest job was submitted; none when no job is left to be judged by it."""
     not_before: Mapped[datetime | None]
     """Earliest time of the next job, on the database's clock."""
     error: Mapped[str | None] = mapped_column(Text)

@@ -4,7 +4,7 @@ Each claim raises the row's fencing token. A write made under a lease verifies i
 so that a process that was thought dead and wakes up cannot write (Kleppmann, "How to do distributed locking", 2016).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,6 +61,19 @@ def claim(
         raise LeaseHeld(f"{_SUBJECTS[table]} {row_id}", row.lease_holder, row.lease_expires_at)
     lease = Lease(table, row_id, holder, row.lease_token + 1)
     _set(session, lease, lease_holder=holder, lease_expires_at=now + ttl, lease_token=lease.token)
+    return lease
+
+
+def take_over(session: Session, table: LeasedTable, row_id: int, holder: str, ttl: timedelta, token: int) -> Lease:
+    """Take the lease that another process claimed with ``token`` and handed on, once.
+
+    Raises:
+        LeaseLost: the row was claimed or taken over since, or it is gone.
+    """
+    given = Lease(table, row_id, holder, token)
+    verify(session, given)
+    lease = replace(given, token=token + 1)
+    _set(session, lease, lease_holder=holder, lease_expires_at=database_now(session) + ttl, lease_token=lease.token)
     return lease
 
 

@@ -27,6 +27,7 @@ def downgrade() -> None:
         op.drop_index(f"ix_{table}_study_id_revision", table)
         op.drop_column(table, "revision")
     op.drop_column("trials", "lost_workers")
+    op.drop_index("ix_studies_state", "studies")
     for column in STUDY_COLUMNS:
         op.drop_column("studies", column)
 
@@ -44,8 +45,10 @@ def _add_columns() -> None:
         op.add_column(table, _count("revision"))
         op.create_index(f"ix_{table}_study_id_revision", table, ["study_id", "revision"])
     op.add_column("trials", _count("lost_workers"))
-    for name in ("revision", "fruitless_runs", "finished_at_submission"):
+    for name in ("revision", "fruitless_runs"):
         op.add_column("studies", _count(name))
+    op.add_column("studies", sa.Column("finished_at_submission", sa.Integer()))
+    op.create_index("ix_studies_state", "studies", ["state"])
     op.add_column("studies", sa.Column("job_id", sa.String(100)))
     op.add_column("studies", sa.Column("dashboard_url", sa.String(400)))
     op.add_column("studies", _time("not_before", nullable=True))
