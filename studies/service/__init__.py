@@ -19,6 +19,13 @@ from studies.service.keys import (
     revoke_key,
     use_is_due,
 )
+from studies.service.logins import (
+    create_login_code,
+    find_login,
+    log_in_with_code,
+    log_in_with_key,
+    log_out,
+)
 from studies.service.studies import (
     cancel_study,
     clone_study,
@@ -34,6 +41,7 @@ from studies.service.studies import (
 )
 from studies.service.trials import best_trial, best_trials, get_trial, list_intermediate_values, list_trials
 from studies.service.watching import changed_trials, look, new_values
+from studies.service.workers import list_workers
 
 __all__ = [
     "ExportRequest",
@@ -44,9 +52,11 @@ __all__ = [
     "changed_trials",
     "clone_study",
     "create_key",
+    "create_login_code",
     "create_study",
     "delete_study",
     "find_key",
+    "find_login",
     "find_unfinished",
     "fit_and_store",
     "get_export",
@@ -61,6 +71,10 @@ __all__ = [
     "list_keys",
     "list_studies",
     "list_trials",
+    "list_workers",
+    "log_in_with_code",
+    "log_in_with_key",
+    "log_out",
     "look",
     "new_values",
     "note_use",

@@ -10,7 +10,7 @@ from model.errors import InvalidInput
 from studies.digest import text_digest
 from studies.errors import NotFound
 from studies.records import Key, Role
-from studies.repository import keys, owners
+from studies.repository import keys, logins, owners
 from studies.service.studies import check_name
 
 KEY_BYTES = 32
@@ -66,6 +66,7 @@ def revoke_key(session: Session, key_id: int) -> None:
     """
     if not keys.revoke(session, key_id, datetime.now(UTC)):
         raise NotFound(f"there is no key {key_id}")
+    logins.remove_of_key(session, key_id)
 
 
 def use_is_due(key: Key) -> bool:
