@@ -9,13 +9,22 @@ from fastapi import FastAPI
 from api.authentication import Authentication
 from api.body_limit import BodyLimit
 from api.errors import install_handlers
-from api.routes import exports, formulas, health, operations, studies, trials
+from api.events import EventStreams
+from api.routes import events, exports, formulas, health, operations, studies, trials, workers
 from api.schemas import Problem
 from api.settings import Settings
 from api.web.assets import install_assets
 from studies.database import Database
 
-ROUTERS = (studies.router, trials.router, formulas.router, exports.router, operations.router)
+ROUTERS = (
+    studies.router,
+    trials.router,
+    formulas.router,
+    exports.router,
+    operations.router,
+    events.router,
+    workers.router,
+)
 
 
 def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
@@ -43,6 +52,7 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.event_streams = EventStreams(database)
     app.add_middleware(Authentication, database=database, trusted=trusted)
     app.add_middleware(BodyLimit)
     install_handlers(app)

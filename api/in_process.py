@@ -39,23 +39,27 @@ class InProcessTransport(httpx.BaseTransport):
         """Send ``request`` through the application; whatever it raises is raised here."""
         sender, receiver = anyio.create_memory_object_stream[Message](0)
         body = request.read()
-        finished = self._portal.start_task_soon(_answer, self._app, request, body, sender)
+        gone = self._portal.call(anyio.Event)
+        finished = self._portal.start_task_soon(_answer, self._app, request, body, sender, gone)
         try:
             head = self._portal.call(receiver.receive)
         except anyio.EndOfStream:
             finished.result()
             raise
-        stream = _Body(self._portal, receiver, finished)
+        stream = _Body(self._portal, receiver, finished, gone)
         return httpx.Response(head["status"], headers=head["headers"], stream=stream, request=request)
 
 
-async def _answer(app: ASGIApp, request: httpx.Request, body: bytes, sender: MemoryObjectSendStream[Message]) -> None:
+async def _answer(
+    app: ASGIApp, request: httpx.Request, body: bytes, sender: MemoryObjectSendStream[Message], gone: anyio.Event
+) -> None:
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        if not unread:  # the client stays; that it has gone shows in a send that fails
-            await anyio.sleep_forever()
-        return unread.pop()
+        if unread:
+            return unread.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
 
     async with sender:
         await app(_scope(request), receive, sender.send)
@@ -65,11 +69,16 @@ class _Body(httpx.SyncByteStream):
     """Chunks of a response, taken from the event loop one at a time."""
 
     def __init__(
-        self, portal: BlockingPortal, receiver: MemoryObjectReceiveStream[Message], finished: Future[None]
+        self,
+        portal: BlockingPortal,
+        receiver: MemoryObjectReceiveStream[Message],
+        finished: Future[None],
+        gone: anyio.Event,
     ) -> None:
         self._portal = portal
         self._receiver = receiver
         self._finished = finished
+        self._gone = gone
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -80,7 +89,8 @@ class _Body(httpx.SyncByteStream):
         self._finished.result()
 
     def close(self) -> None:
-        """Take no more; the application's next send fails, which ends it."""
+        """Take no more: the application hears that the client has gone, and its next send fails."""
+        self._portal.call(self._gone.set)
         self._portal.call(self._receiver.aclose)
 
 

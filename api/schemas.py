@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from search.events import Value
 from studies.formulas.formula import Formula
-from studies.records import OperationState, StudyState, TrialState
+from studies.records import OperationState, Study, StudyState, TrialState
 from studies.spec import StudySpec
 
 
@@ -99,6 +99,22 @@ class StudyPage(Response):
     next_page_token: str | None = Field(description="Give it as page_token to go on; null on the last page.")
 
 
+class ValueResponse(Response):
+    """A metric at one step of a trial's latest attempt."""
+
+    number: int
+    """Number of the trial."""
+    step: int
+    metric: str
+    value: float
+
+
+class TrialValues(Response):
+    """What the latest attempt at a trial reported, in the order of its steps."""
+
+    values: list[ValueResponse]
+
+
 class TrialPage(Response):
     """Trials in the order of their numbers."""
 
@@ -110,6 +126,30 @@ class TrialList(Response):
     """Trials, best first."""
 
     trials: list[TrialResponse]
+
+
+class WatchedStudy(StudyResponse):
+    """Event ``study``: the study as it is now; the last event of each round."""
+
+    trial_counts: dict[TrialState, int]
+    """Trials in each state that occurs."""
+
+    @classmethod
+    def of(cls, study: Study, trial_counts: Mapping[TrialState, int]) -> Self:
+        """Join the two."""
+        return cls(**StudyResponse.model_validate(study).model_dump(), trial_counts=dict(trial_counts))
+
+
+class FormulaRevision(Response):
+    """Event ``formulas``: the study's formulas can be read anew."""
+
+    revision: int
+
+
+class StudyEnd(Response):
+    """Event ``end``: nothing will change any more, and the stream ends."""
+
+    state: StudyState | Literal["DELETED"]
 
 
 class FormulaList(Response):
@@ -148,3 +188,18 @@ class OperationResponse(Response):
     error: str | None
     created_at: datetime
     finished_at: datetime | None
+
+
+class WorkerResponse(Response):
+    """A worker that lives; ``seen_at`` is its last sign of life."""
+
+    id: str
+    dashboard_url: str | None
+    started_at: datetime
+    seen_at: datetime
+
+
+class WorkerList(Response):
+    """Workers that live, the longest running first."""
+
+    workers: list[WorkerResponse]

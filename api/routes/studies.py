@@ -89,6 +89,12 @@ def delete_study(
     tasks.add_task(remove_exports, settings.storage, exports)
 
 
+@router.post("/studies/{study_id}:clone", status_code=status.HTTP_201_CREATED)
+def clone_study(study_id: StudyId, session: WriteSession, owner: OwnerGiven, settings: SettingsGiven) -> CreatedStudy:
+    """Create a study of the same spec; it waits in state QUEUED."""
+    return _with_warnings(service.clone_study(session, owner, study_id, settings.corpus_roots))
+
+
 @router.post("/studies/{study_id}:{verb}", response_model=StudyResponse)
 def control_study(study_id: StudyId, verb: Verb, session: WriteSession, owner: OwnerGiven) -> Study:
     """Pause, resume, stop or cancel a study."""

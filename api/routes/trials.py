@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from api.dependencies import OwnerGiven, ReadSession
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId, TrialNumber
-from api.schemas import TrialList, TrialPage, TrialResponse
+from api.schemas import TrialList, TrialPage, TrialResponse, TrialValues, ValueResponse
 from studies import service
 from studies.records import Trial
 
@@ -30,6 +30,13 @@ def list_trials(
 def get_trial(study_id: StudyId, number: TrialNumber, session: ReadSession, owner: OwnerGiven) -> Trial:
     """Show a trial."""
     return service.get_trial(session, owner, study_id, number)
+
+
+@router.get("/studies/{study_id}/trials/{number}/values")
+def list_values(study_id: StudyId, number: TrialNumber, session: ReadSession, owner: OwnerGiven) -> TrialValues:
+    """List what the latest attempt at a trial reported while it ran, by step."""
+    found = service.list_intermediate_values(session, owner, study_id, number)
+    return TrialValues(values=[ValueResponse.model_validate(value) for value in found])
 
 
 @router.get("/studies/{study_id}/best-trials")

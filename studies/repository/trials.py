@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, Table, func, insert, select
+from sqlalchemy import Row, Select, Table, func, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from search.events import Value
@@ -51,17 +51,15 @@ def get(session: Session, study_id: int, number: int) -> Trial | None:
 
 def page(session: Session, study_id: int, after_number: int | None, size: int | None) -> list[Trial]:
     """List trials by number, ``size`` of them, starting above ``after_number``."""
-    statement = _of_study(study_id).order_by(TrialRow.number).limit(size)
-    if after_number is not None:
-        statement = statement.where(TrialRow.number > after_number)
-    return _with_metrics(session, study_id, statement)
+    return _page(session, study_id, _of_study(study_id), after_number, size)
 
 
-def changed_since(session: Session, study_id: int, revision: int) -> list[Trial]:
-    """List the trials that changed after a revision of the study, by number."""
-    return _with_metrics(
-        session, study_id, _of_study(study_id).where(TrialRow.revision > revision).order_by(TrialRow.number)
-    )
+def changed_since(
+    session: Session, study_id: int, revision: int, after_number: int | None, size: int | None
+) -> list[Trial]:
+    """List trials that changed after a revision of the study, paged like ``page``."""
+    changed = _of_study(study_id).where(TrialRow.revision > revision)
+    return _page(session, study_id, changed, after_number, size)
 
 
 def best(
@@ -107,12 +105,18 @@ def intermediate_values(session: Session, study_id: int, number: int) -> list[In
     return [IntermediateValue(*row) for row in session.execute(of_trial.order_by(table.step, table.metric))]
 
 
-def values_since(session: Session, study_id: int, revision: int) -> list[IntermediateValue]:
-    """List what trials reported after a revision of the study, by number and step."""
+def values_since(
+    session: Session, study_id: int, revision: int, after: IntermediateValue | None, size: int | None
+) -> list[IntermediateValue]:
+    """List ``size`` values that were written after a revision of the study, by number and step, above ``after``."""
     table = IntermediateValueRow
     statement = select(table.number, table.step, table.metric, table.value)
     since = statement.where(table.study_id == study_id, table.revision > revision)
-    return [IntermediateValue(*row) for row in session.execute(since.order_by(table.number, table.step, table.metric))]
+    if after is not None:
+        place = tuple_(table.number, table.step, table.metric)
+        since = since.where(place > tuple_(after.number, after.step, after.metric))
+    ordered = since.order_by(table.number, table.step, table.metric).limit(size)
+    return [IntermediateValue(*row) for row in session.execute(ordered)]
 
 
 def storable(attributes: Mapping[str, Value]) -> dict[str, Value]:
@@ -130,6 +134,14 @@ def _table(row: type[Base]) -> Table:
 
 def _of_study(study_id: int) -> Select[Any]:
     return select(*_COLUMNS).where(TrialRow.study_id == study_id)
+
+
+def _page(
+    session: Session, study_id: int, statement: Select[Any], after_number: int | None, size: int | None
+) -> list[Trial]:
+    if after_number is not None:
+        statement = statement.where(TrialRow.number > after_number)
+    return _with_metrics(session, study_id, statement.order_by(TrialRow.number).limit(size))
 
 
 def _with_metrics(session: Session, study_id: int, statement: Select[Any]) -> list[Trial]:

@@ -12,7 +12,7 @@ from studies.digest import document_digest
 from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
-from studies.spec import StudySpec
+from studies.spec import ImportSpec, StudySpec, stored_spec
 from studies.spec_parsing import parse_spec
 from studies.tables import StudyRow
 from trainer.corpus import check_corpus, resolve_corpus
@@ -54,6 +54,19 @@ def create_study(session: Session, owner: str, document: object, roots: Sequence
     """
     spec = prepare_spec(document, roots)
     return add_study(session, owner, spec.name, StudyState.QUEUED, spec.model_dump(mode="json"))
+
+
+def clone_study(session: Session, owner: str, study_id: int, roots: Sequence[Path]) -> Study:
+    """Store a queued study of the same spec, checked anew: the corpus may have gone since.
+
+    Raises:
+        NotFound: the owner has no such study.
+        InvalidInput: the study was imported, or a field of its spec is no longer usable.
+    """
+    spec = stored_spec(get_study(session, owner, study_id).spec)
+    if isinstance(spec, ImportSpec):
+        raise InvalidInput("study", f"study {study_id} was imported", "clone one that was run here")
+    return create_study(session, owner, spec.model_dump(mode="json"), roots)
 
 
 def add_study(session: Session, owner: str, name: str, state: StudyState, spec: Mapping[str, Any]) -> Study:

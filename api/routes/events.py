@@ -1,0 +1,51 @@
+"""The events of a study, as they happen."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, HTTPException, Query, Request, status
+from sse_starlette import EventSourceResponse
+
+from api.authentication import IdentityGiven
+from api.dependencies import ReadSession
+from api.events import EventStreams
+from api.routes.paths import LARGEST_ID, StudyId
+from studies import service
+from studies.service.watching import BEFORE_EVERYTHING
+
+router = APIRouter(tags=["events"])
+
+RETRY_AFTER_S = 5
+SEND_TIMEOUT_S = 30.0
+"""Longest time that a client may leave events unread (assumed)."""
+
+Seen = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=LARGEST_ID, description="Go on after this id.")]
+SeenInQuery = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="The same, where headers cannot be set.")]
+
+
+@router.get(
+    "/studies/{study_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "Events trial, value, formulas, study and end."},
+        503: {"description": "Too many streams are open."},
+    },
+)
+def watch_study(
+    study_id: StudyId,
+    session: ReadSession,
+    identity: IdentityGiven,
+    request: Request,
+    seen: Seen = None,
+    last_event_id: SeenInQuery = None,
+) -> EventSourceResponse:
+    """Follow a study until it ends, from its beginning or from the last id seen.
+
+    A trial whose ``attempts`` grew has lost its worker and starts anew: forget its values. An event may come twice.
+    """
+    service.get_study(session, identity.owner, study_id)
+    streams: EventStreams = request.app.state.event_streams
+    if streams.full:
+        message = f"{streams.open} event streams are open; close one, or try again later"
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, message, {"Retry-After": str(RETRY_AFTER_S)})
+    since = next((revision for revision in (seen, last_event_id) if revision is not None), BEFORE_EVERYTHING)
+    return EventSourceResponse(streams.stream(identity, study_id, since), send_timeout=SEND_TIMEOUT_S)
