@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ray import tune
 
 from search.problem import ObjectiveFunction, Report, Resources, SearchProblem, TrialImpossible, TrialRequest
+from search.telemetry import SlotTelemetry
 
 REPORT, FAILURE, INFEASIBLE = "report", "failure", "infeasible"
 """Keys of a result: the trial's own report, or why there is none."""
@@ -42,11 +43,12 @@ class ProxyTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first trial on."""
         self._slot = config["slot"]
+        self._telemetry = SlotTelemetry(self.study, self._slot, self.metric)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial on, in the same process."""
-        self._close()
+        self._end("stopped")
         self._begin(new_config)
         return True
 
@@ -60,19 +62,20 @@ class ProxyTrial(tune.Trainable):
             result = self._evaluated(next(self._reports))
         except TrialImpossible as error:
             result = {INFEASIBLE: str(error), "done": True}
-        except OSError:
+        except OSError as error:
+            self._end(f"its attempt is lost: {error}")
             raise
         except StopIteration:
             result = {FAILURE: "the run ended without its last report", "done": True}
         except Exception as error:  # noqa: BLE001 (whatever a trial raises is its own failure, not the slot's)
             result = {FAILURE: f"{type(error).__name__}: {error}", "done": True}
         if result["done"]:
-            self._close()
+            self._end(self._outcome(result))
         return result
 
     def cleanup(self) -> None:
         """Stop the trial that runs."""
-        self._close()
+        self._end("stopped")
 
     def __repr__(self) -> str:
         return f"{self.study}/slot-{self._slot}"
@@ -81,13 +84,27 @@ class ProxyTrial(tune.Trainable):
         request = TrialRequest(
             number=config["number"], parameters=config["parameters"], attributes=config["attributes"], **self.template
         )
+        self._number = request.number
         self._evaluation = 0
+        self._telemetry.started(request.number, request.parameters)
         self._reports = iter(type(self).objective(request))
+        self._running = True
 
-    def _close(self) -> None:
+    def _end(self, outcome: str) -> None:
+        """Let go of the trial, unless that has been done."""
+        if not self._running:
+            return
+        self._running = False
         close = getattr(self._reports, "close", None)
         if close is not None:
             close()
+        self._telemetry.ended(self._number, outcome)
+
+    def _outcome(self, result: Mapping[str, Any]) -> str:
+        """The end of a trial in words."""
+        if REPORT in result:
+            return f"{self.metric} {result[OBJECTIVE]:.6g} at step {result[REPORT].step}"
+        return result.get(FAILURE) or f"infeasible: {result[INFEASIBLE]}"
 
     def _evaluated(self, report: Report) -> dict[str, Any]:
         self._evaluation += 1
@@ -97,6 +114,7 @@ class ProxyTrial(tune.Trainable):
             return {FAILURE: f"the run did not report {self.metric}", "done": True}
         if value is not None and not math.isfinite(value):
             return {FAILURE: f"{self.metric} is {value} at step {report.step}", "done": True}
+        self._telemetry.evaluated(self._number, report.step, value)
         result = {REPORT: report, EVALUATION: self._evaluation, "done": report.finished}
         return result if value is None else {**result, OBJECTIVE: value}
 
