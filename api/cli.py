@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.commands import export, formulas, import_runs, migrate, pretrain, run, study
+from api.commands import export, formulas, import_runs, migrate, pretrain, run, serve, study
 from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
 from api.commands.streams import open_streams
 
@@ -50,6 +50,8 @@ app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
 app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command("login-link", epilog=serve.LINK_EXAMPLES)(serve.login_link)
 app.command("migrate", epilog=migrate.EXAMPLES)(migrate.migrate)
 
 

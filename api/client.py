@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from api.server.record import ServerRecord
 from api.settings import Settings
-from model.errors import FormularyError, InvalidInput
+from model.errors import FormularyError
 
 if TYPE_CHECKING:
     from studies.database import Database
@@ -153,10 +154,13 @@ class LocalApplication:
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Client]:
-    """Connect to the server that the home names, or else to the application in this process."""
-    server = _read_server(settings)
+    """Connect to the server that the home names, unless it is known to have ended; else to the application in here."""
+    server = ServerRecord.read(settings.server_file)
     with ExitStack() as stack:
-        yield stack.enter_context(open_application(settings)).client if server is None else _remote(stack, server)
+        if server is None or server.is_over():
+            yield stack.enter_context(open_application(settings)).client
+        else:
+            yield _remote(stack, server)
 
 
 @contextmanager
@@ -179,25 +183,12 @@ def open_application(settings: Settings) -> Iterator[LocalApplication]:
             yield LocalApplication(Client(http, execute), database, settings)
 
 
-def _remote(stack: ExitStack, server: Mapping[str, str]) -> Client:
-    headers = {"Authorization": f"Bearer {server['key']}"}
-    http = httpx.Client(base_url=server["base_url"], headers=headers, timeout=TIMEOUT_S)
+def _remote(stack: ExitStack, server: ServerRecord) -> Client:
+    headers = {"Authorization": f"Bearer {server.key}"}
+    http = httpx.Client(base_url=server.base_url, headers=headers, timeout=TIMEOUT_S)
     return Client(stack.enter_context(http), _wait_for_worker)
 
 
 def _wait_for_worker(client: Client, operation_id: int) -> None:
     while client.get_operation(operation_id)["state"] not in FINISHED:
         time.sleep(POLL_S)
-
-
-def _read_server(settings: Settings) -> Mapping[str, str] | None:
-    try:
-        text = settings.server_file.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        document = json.loads(text)
-        return {"base_url": str(document["base_url"]), "key": str(document["key"])}
-    except (ValueError, KeyError, TypeError) as error:
-        reason = "does not hold base_url and key"
-        raise InvalidInput(str(settings.server_file), reason, "delete it, or start the server again") from error

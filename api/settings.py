@@ -30,6 +30,15 @@ class Settings:
         """Address and key of the server that this home belongs to, where one runs."""
         return self.home / "server.json"
 
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that is to work on the same home and database; a password stays out of argv."""
+        own = {
+            "FORMULARY_HOME": str(self.home),
+            "FORMULARY_DATABASE_URL": self.database_url,
+            "FORMULARY_CORPUS_ROOTS": os.pathsep.join(map(str, self.corpus_roots)),
+        }
+        return {**os.environ, **own}
+
     def for_operator(self, folder: Path, roots: Sequence[Path] = ()) -> Self:
         """The settings of a command: its user may read below ``roots``, the current folder and ``folder`` too."""
         own = [root.expanduser().absolute() for root in [*roots, Path(), folder]]
