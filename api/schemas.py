@@ -1,6 +1,7 @@
 """What the API answers, as OpenAPI shows it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -9,6 +10,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from search.events import Value
+from search.parameters import Choice, Parameter
+from search.space_summary import SpaceSummary
 from studies.formulas.formula import Formula
 from studies.records import OperationState, Study, StudyState, TrialState
 from studies.spec import StudySpec
@@ -76,6 +79,48 @@ class CreatedStudy(StudyResponse):
 
     warnings: list[str]
     """What is legal in the spec and may not be meant, e.g. values that no trial can have; a line each."""
+
+
+class RangeResponse(Response):
+    """Smallest and largest value."""
+
+    low: float
+    high: float
+
+
+class PointResponse(Response):
+    """A point as the trial that it would be; ``attributes`` follow from its values."""
+
+    values: Mapping[str, Value]
+    attributes: Mapping[str, Value]
+
+
+class SpaceResponse(Response):
+    """What a study chooses from."""
+
+    parameters: Mapping[str, Parameter]
+    """What the sampler varies."""
+    inner: Mapping[str, tuple[Choice, ...]]
+    """Grids at which every outer point is trained."""
+    max_trial_count: int
+    points: int | None
+    """Outer points; null when they are a continuum."""
+    shapes: int
+    """Legal combinations of the parameters that a parameter count depends on, continuous ones aside."""
+    inner_points: int
+    excluded: Mapping[str, tuple[Value, ...]]
+    """Declared values that no legal point holds."""
+    solved: Mapping[str, RangeResponse]
+    """What follows from the declared parameters: the width where a budget is solved, and the network's attributes."""
+    looked_at: int
+    """Points from which ``solved`` is known: all of a small space, else evenly spread ones."""
+    examples: tuple[PointResponse, ...]
+
+    @classmethod
+    def of(cls, spec: StudySpec, summary: SpaceSummary) -> Self:
+        """Join what was asked and what follows from it."""
+        asked = {"parameters": spec.space, "inner": spec.inner, "max_trial_count": spec.max_trial_count}
+        return cls.model_validate({**asked, **asdict(summary)})
 
 
 class TrialResponse(Response):

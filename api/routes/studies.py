@@ -8,7 +8,7 @@ from fastapi import APIRouter, BackgroundTasks, Body, Query, Response, status
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
-from api.schemas import CreatedStudy, SpecDocument, StudyPage, StudyResponse
+from api.schemas import CreatedStudy, SpaceResponse, SpecDocument, StudyPage, StudyResponse
 from studies import service
 from studies.export_folders import remove_exports
 from studies.records import Study
@@ -78,6 +78,13 @@ def list_studies(
 def get_study(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> Study:
     """Show a study."""
     return service.get_study(session, owner, study_id)
+
+
+@router.get("/studies/{study_id}/space")
+def get_space(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> SpaceResponse:
+    """Describe the points that a study chooses from, and the networks that follow from them."""
+    spec, summary = service.get_space(session, owner, study_id)
+    return SpaceResponse.of(spec, summary)
 
 
 @router.delete("/studies/{study_id}", status_code=status.HTTP_204_NO_CONTENT)

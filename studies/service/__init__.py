@@ -26,6 +26,7 @@ from studies.service.logins import (
     log_in_with_key,
     log_out,
 )
+from studies.service.spaces import get_space
 from studies.service.studies import (
     cancel_study,
     clone_study,
@@ -61,6 +62,7 @@ __all__ = [
     "fit_and_store",
     "get_export",
     "get_operation",
+    "get_space",
     "get_study",
     "get_trial",
     "import_table",
