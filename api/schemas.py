@@ -248,3 +248,10 @@ class WorkerList(Response):
     """Workers that live, the longest running first."""
 
     workers: list[WorkerResponse]
+
+
+class Figure(Response):
+    """A figure for plotly.js; colours of ground, text and grid are left to whoever shows it."""
+
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]

@@ -1,0 +1,189 @@
+"""A law over what it was fitted to, and where the paper's claim would lie."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.plots.style import BLUE, GREEN, GREY, PALETTE, SYMBOLS, Json, axis, label, layout
+from studies.formulas.formula import Coefficient, Formula
+
+WEDGE_POINTS = 24
+Row = Mapping[str, Any]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Which variables a kind of formula is drawn over, and how its claimed slope turns into a line."""
+
+    x: str
+    y: Callable[[Formula], str]
+    slope: str
+    """The coefficient that carries the claim."""
+    line: Callable[[Point, float, float], float]
+    """From a point, a slope and x to the y of the line through the point."""
+    claim: str
+
+
+def _power(point: Point, slope: float, x: float) -> float:
+    exponent = math.log(point[1]) + slope * math.log(x / point[0])
+    return math.exp(max(min(exponent, 300.0), -300.0))
+
+
+def _per_doubling(point: Point, slope: float, x: float) -> float:
+    return point[1] + slope * math.log2(x / point[0])
+
+
+VIEWS: Mapping[str, _View] = {
+    "learning_rate_batch": _View("batch_tokens", lambda formula: "learning_rate", "r", _power, "exponent"),
+    "depth_width": _View(
+        "depth", lambda formula: formula.held_out_unit, "depth_effect", _per_doubling, "change per doubling"
+    ),
+}
+STEEPEST = 1e6
+"""Stands for a slope without limit (assumed: steeper than any figure shows)."""
+
+
+def formula_figure(formula: Formula) -> Json:
+    """Build the figure: points with their intervals, the law with its band, and the paper's region as a wedge."""
+    view = VIEWS[formula.kind]
+    y_name = view.y(formula)
+    points = [row for row in formula.evidence["points"] if _is_drawable(row, view.x, y_name)]
+    curve = formula.evidence["curve"]
+    xs = [row[view.x] for row in [*points, *curve]]
+    ys = [row[y_name] for row in [*points, *curve]]
+    x_axis, y_axis = axis(view.x, xs), axis(y_name, ys)
+    data: list[Json] = []
+    if curve:
+        span = _span(ys, y_axis["type"] == "log")
+        y_axis["range"] = [math.log10(end) for end in span] if y_axis["type"] == "log" else list(span)
+        data = [*_wedge(formula.coefficients[view.slope], view, curve, y_name, span), *_law(curve, view.x, y_name)]
+    data += _points(points, view.x, y_name)
+    return {"data": data, "layout": layout(x_axis, y_axis)}
+
+
+def _is_drawable(row: Row, x: str, y: str) -> bool:
+    return all(isinstance(row.get(name), int | float) for name in (x, y))
+
+
+def _span(values: Sequence[float], logarithmic: bool) -> Point:
+    """Ends of the axis, a little beyond the values."""
+    low, high = min(values), max(values)
+    if logarithmic:
+        room = (high / low) ** 0.15 * 1.05
+        return low / room, high * room
+    room = (high - low) * 0.15 or abs(high) * 0.05 or 1.0
+    return low - room, high + room
+
+
+def _wedge(claimed: Coefficient, view: _View, curve: Sequence[Row], y: str, span: Point) -> list[Json]:
+    """Lines through the law's middle whose slope lies in the paper's region, shaded."""
+    if claimed.paper is None:
+        return []
+    low, high = (
+        limit if end is None else end for end, limit in zip(claimed.paper.region, (-STEEPEST, STEEPEST), strict=True)
+    )
+    middle = curve[len(curve) // 2]
+    pivot = (float(middle[view.x]), float(middle[y]))
+    first, last = curve[0][view.x], curve[-1][view.x]
+    steps = [first * (last / first) ** (place / WEDGE_POINTS) for place in range(WEDGE_POINTS + 1)]
+    name = f"paper's {claimed.paper.formula}: {view.claim} {_region_words(claimed.paper.region)}"
+    halves = [[x for x in steps if x <= pivot[0]] + [pivot[0]], [pivot[0]] + [x for x in steps if x >= pivot[0]]]
+    return [_half(half, pivot, (low, high), view, span, name, place == 0) for place, half in enumerate(halves)]
+
+
+def _half(
+    xs: Sequence[float],
+    pivot: Point,
+    slopes: tuple[float, float],
+    view: _View,
+    span: Point,
+    name: str,
+    in_legend: bool,
+) -> Json:
+    edges = [[min(max(view.line(pivot, slope, x), span[0]), span[1]) for x in xs] for slope in slopes]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "legendgroup": "paper",
+        "showlegend": in_legend,
+        "x": [*xs, *reversed(xs)],
+        "y": [*edges[0], *reversed(edges[1])],
+        "fill": "toself",
+        "fillcolor": "rgba(31, 157, 118, 0.14)",
+        "line": {"width": 0, "color": GREEN},
+        "hoverinfo": "skip",
+    }
+
+
+def _region_words(region: tuple[float | None, float | None]) -> str:
+    low, high = region
+    if low is None:
+        return f"below {high:g}"
+    return f"above {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def _law(curve: Sequence[Row], x: str, y: str) -> list[Json]:
+    xs = [row[x] for row in curve]
+    band = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "its interval",
+        "x": [*xs, *reversed(xs)],
+        "y": [*(row["low"] for row in curve), *(row["high"] for row in reversed(curve))],
+        "fill": "toself",
+        "fillcolor": "rgba(63, 127, 224, 0.16)",
+        "line": {"width": 0, "color": BLUE},
+        "hoverinfo": "skip",
+    }
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "law",
+        "x": xs,
+        "y": [row[y] for row in curve],
+        "line": {"color": BLUE, "width": 2.5},
+        "hovertemplate": "law: %{x:.4g}, %{y:.4g}<extra></extra>",
+    }
+    return [band, line]
+
+
+def _points(points: Sequence[Row], x: str, y: str) -> list[Json]:
+    """A trace for each group of points, told apart by colour and symbol where there are few groups."""
+    groups: dict[Any, list[Row]] = {}
+    for row in points:
+        groups.setdefault(row.get("group", 0), []).append(row)
+    return [_group(rows, x, y, place, len(groups)) for place, rows in enumerate(groups.values())]
+
+
+def _group(rows: Sequence[Row], x: str, y: str, place: int, groups: int) -> Json:
+    several = 1 < groups <= len(PALETTE)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"grid {place + 1}" if several else "measured",
+        "showlegend": several or place == 0,
+        "legendgroup": "points",
+        "x": [row[x] for row in rows],
+        "y": [row[y] for row in rows],
+        "error_y": _error_bars(rows, y),
+        "customdata": [row.get("runs", 1) for row in rows],
+        "hovertemplate": f"{label(x)} %{{x:.4g}}<br>{label(y)} %{{y:.4g}}<br>%{{customdata}} runs<extra></extra>",
+        "marker": {
+            "size": 8,
+            "color": PALETTE[place] if several and place else GREY,
+            "symbol": SYMBOLS[place] if several else "circle",
+            "opacity": [1.0 if row.get("used", True) else 0.35 for row in rows],
+        },
+    }
+
+
+def _error_bars(rows: Sequence[Row], y: str) -> Json:
+    """Interval of each point: stored as its ends, or as a standard error."""
+    if all("low" in row and "high" in row for row in rows):
+        up, down = [row["high"] - row[y] for row in rows], [row[y] - row["low"] for row in rows]
+    else:
+        up = down = [1.96 * row.get("error", 0.0) for row in rows]
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.2, "width": 0}

@@ -1,0 +1,92 @@
+"""The objective along the training of each trial, shaded by how good the trial ended."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.plots.style import BLUE, ORANGE, Json, axis, drawn_note, layout, text
+from studies.records import TrialState
+from studies.repository.overviews import Point
+from studies.service.overviews import Drawing
+
+Curve = Sequence[tuple[float, float]]
+SHADES = (("best fifth", 1.0), ("second", 0.62), ("third", 0.42), ("fourth", 0.28), ("last fifth", 0.18))
+"""Opacity of the curves of each fifth of the ended trials: it reads on light and on dark ground."""
+MAX_STEPS = 200
+"""Most points of one curve (assumed: a plot is some hundred pixels wide)."""
+
+
+def learning_curves(drawn: Drawing, values: Mapping[int, Sequence[tuple[int, float]]]) -> Json:
+    """Build the figure from each trial's (step, objective) pairs."""
+    objective = drawn.study.spec["objectives"][0]
+    points = [point for point in drawn.points if point.number in values]
+    batches = {point.number: _batch_tokens(point, drawn.study.spec) for point in points}
+    in_tokens = None not in batches.values()
+    curves = {number: _scaled(thin(values[number]), batch if in_tokens else 1) for number, batch in batches.items()}
+    reached = [x for curve in curves.values() for x, _ in curve]
+    return {
+        "data": [trace for trace in _traces(points, curves, objective["direction"]) if trace["x"]],
+        "layout": layout(
+            {**axis("train_tokens", reached, "training tokens" if in_tokens else "training steps"), "type": "linear"},
+            axis(objective["metric"], [y for curve in curves.values() for _, y in curve]),
+            annotations=drawn_note(len(points), drawn.total) if len(drawn.points) < drawn.total else [],
+        ),
+    }
+
+
+def thin(curve: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """At most ``MAX_STEPS`` points of a curve, its first and last ones among them."""
+    if len(curve) <= MAX_STEPS:
+        return curve
+    last = len(curve) - 1
+    return [curve[place * last // (MAX_STEPS - 1)] for place in range(MAX_STEPS)]
+
+
+def _batch_tokens(point: Point, spec: Mapping[str, Any]) -> float | None:
+    batch = point.parameters.get("batch_tokens", spec.get("proxy", {}).get("batch_tokens"))
+    return float(batch) if isinstance(batch, int | float) else None
+
+
+def _scaled(curve: Sequence[tuple[int, float]], batch: float | None) -> Curve:
+    return [(step * (batch or 1), value) for step, value in curve]
+
+
+def _traces(points: Sequence[Point], curves: Mapping[int, Curve], direction: str) -> list[Json]:
+    """One trace for each shade, worst first so that the best lie on top, and one for the running trials."""
+    ended = [point for point in points if point.value is not None]
+    ranked = sorted(ended, key=lambda point: point.value or 0.0, reverse=direction == "maximize")
+    shaded = []
+    for place, (name, opacity) in enumerate(SHADES):
+        fifth = ranked[place * len(ranked) // len(SHADES) : (place + 1) * len(ranked) // len(SHADES)]
+        shaded.append(_trace(fifth, curves, name, {"color": BLUE, "width": 1.6 if place else 2}, opacity))
+    open_ended = [point for point in points if point.value is None]
+    running = [point for point in open_ended if point.state in (TrialState.RUNNING, TrialState.WAITING)]
+    failed = [point for point in open_ended if point.state not in (TrialState.RUNNING, TrialState.WAITING)]
+    return [
+        *reversed(shaded),
+        _trace(failed, curves, "without a result", {"color": ORANGE, "width": 1.4, "dash": "dot"}, 0.8),
+        _trace(running, curves, "running", {"color": ORANGE, "width": 2.2}, 1.0),
+    ]
+
+
+def _trace(points: Sequence[Point], curves: Mapping[int, Curve], name: str, line: Json, opacity: float) -> Json:
+    """Many curves as one trace, with a gap after each: a browser draws 8000 points quickly, 400 traces not."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    numbers: list[int] = []
+    for point in points:
+        curve = curves[point.number]
+        x += [*(at for at, _ in curve), None]
+        y += [*(value for _, value in curve), None]
+        numbers += [point.number] * (len(curve) + 1)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": text(name),
+        "x": x,
+        "y": y,
+        "customdata": numbers,
+        "hovertemplate": "<b>trial %{customdata}</b><br>%{x:,.0f}: %{y:.5g}<extra></extra>",
+        "line": line,
+        "opacity": opacity,
+        "connectgaps": False,
+    }

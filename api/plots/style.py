@@ -1,0 +1,119 @@
+"""What the figures have in common: colours, axes with units, hover texts."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from studies.records import TrialState
+
+Json = dict[str, Any]
+
+BLUE, ORANGE, GREEN, PURPLE, PINK, GREY = "#3f7fe0", "#d0761c", "#1f9d76", "#9a6dd0", "#d1578f", "#8591a3"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, PINK, GREY)
+"""Told apart with any colour vision (hues of Okabe and Ito 2008), and at least 3:1 on a white and on a dark ground."""
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+
+LOG_RATIO = 3.0
+"""An axis whose ends differ by more than this factor is logarithmic (assumed: where equal ratios read better)."""
+LINEAR_NAMES = frozenset({"seed", "rounds", "embedding_share", "sampling_rate"})
+"""Names whose differences matter, and not their ratios, however far they reach."""
+UNITS: Mapping[str, str] = {
+    "depth": "layers",
+    "width": "units",
+    "head_dim": "units",
+    "vocabulary_size": "tokens",
+    "batch_tokens": "tokens",
+    "warmup_tokens": "tokens",
+    "sequence_length": "tokens",
+    "train_tokens": "tokens",
+    "train_bytes": "bytes",
+    "train_flops": "FLOPs",
+    "validation_loss": "nats a token",
+    "train_tokens_per_second": "tokens/s",
+    "decode_tokens_per_second": "tokens/s",
+    "total_parameters": "parameters",
+    "non_embedding_parameters": "parameters",
+}
+
+
+STATE_STYLES: Mapping[TrialState, tuple[str, str]] = {
+    TrialState.COMPLETE: (BLUE, "circle"),
+    TrialState.PRUNED: (ORANGE, "diamond"),
+}
+"""Colour and symbol of trials that have a final objective, by their state."""
+
+
+def axis(name: str, values: Sequence[object], title: str | None = None) -> Json:
+    """An axis for ``values`` of the variable ``name``: logarithmic, linear, or of categories."""
+    described: Json = {"title": {"text": text(title or label(name))}, "automargin": True}
+    if not is_numeric(values):
+        return {**described, "type": "category"}
+    if is_logarithmic(name, values):
+        return {**described, "type": "log", **_log_ticks(values)}
+    return {**described, "type": "linear"}
+
+
+def label(name: str) -> str:
+    """A variable with its unit, e.g. ``depth (layers)``; metrics whose name says it have none."""
+    unit = UNITS.get(name)
+    return name.replace("_", " ") + (f" ({unit})" if unit else "")
+
+
+def is_numeric(values: Sequence[object]) -> bool:
+    """Whether all values are numbers."""
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def is_logarithmic(name: str, values: Sequence[Any]) -> bool:
+    """Whether a numeric axis reads better with equal ratios."""
+    return bool(values) and name not in LINEAR_NAMES and min(values) > 0 and max(values) / min(values) > LOG_RATIO
+
+
+def _log_ticks(values: Sequence[Any]) -> Json:
+    """A tick at each value where there are few, e.g. batches of a grid; else as plotly places them."""
+    distinct = sorted(set(values))
+    if len(distinct) > 7:
+        return {}
+    return {"tickmode": "array", "tickvals": distinct, "ticktext": [short(value) for value in distinct]}
+
+
+def short(value: float) -> str:
+    """A number for a tick or a hover text."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
+
+
+def text(value: object, longest: int = 80) -> str:
+    """A text for plotly, which reads some HTML in texts: escaped, and cut to ``longest`` characters."""
+    shown = str(value)
+    return escape(shown if len(shown) <= longest else shown[: longest - 1] + "…", quote=False)
+
+
+def trial_text(number: int, parameters: Mapping[str, object]) -> str:
+    """The first lines of a hover text: number and parameters."""
+    rows = [f"{text(name)} {text(_value(value))}" for name, value in list(parameters.items())[:12]]
+    return "<br>".join([f"<b>trial {number}</b>", *rows])
+
+
+def _value(value: object) -> object:
+    return short(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def layout(xaxis: Json, yaxis: Json, **more: Any) -> Json:
+    """A layout with two axes."""
+    return {
+        "xaxis": xaxis,
+        "yaxis": yaxis,
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 64, "r": 16, "t": 36, "b": 52},
+        **more,
+    }
+
+
+def drawn_note(drawn: int, total: int) -> list[Json]:
+    """An annotation where a study is too large to be drawn whole."""
+    if drawn >= total:
+        return []
+    said = f"{drawn} of {total} trials: the best ones, and a fair choice of the others"
+    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
+    return [{**place, "text": said, "showarrow": False, "font": {"size": 11}}]

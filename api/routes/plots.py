@@ -1,0 +1,23 @@
+"""Figures of a study."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from api import plots
+from api.dependencies import OwnerGiven, ReadSession
+from api.routes.paths import StudyId
+from api.schemas import Figure
+
+router = APIRouter(tags=["plots"])
+
+PlotName = Annotated[
+    str,
+    Path(max_length=200, description="learning-curves, history, objective-by-parameter, or formula-ID of a formula."),
+]
+
+
+@router.get("/studies/{study_id}/plots/{name}", response_model=Figure)
+def get_plot(study_id: StudyId, name: PlotName, session: ReadSession, owner: OwnerGiven) -> dict[str, Any]:
+    """Draw a study: a figure for plotly.js; of a large study, the best trials and a fair choice of the others."""
+    return plots.figure(session, owner, study_id, name)
