@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +19,17 @@ class Settings:
     """SQLAlchemy address: SQLite or PostgreSQL (psycopg)."""
     corpus_roots: tuple[Path, ...]
     """Folders below which a study may read its corpus."""
+    ray_token_file: Path
+    """Where the token of Ray's dashboard is, unless it is given itself."""
+    given_ray_token: str | None = field(repr=False, default=None)
+    ray_dashboard_link: str | None = None
+    """Address at which browsers reach Ray's dashboard, where it is not the one that workers use."""
+
+    def ray_token(self) -> str | None:
+        """The token of Ray's dashboard; None while no Ray was started and none is given."""
+        if self.given_ray_token is not None:
+            return self.given_ray_token
+        return self.ray_token_file.read_text().strip() if self.ray_token_file.is_file() else None
 
     @property
     def storage(self) -> Path:
@@ -52,12 +63,27 @@ def load_settings(
 ) -> Settings:
     """Settings from what is given, then FORMULARY_HOME and FORMULARY_DATABASE_URL, then the defaults.
 
-    A corpus may lie below the folders of FORMULARY_CORPUS_ROOTS (separated like PATH) and below ``<home>/corpora``.
+    FORMULARY_DATABASE_URL_FILE names a file that holds the database's address, with its password, instead. A corpus may
+    lie below the folders of FORMULARY_CORPUS_ROOTS (separated like PATH) and below ``<home>/corpora``. Ray's token is
+    RAY_AUTH_TOKEN, or in the file RAY_AUTH_TOKEN_PATH, as for Ray itself, or in ``<home>/ray/token``, where the worker
+    puts that of a Ray which it starts.
     """
     place = (home or Path(environment.get("FORMULARY_HOME") or DEFAULT_HOME)).expanduser().absolute()
-    url = database_url or environment.get("FORMULARY_DATABASE_URL") or f"sqlite:///{place / 'formulary.db'}"
+    url = database_url or _database_url(environment) or f"sqlite:///{place / 'formulary.db'}"
     listed = [
         Path(root).expanduser() for root in environment.get("FORMULARY_CORPUS_ROOTS", "").split(os.pathsep) if root
     ]
     roots = dict.fromkeys(root.absolute() for root in [*listed, place / "corpora"])
-    return Settings(home=place, database_url=url, corpus_roots=tuple(roots))
+    return Settings(
+        home=place,
+        database_url=url,
+        corpus_roots=tuple(roots),
+        ray_token_file=Path(environment.get("RAY_AUTH_TOKEN_PATH") or place / "ray" / "token"),
+        given_ray_token=environment.get("RAY_AUTH_TOKEN") or None,
+        ray_dashboard_link=environment.get("FORMULARY_RAY_DASHBOARD_LINK") or None,
+    )
+
+
+def _database_url(environment: Mapping[str, str]) -> str | None:
+    file = environment.get("FORMULARY_DATABASE_URL_FILE")
+    return environment.get("FORMULARY_DATABASE_URL") or (Path(file).read_text().strip() if file else None)
