@@ -1,4 +1,4 @@
-"""The worker beside the HTTP server: a child process that is started again whenever it ends."""
+"""The worker beside the HTTP server: a child process that is started again whenever it ends by itself."""
 
 import logging
 import os
@@ -6,8 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from api.server.logs import cap
@@ -19,16 +19,22 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 LONG_LIFE_S = 60.0
 """A worker that lived this long has started well: the pauses begin anew (assumed)."""
-STOP_S = 30.0
-"""How long a worker may take to end, its own Ray included, before it is killed (assumed)."""
+STOP_S = 60.0
+"""How long a worker may take to end, with drivers and a Ray of its own, before it is killed (assumed)."""
 
 log = logging.getLogger(__name__)
 
 
+def worker_beside(settings: Settings, log_file: Path) -> AbstractContextManager[None]:
+    """Keep a worker on the same home running from the entry of the block to its end."""
+    command = [sys.executable, "-P", "-m", "api.cli", "worker", "--parent", str(os.getpid())]
+    return kept_running(command, settings.environment(), log_file)
+
+
 @contextmanager
-def worker_beside(settings: Settings, log_file: Path) -> Iterator[None]:
-    """Keep a worker running from the entry of the block to its end, its output in ``log_file``."""
-    keeper = _Keeper(settings, log_file)
+def kept_running(command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Iterator[None]:
+    """Keep a process running from the entry of the block to its end, its output in ``log_file``."""
+    keeper = _Keeper(command, environment, log_file)
     keeper.start()
     try:
         yield
@@ -37,11 +43,12 @@ def worker_beside(settings: Settings, log_file: Path) -> Iterator[None]:
 
 
 class _Keeper(threading.Thread):
-    """Starts the worker, waits for its end, starts it again."""
+    """Starts a process, waits for its end, starts it again."""
 
-    def __init__(self, settings: Settings, log_file: Path) -> None:
-        super().__init__(name="worker's keeper", daemon=True)
-        self._environment = settings.environment()
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
+        super().__init__(name="keeper", daemon=True)
+        self._command = command
+        self._environment = environment
         self._log_file = log_file
         self._ending = threading.Event()
 
@@ -61,15 +68,15 @@ class _Keeper(threading.Thread):
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     def stop(self) -> None:
-        """End the worker, and wait for it."""
+        """End the process, and wait for it."""
         self._ending.set()
         self.join()
 
     def _live(self) -> int:
-        """A worker's whole life; its exit status."""
+        """The process's whole life; its exit status."""
         with self._log_file.open("ab") as output:
             worker = subprocess.Popen(
-                [sys.executable, "-P", "-m", "api.cli", "worker", "--parent", str(os.getpid())],
+                self._command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
