@@ -1,18 +1,15 @@
 """``formulary run``: a whole study in this process."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from api.client import Client, LocalApplication, open_application
-from api.commands.consoles import messages, print_warnings, results, short, short_parameters
-from api.commands.formula_card import formula_card
+from api.commands.consoles import messages, print_warnings, results
 from api.commands.options import CorpusRootOption, examples, home_option, placed
-from api.commands.tables import trial_table
+from api.commands.report import print_next_steps, print_report
 from api.ray_token import require_ray_token
 from api.settings import Settings
 from api.spec_file import read_spec
@@ -51,7 +48,8 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
             messages().print(f"study {study['id']} is interrupted; go on with the same command", soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
         ended = client.get_study(study["id"])
-        _report(results(), client, ended, home_option(settings))
+        print_report(results(), client, ended)
+    print_next_steps(results(), ended, home_option(settings))
     typer.echo(ended["id"])
     if ended["state"] == "FAILED":
         raise FormularyError(f"study {ended['id']} failed: {ended['error']}")
@@ -108,31 +106,3 @@ def _search(application: LocalApplication, study: Json) -> None:
             tally.consider(trial["metrics"])
     with search_display(messages(), tally) as display:
         run_study(application.database, study["id"], application.settings.storage, observers=[display])
-
-
-def _report(console: Console, client: Client, study: Json, home: str) -> None:
-    objective = study["spec"]["objectives"][0]
-    trials = list(client.list_trials(study["id"]))
-    console.print(trial_table(trials, objective["metric"], objective["direction"]))
-    console.print()
-    if study["state"] != "COMPLETED":
-        console.print(f"study {study['id']} is {study['state']}")
-        return
-    best = client.best_trials(study["id"])
-    if best:
-        value = short(best[0]["metrics"][objective["metric"]])
-        parameters = short_parameters(best[0]["parameters"])
-        console.print(
-            f"best trial {best[0]['number']}: {objective['metric']} {value} with {parameters}", soft_wrap=True
-        )
-    _print_formulas(console, client.list_formulas(study["id"]))
-    export = f"formulary {home}export {study['id']} --format hf"
-    console.print(f"next, the best trial as a model to train: {export} --out best", soft_wrap=True)
-    console.print(f"or a larger one: {export} --out larger --total-parameters N --tokens D", soft_wrap=True)
-
-
-def _print_formulas(console: Console, formulas: Sequence[Json]) -> None:
-    for formula in formulas:
-        console.print(formula_card(formula))
-    if not formulas:
-        console.print("no formula: no law applies to what this study varied")

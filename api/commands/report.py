@@ -1,0 +1,43 @@
+"""What is said about a study when it has ended: its trials, the best one, its formulas."""
+
+from typing import Any
+
+from rich.console import Console
+
+from api.client import Client
+from api.commands.consoles import short, short_parameters
+from api.commands.formula_card import formula_card
+from api.commands.tables import trial_table
+
+Json = dict[str, Any]
+
+
+def print_report(console: Console, client: Client, study: Json) -> None:
+    """Print the trials, and of a completed study its best trial and its formulas."""
+    objective = study["spec"]["objectives"][0]
+    trials = list(client.list_trials(study["id"]))
+    console.print(trial_table(trials, objective["metric"], objective["direction"]))
+    console.print()
+    if study["state"] != "COMPLETED":
+        console.print(f"study {study['id']} is {study['state']}")
+        return
+    best = client.best_trials(study["id"])
+    if best:
+        value = short(best[0]["metrics"][objective["metric"]])
+        parameters = short_parameters(best[0]["parameters"])
+        console.print(
+            f"best trial {best[0]['number']}: {objective['metric']} {value} with {parameters}", soft_wrap=True
+        )
+    formulas = client.list_formulas(study["id"])
+    for formula in formulas:
+        console.print(formula_card(formula))
+    if not formulas:
+        console.print("no formula: no law applies to what this study varied")
+
+
+def print_next_steps(console: Console, study: Json, home: str) -> None:
+    """Print the commands that make a model of a completed study; ``home`` is the option they need."""
+    if study["state"] == "COMPLETED":
+        export = f"formulary {home}export {study['id']} --format hf"
+        console.print(f"next, the best trial as a model to train: {export} --out best", soft_wrap=True)
+        console.print(f"or a larger one: {export} --out larger --total-parameters N --tokens D", soft_wrap=True)
