@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.authentication import IdentityGiven
+from api.idempotency import IdempotencyKey, begin, request_digest
 from api.settings import Settings
 from studies.database import Database, Session
 
@@ -32,9 +33,17 @@ def get_owner(identity: IdentityGiven) -> str:
     return identity.owner
 
 
-def open_session(database: Annotated[Database, Depends(get_database)]) -> Iterator[Session]:
+def open_session(
+    request: Request,
+    database: Annotated[Database, Depends(get_database)],
+    owner: Annotated[str, Depends(get_owner)],
+    digest: Annotated[str | None, Depends(request_digest)],
+    key: IdempotencyKey = None,
+) -> Iterator[Session]:
     """A transaction that may write; committed before the response, rolled back on an exception."""
     with database.session() as session:
+        if key is not None and digest is not None:
+            begin(request, session, owner, key, digest)
         yield session
 
 

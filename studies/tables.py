@@ -303,7 +303,8 @@ class AnswerRow(Base):
     """SHA-256 of method, path, query and body."""
     status: Mapped[int]
     media_type: Mapped[str | None] = mapped_column(String(100))
-    body: Mapped[bytes]
+    body: Mapped[bytes | None]
+    """None when it was too long to be kept, or secret."""
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

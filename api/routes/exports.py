@@ -5,13 +5,14 @@ from fastapi.responses import StreamingResponse
 
 from api.archive import stream_archive
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
+from api.idempotency import IdempotentRoute
 from api.routes.paths import ExportId, StudyId
 from api.schemas import ExportList, ExportResponse
 from studies import service
 from studies.errors import Conflict
 from studies.records import Export
 
-router = APIRouter(tags=["exports"])
+router = APIRouter(tags=["exports"], route_class=IdempotentRoute)
 
 
 @router.post("/studies/{study_id}/exports", status_code=status.HTTP_202_ACCEPTED, response_model=ExportResponse)

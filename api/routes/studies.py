@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, BackgroundTasks, Body, Query, Response, status
 
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
+from api.idempotency import IdempotentRoute
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
 from api.schemas import CreatedStudy, SpaceResponse, SpecDocument, StudyPage, StudyResponse
@@ -15,7 +16,7 @@ from studies.records import Study
 from studies.spec import Purpose, StudySpec
 from studies.spec_warnings import spec_warnings
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(tags=["studies"], route_class=IdempotentRoute)
 
 Verb = Literal["pause", "resume", "stop", "cancel"]
 VERBS: dict[Verb, Callable[..., Study]] = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,3 +20,14 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[s
     if rows:
         insert = _INSERTS[session.get_bind().dialect.name]
         session.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_if_missing(session: Session, table: type[Base], row: Mapping[str, Any]) -> bool:
+    """Insert a row unless its key is there; whether it was inserted.
+
+    On PostgreSQL this waits for a transaction that has inserted the same key, until that has ended.
+    """
+    insert = _INSERTS[session.get_bind().dialect.name]
+    keys = inspect(table).primary_key
+    inserted = insert(table).values(**row).on_conflict_do_nothing().returning(*keys)
+    return session.execute(inserted).one_or_none() is not None

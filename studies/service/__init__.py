@@ -1,5 +1,6 @@
 """What can be asked of stored studies. Functions take a session and an owner, and never commit."""
 
+from studies.service.answers import begin_answer, store_answer
 from studies.service.exports import (
     ExportRequest,
     RecipeRequest,
@@ -47,6 +48,7 @@ from studies.service.workers import list_workers
 __all__ = [
     "ExportRequest",
     "RecipeRequest",
+    "begin_answer",
     "best_trial",
     "best_trials",
     "cancel_study",
@@ -87,5 +89,6 @@ __all__ = [
     "resume_study",
     "revoke_key",
     "stop_study",
+    "store_answer",
     "use_is_due",
 ]

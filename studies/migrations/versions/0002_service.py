@@ -94,7 +94,7 @@ def _create_answers_and_workers() -> None:
         sa.Column("request_digest", sa.String(64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("media_type", sa.String(100)),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary()),
         _time("created_at"),
         sa.ForeignKeyConstraint(["owner"], ["owners.name"], name="fk_idempotent_answers_owner_owners"),
         sa.PrimaryKeyConstraint("owner", "key", name="pk_idempotent_answers"),
