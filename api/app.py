@@ -10,6 +10,7 @@ from api.authentication import Authentication
 from api.body_limit import BodyLimit
 from api.errors import install_handlers
 from api.events import EventStreams
+from api.idempotency import install_replay
 from api.routes import events, exports, formulas, health, operations, studies, trials, workers
 from api.schemas import Problem
 from api.settings import Settings
@@ -56,6 +57,7 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
     app.add_middleware(Authentication, database=database, trusted=trusted)
     app.add_middleware(BodyLimit)
     install_handlers(app)
+    install_replay(app)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1", responses={"4XX": {"model": Problem, "description": "Refused"}})
     app.include_router(health.router)
