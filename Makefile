@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := .demo
 FORMULARY := FORMULARY_HOME=$(DEMO_HOME) $(BIN)/formulary
 
-.PHONY: help setup demo test check bench chaos clean
+.PHONY: help setup demo test check bench chaos secrets clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
@@ -45,6 +45,9 @@ bench: setup  ## Measure the figures; `make bench FIGURE=name` runs one.
 
 chaos: setup  ## Kill processes at random moments and check that nothing is lost.
 	@$(BIN)/pytest -m chaos $(TESTS)
+
+secrets:  ## Make the passwords that docker-compose.yml needs, in secrets/.
+	@sh docker/secrets.sh
 
 clean:  ## Remove what the targets made.
 	rm -rf $(VENV) $(DEMO_HOME) build dist
