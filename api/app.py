@@ -4,14 +4,32 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from api.authentication import Authentication
-from api.body_limit import BodyLimit
+from api.authentication import Authentication, get_identity
+from api.content_type import require_content_type
 from api.errors import install_handlers
 from api.events import EventStreams
 from api.idempotency import install_replay
-from api.routes import events, exports, formulas, health, operations, studies, trials, workers
+from api.metrics import Metrics
+from api.middleware.body_limit import BodyLimit
+from api.middleware.hosts import Hosts
+from api.middleware.measurement import Measurement
+from api.middleware.security_headers import SecurityHeaders
+from api.routes import (
+    events,
+    exports,
+    formulas,
+    health,
+    keys,
+    login,
+    operations,
+    plots,
+    ray_dashboard,
+    studies,
+    trials,
+    workers,
+)
 from api.schemas import Problem
 from api.settings import Settings
 from api.web.assets import install_assets
@@ -25,6 +43,8 @@ ROUTERS = (
     operations.router,
     events.router,
     workers.router,
+    plots.router,
+    keys.router,
 )
 
 
@@ -50,16 +70,35 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
         version=version("formulary"),
         summary="Design formulas of tiny language models, from short proxy trials to configs that run.",
         lifespan=lifespan,
+        docs_url=None,  # both pages would load scripts from elsewhere
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.database = database
     app.state.event_streams = EventStreams(database)
-    app.add_middleware(Authentication, database=database, trusted=trusted)
-    app.add_middleware(BodyLimit)
+    app.state.metrics = Metrics(database)
+    _add_middleware(app, trusted)
     install_handlers(app)
     install_replay(app)
     for router in ROUTERS:
-        app.include_router(router, prefix="/v1", responses={"4XX": {"model": Problem, "description": "Refused"}})
+        app.include_router(
+            router,
+            prefix="/v1",
+            dependencies=[Depends(get_identity), Depends(require_content_type)],
+            responses={"4XX": {"model": Problem, "description": "Refused"}},
+        )
     app.include_router(health.router)
+    app.include_router(login.router)
+    app.include_router(ray_dashboard.router)
     install_assets(app)
     return app
+
+
+def _add_middleware(app: FastAPI, trusted: bool) -> None:
+    """Add what every request passes, the innermost first."""
+    app.add_middleware(Authentication, database=app.state.database, trusted=trusted)
+    app.add_middleware(BodyLimit)
+    if not trusted:  # whoever is trusted comes without a network
+        app.add_middleware(Hosts, allowed=app.state.settings.allowed_hosts)
+    app.add_middleware(Measurement, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeaders)

@@ -1,25 +1,31 @@
 """Who asks: every request but a few public ones needs a key, which is checked before its body is read."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.responses import RedirectResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.browser import COOKIE, require_own_origin
 from api.errors import problem
-from api.refusals import no_key, role_too_low
+from api.refusals import Refusal, no_key, role_too_low
 from model.errors import FormularyError
 from studies import service
-from studies.database import Database
+from studies.database import Database, Session
 from studies.records import Key, Role
 
-PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/login"})
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/login", "/logout"})
 PUBLIC_FOLDERS = ("/static/",)
 """Whatever is not listed here needs a key, a route that does not exist included."""
 RANK = {Role.READ: 0, Role.WRITE: 1, Role.ADMIN: 2}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SCHEME = "bearer "
+BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="A key that 'formulary key create' printed.")
+"""Tells OpenAPI how a key is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Authentication:
             identity = TRUSTED if key is None else Identity(key.owner, key.role, key.id)
             identity.require(Role.READ if request.method in SAFE_METHODS else Role.WRITE)
         except FormularyError as error:
-            await problem(error, request)(scope, receive, send)
+            await _refused(error, request)(scope, receive, send)
             return
         request.state.identity = identity
         await self.app(scope, receive, send)
@@ -79,13 +85,15 @@ class Authentication:
 
     def _find_key(self, request: Request) -> Key:
         given = request.headers.get("Authorization")
-        if given is None:
+        cookie = request.cookies.get(COOKIE)
+        if given is None and cookie is None:
             raise no_key("no key was sent")
-        text = given[len(SCHEME) :].strip() if given.lower().startswith(SCHEME) else ""
         with self.database.read_session() as session:
-            key = service.find_key(session, text)
+            key = service.find_login(session, cookie or "") if given is None else _key_sent(session, given)
         if key is None:
-            raise no_key("this is not a valid key")
+            raise no_key("this is not a valid key" if given else "the browser is not logged in any more")
+        if given is None and request.method not in SAFE_METHODS:
+            require_own_origin(request)
         return key
 
     def _note_use(self, key: Key) -> None:
@@ -93,12 +101,26 @@ class Authentication:
             service.note_use(session, key)
 
 
+def _key_sent(session: Session, header: str) -> Key | None:
+    return service.find_key(session, header[len(SCHEME) :].strip()) if header.lower().startswith(SCHEME) else None
+
+
+def _refused(error: FormularyError, request: Request) -> Response:
+    """A problem; a browser that wants a page and is not logged in is sent where it can log in."""
+    wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+    if wants_page and isinstance(error, Refusal) and error.status is HTTPStatus.UNAUTHORIZED:
+        return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+    return problem(error, request)
+
+
 def is_public(path: str) -> bool:
     """Whether a path answers without a key."""
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
 
 
-def get_identity(request: Request) -> Identity:
+def get_identity(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None
+) -> Identity:
     """Who asks."""
     identity: Identity | None = getattr(request.state, "identity", None)
     if identity is None:

@@ -14,6 +14,7 @@ from api.settings import Settings
 from model.errors import FormularyError
 
 if TYPE_CHECKING:
+    from api.event_client import Event
     from studies.database import Database
 
 Json = dict[str, Any]
@@ -101,6 +102,36 @@ class Client:
     def get_operation(self, operation_id: int) -> Json:
         """One operation."""
         return self._json("GET", f"/v1/operations/{operation_id}")
+
+    def create_key(self, role: str, name: str, owner: str | None) -> Json:
+        """Make a key; the answer's ``key`` is never shown again."""
+        return self._json("POST", "/v1/keys", json={"role": role, "name": name, "owner": owner})
+
+    def list_keys(self) -> Iterator[Json]:
+        """All keys, newest first, without the keys themselves."""
+        return self._pages("/v1/keys", "keys")
+
+    def revoke_key(self, key_id: int) -> None:
+        """End a key."""
+        self._request("DELETE", f"/v1/keys/{key_id}")
+
+    def clone_study(self, study_id: int) -> Json:
+        """Create a study of the same spec."""
+        return self._json("POST", f"/v1/studies/{study_id}:clone")
+
+    def events(self, study_id: int, last_event_id: str = "") -> "Iterator[Event]":
+        """What happens in a study, from the start or after an id, until it has ended; goes on after a broken connection."""
+        from api.event_client import EventReader  # which only who watches needs
+
+        try:
+            yield from EventReader(self._http, f"/v1/studies/{study_id}/events", last_event_id)
+        except httpx.HTTPStatusError as error:
+            raise RequestError(_refusal(error.response)) from None
+
+    def list_workers(self) -> list[Json]:
+        """The workers that live."""
+        workers: list[Json] = self._json("GET", "/v1/workers")["workers"]
+        return workers
 
     @contextmanager
     def archive(self, study_id: int, export_id: int) -> Iterator[Iterator[bytes]]:

@@ -1,19 +1,23 @@
 """Every error as a problem document (RFC 9457), rendered in one place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.refusals import Refusal
+from api.refusals import BodyTooLong, Refusal, no_json, no_such_route, wrong_method
+from api.response_headers import SECURITY_HEADERS
 from api.schemas import Problem, ProblemDetail
 from model.errors import FormularyError, InvalidInput
 from studies.errors import Conflict, DatabaseUnusable, NotFound
+from studies.spec_errors import explain
 
 MEDIA_TYPE = "application/problem+json"
+JSON = "application/json"
 STATUS: dict[type, HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
@@ -22,6 +26,13 @@ STATUS: dict[type, HTTPStatus] = {
     FormularyError: HTTPStatus.BAD_REQUEST,
 }
 """Status of each class of the error tree; a class that is not here has its parent's."""
+FRAMEWORK_ERRORS: Mapping[int, Callable[[Request, HTTPException], Refusal]] = {
+    HTTPStatus.BAD_REQUEST: lambda request, error: no_json("it is not UTF-8, or nested too deeply"),
+    HTTPStatus.NOT_FOUND: lambda request, error: no_such_route(request.url.path),
+    HTTPStatus.METHOD_NOT_ALLOWED: lambda request, error: wrong_method(request.method, error.headers),
+}
+"""What Starlette and FastAPI raise themselves."""
+INTERNAL = "an error inside Formulary; its log has the details"
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -33,52 +44,72 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        details = [_invalid(failure["loc"], failure["msg"]) for failure in error.errors()]
-        summary = "; ".join(f"{detail.field}: {detail.detail}" for detail in details)
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, summary, details)
+        return _validation_problem(error, request)
+
+    @app.exception_handler(BodyTooLong)
+    async def _body(request: Request, error: BodyTooLong) -> JSONResponse:
+        return problem(error.refusal, request)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        refuse = FRAMEWORK_ERRORS.get(error.status_code)
+        if refuse is not None:
+            return problem(refuse(request, error), request)
         return _problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error inside Formulary; its log has the details")
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL, headers=SECURITY_HEADERS)
 
 
 def problem(error: FormularyError, request: Request) -> JSONResponse:
     """The answer to a request that ended with ``error``."""
     if isinstance(error, Refusal):
-        return _problem(error.status, str(error), _details(error, request), error.headers)
+        return _problem(error.status, str(error), [_detail(error, in_body=False)], error.headers)
     status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-    return _problem(status, str(error), _details(error, request))
+    details = [_detail(error, is_json(request))] if isinstance(error, InvalidInput) else []
+    return _problem(status, str(error), details)
 
 
 def _problem(
     status: HTTPStatus, detail: str, errors: Sequence[ProblemDetail] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    problem = Problem(title=status.phrase, status=status, detail=detail, errors=list(errors))
-    return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+    document = Problem(title=status.phrase, status=status, detail=detail, errors=list(errors))
+    return JSONResponse(document.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
-def _details(error: FormularyError, request: Request) -> list[ProblemDetail]:
-    if not isinstance(error, InvalidInput):
-        return []
-    in_body = not isinstance(error, Refusal) and is_json(request)
+def _detail(error: InvalidInput, in_body: bool) -> ProblemDetail:
     pointer = pointer_to(error.field.split(".")) if in_body else None
-    return [ProblemDetail(field=error.field, pointer=pointer, detail=error.reason, remedy=error.remedy)]
+    return ProblemDetail(field=error.field, pointer=pointer, detail=error.reason, remedy=error.remedy)
 
 
-def _invalid(location: Sequence[int | str], message: str) -> ProblemDetail:
-    """One failure that FastAPI found; ``location`` starts with body, query, path or header."""
-    place, *path = location
+def _validation_problem(error: RequestValidationError, request: Request) -> JSONResponse:
+    failures: Sequence[Mapping[str, Any]] = error.errors()
+    broken = next((failure for failure in failures if failure["type"] == "json_invalid"), None)
+    if broken is not None:
+        return problem(no_json(f"{broken['ctx']['error']} at character {broken['loc'][-1]}"), request)
+    details = [_invalid(failure) for failure in failures]
+    summary = "; ".join(f"{detail.field}: {detail.detail}; {detail.remedy}" for detail in details)
+    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, summary, details)
+
+
+def _invalid(failure: Mapping[str, Any]) -> ProblemDetail:
+    """One failure that FastAPI found; its location starts with body, query, path or header."""
+    place, *path = failure["loc"]
+    reason, remedy = explain(failure)
     field = ".".join(map(str, path)) or str(place)
-    return ProblemDetail(field=field, pointer=pointer_to(path) if place == "body" else None, detail=message)
+    pointer = pointer_to(path) if place == "body" else None
+    return ProblemDetail(field=field, pointer=pointer, detail=reason, remedy=remedy)
 
 
 def is_json(request: Request) -> bool:
     """Whether the request says that its body is JSON."""
-    return request.headers.get("Content-Type", "").split(";")[0].strip().lower() == "application/json"
+    return media_type(request) == JSON
+
+
+def media_type(request: Request) -> str:
+    """What the request says that its body is, without parameters; empty when it says nothing."""
+    return request.headers.get("Content-Type", "").split(";")[0].strip().lower()
 
 
 def pointer_to(path: Sequence[int | str]) -> str:

@@ -13,7 +13,7 @@ from search.events import Value
 from search.parameters import Choice, Parameter
 from search.space_summary import SpaceSummary
 from studies.formulas.formula import Formula
-from studies.records import OperationState, Study, StudyState, TrialState
+from studies.records import OperationState, Role, Study, StudyState, TrialState
 from studies.spec import StudySpec
 
 
@@ -255,3 +255,29 @@ class Figure(Response):
 
     data: list[dict[str, Any]]
     layout: dict[str, Any]
+
+
+class KeyResponse(Response):
+    """An API key without the key itself; ``prefix`` is how it starts."""
+
+    id: int
+    owner: str
+    role: Role
+    name: str
+    prefix: str
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class CreatedKey(KeyResponse):
+    """A key that was made; ``key`` is shown here and never again."""
+
+    key: str
+
+
+class KeyPage(Response):
+    """Keys of all owners, newest first."""
+
+    keys: list[KeyResponse]
+    next_page_token: str | None = Field(description="Give it as page_token to go on; null on the last page.")

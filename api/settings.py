@@ -22,8 +22,13 @@ class Settings:
     ray_token_file: Path
     """Where the token of Ray's dashboard is, unless it is given itself."""
     given_ray_token: str | None = field(repr=False, default=None)
+    ray_dashboard_url: str | None = None
+    """Address at which workers reach the dashboard of a Ray that somebody else runs."""
     ray_dashboard_link: str | None = None
     """Address at which browsers reach Ray's dashboard, where it is not the one that workers use."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Names beside localhost and addresses by which browsers may reach the server."""
 
     def ray_token(self) -> str | None:
         """The token of Ray's dashboard; None while no Ray was started and none is given."""
@@ -66,7 +71,7 @@ def load_settings(
     FORMULARY_DATABASE_URL_FILE names a file that holds the database's address, with its password, instead. A corpus may
     lie below the folders of FORMULARY_CORPUS_ROOTS (separated like PATH) and below ``<home>/corpora``. Ray's token is
     RAY_AUTH_TOKEN, or in the file RAY_AUTH_TOKEN_PATH, as for Ray itself, or in ``<home>/ray/token``, where the worker
-    puts that of a Ray which it starts.
+    puts that of a Ray which it starts. FORMULARY_ALLOWED_HOSTS lists host names, separated by commas.
     """
     place = (home or Path(environment.get("FORMULARY_HOME") or DEFAULT_HOME)).expanduser().absolute()
     url = database_url or _database_url(environment) or f"sqlite:///{place / 'formulary.db'}"
@@ -80,7 +85,9 @@ def load_settings(
         corpus_roots=tuple(roots),
         ray_token_file=Path(environment.get("RAY_AUTH_TOKEN_PATH") or place / "ray" / "token"),
         given_ray_token=environment.get("RAY_AUTH_TOKEN") or None,
+        ray_dashboard_url=environment.get("FORMULARY_RAY_DASHBOARD_URL") or None,
         ray_dashboard_link=environment.get("FORMULARY_RAY_DASHBOARD_LINK") or None,
+        allowed_hosts=tuple(environment.get("FORMULARY_ALLOWED_HOSTS", "").replace(",", " ").split()),
     )
 
 

@@ -25,6 +25,7 @@ MIGRATION_LOCK = 0x466F726D
 """Key of the PostgreSQL advisory lock under which the schema is migrated ("Form" in ASCII)."""
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 READ_ONLY = "formulary_read_only"
+UNMIGRATED = Fault("does not have the schema of this version", "run 'formulary migrate'")
 
 __all__ = ["Database", "Session", "migration_config"]
 
@@ -76,6 +77,17 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    def check_schema(self) -> None:
+        """Check that the database can be read and has the newest schema.
+
+        Raises:
+            DatabaseUnusable: it cannot, or has another one.
+        """
+        with explained(self.url, read_only=True), self._reader.connect() as connection:
+            revision = _revision(connection)
+        if revision != REVISION:
+            raise unusable(self.url, UNMIGRATED, f"its schema is {revision or 'missing'}, not {REVISION}")
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision. Several processes may call this at once.

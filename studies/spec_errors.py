@@ -32,6 +32,11 @@ def first_error(error: ValidationError, document: object, containers: Containers
     return InvalidInput(_field(path, reason, containers), reason, remedy + more)
 
 
+def explain(detail: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong with a value that is no part of a spec, and what to write instead."""
+    return _EXPLAIN.get(detail["type"], _explain_value)(detail, tuple(detail["loc"]), {})
+
+
 def _field(path: Path, reason: str, containers: Containers) -> str:
     """The dotted path; a message about a whole mapping starts with the name of the field that it blames."""
     blamed = reason.split()[0]
@@ -81,6 +86,8 @@ def _explain_extra(detail: Mapping[str, Any], path: Path, containers: Containers
     if name in known:
         return "does not belong to this kind", "leave it out"
     guess = closest(name, known)
+    if not known:
+        return "is not a known field", "leave it out"
     return "is not a known field", f"did you mean {guess}?" if guess else f"use one of {', '.join(known)}"
 
 

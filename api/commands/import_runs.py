@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from api.body_limit import MAX_BODY_BYTES
 from api.client import connect
 from api.commands.options import examples, placed
+from api.limits import MAX_TABLE_BYTES
 from api.settings import Settings
 from model.errors import InvalidInput
 
@@ -47,11 +47,11 @@ def import_runs(
 def _read(table: Path) -> bytes:
     try:
         with table.open("rb") as file:
-            content = file.read(MAX_BODY_BYTES + 1)
+            content = file.read(MAX_TABLE_BYTES + 1)
     except OSError as error:
         raise InvalidInput(str(table), f"cannot be read ({error.strerror})", "give the path of a CSV file") from error
     if not content:
         raise InvalidInput(str(table), "is empty", "give a header and a row for each run")
-    if len(content) > MAX_BODY_BYTES:
-        raise InvalidInput(str(table), f"holds more than {MAX_BODY_BYTES >> 20} MiB", "split it into several")
+    if len(content) > MAX_TABLE_BYTES:
+        raise InvalidInput(str(table), f"holds more than {MAX_TABLE_BYTES >> 20} MiB", "split it into several")
     return content

@@ -39,6 +39,22 @@ def trial_table(trials: Sequence[Trial], metric: str, direction: str) -> Table:
     return table
 
 
+def key_table(keys: Iterable[Mapping[str, Any]]) -> Table:
+    """One line a key."""
+    columns = ("id", "owner", "role", "name", "starts with", "created", "last used", "revoked")
+    fields = ("id", "owner", "role", "name", "prefix", "created_at", "last_used_at", "revoked_at")
+    table = _table(columns)
+    for key in keys:
+        cells = (str(key[field] or "") for field in fields)
+        table.add_row(
+            *(
+                printable(cell[:16] if field.endswith("_at") else cell)
+                for field, cell in zip(fields, cells, strict=True)
+            )
+        )
+    return table
+
+
 def _rank(trial: Trial, metric: str, direction: str) -> tuple[bool, float, int]:
     value = trial["metrics"].get(metric, math.nan)
     usable = trial["state"] == "COMPLETE" and math.isfinite(value)

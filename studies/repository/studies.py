@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from studies.records import Study, StudyState
@@ -40,6 +40,12 @@ def page(session: Session, owner: str, before_id: int | None, size: int | None) 
     if before_id is not None:
         statement = statement.where(StudyRow.id < before_id)
     return [_study(row) for row in session.scalars(statement)]
+
+
+def count_by_state(session: Session) -> dict[StudyState, int]:
+    """Count the studies of all owners."""
+    counted = select(StudyRow.state, func.count()).group_by(StudyRow.state)
+    return dict(session.execute(counted).tuples())
 
 
 def state_of(session: Session, study_id: int) -> StudyState | None:

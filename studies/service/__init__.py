@@ -31,6 +31,7 @@ from studies.service.spaces import get_space
 from studies.service.studies import (
     cancel_study,
     clone_study,
+    count_studies,
     create_study,
     delete_study,
     find_unfinished,
@@ -54,6 +55,7 @@ __all__ = [
     "cancel_study",
     "changed_trials",
     "clone_study",
+    "count_studies",
     "create_key",
     "create_login_code",
     "create_study",

@@ -99,6 +99,11 @@ def get_study(session: Session, owner: str, study_id: int) -> Study:
     return study
 
 
+def count_studies(session: Session) -> dict[StudyState, int]:
+    """Count the studies of all owners, by state; every state has its number."""
+    return dict.fromkeys(StudyState, 0) | studies.count_by_state(session)
+
+
 def delete_study(session: Session, owner: str, study_id: int) -> list[int]:
     """Delete a study with its trials, formulas, operations and exports.
 

@@ -82,7 +82,7 @@ def test_every_change_can_be_repeated(http: httpx.Client, table: bytes) -> None:
     }
     for key, (method, path, content) in requests.items():
         first, second = (
-            http.request(method, path, headers={"Idempotency-Key": key}, **content)  # type: ignore[arg-type]
+            http.request(method, path, headers={"Idempotency-Key": key, "Content-Type": "text/csv"}, **content)  # type: ignore[arg-type]
             for _ in range(2)
         )
         assert first.is_success, first.text

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.body_limit import MAX_BODY_BYTES
 from api.errors import pointer_to
+from api.limits import MAX_TABLE_BYTES
 from api.settings import Settings
 
 SPEC = {
@@ -103,7 +103,7 @@ def test_broken_json_is_refused(http: httpx.Client) -> None:
 
 def test_a_long_body_is_refused(http: httpx.Client) -> None:
     parameters = {"name": "x", "objective": "bits_per_byte"}
-    problem(http.post("/v1/studies:import", params=parameters, content=bytes(MAX_BODY_BYTES + 1)), 413)
+    problem(http.post("/v1/studies:import", params=parameters, content=bytes(MAX_TABLE_BYTES + 1)), 413)
 
 
 @given(st.lists(st.text(), max_size=4))

@@ -37,7 +37,8 @@ def test_pages_hold_every_trial_once(http: httpx.Client, study: int, size: int) 
 
 def test_lists_studies_newest_first(http: httpx.Client, table: bytes) -> None:
     for name in "abc":
-        http.post("/v1/studies:import", params={"name": name, "objective": "bits_per_byte"}, content=table)
+        parameters = {"name": name, "objective": "bits_per_byte"}
+        http.post("/v1/studies:import", params=parameters, content=table, headers={"Content-Type": "text/csv"})
     assert [study["name"] for study in pages(http, "/v1/studies", "studies", 2)] == ["c", "b", "a"]
 
 

@@ -1,0 +1,1 @@
+"""What every request passes before its route: a count, a look at its host, its size and its key."""
