@@ -38,3 +38,7 @@ class LeaseLost(FormularyError):
 
 class DatabaseUnusable(FormularyError):
     """The database cannot be reached, read or written; whoever set it up can mend that."""
+
+
+class RayUnavailable(FormularyError):
+    """Ray does not answer, or takes no job."""

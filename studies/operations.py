@@ -16,24 +16,31 @@ from studies.process_identity import this_process
 from studies.records import Operation, OperationState, TrialState
 from studies.repository import formulas, leases, operations, studies, trials
 from studies.repository.leases import Lease
+from studies.repository.queue import UNFINISHED_STATES
 from studies.service.exports import EXPORT
 from studies.spec import StudySpec
 from studies.tables import OperationRow
 
-UNFINISHED = frozenset({OperationState.PENDING, OperationState.RUNNING})
+MAX_TRIES = 5
+"""How often an operation is begun whose executors die, before it has failed (assumed)."""
 
 
-def execute_operation(database: Database, operation_id: int, storage: Path) -> Operation:
+def execute_operation(
+    database: Database, operation_id: int, storage: Path, dead_holder: str | None = None
+) -> Operation:
     """Execute an operation and store its result, or the error that the user is shown.
 
-    An operation whose executor died is executed again once its lease has expired.
+    An operation whose executor died is executed again once its lease has expired, and at once where the executor is
+    ``dead_holder``, a process known to have ended. That happens ``MAX_TRIES`` times at most.
 
     Raises:
         NotFound: there is no such operation.
         Conflict: it has ended, or another process executes it.
         Exception: an error inside Formulary, after it was noted in the row.
     """
-    operation, lease = _claim(database, operation_id)
+    operation, lease = _claim(database, operation_id, dead_holder)
+    if lease.token > MAX_TRIES:
+        return _end(database, lease, OperationState.FAILED, error=f"{MAX_TRIES} processes ended while they executed it")
     try:
         with Heartbeat(database, lease):
             result = EXECUTORS[operation.kind](database, operation, storage)
@@ -45,13 +52,13 @@ def execute_operation(database: Database, operation_id: int, storage: Path) -> O
     return _end(database, lease, OperationState.SUCCEEDED, result=dict(result))
 
 
-def _claim(database: Database, operation_id: int) -> tuple[Operation, Lease]:
+def _claim(database: Database, operation_id: int, dead_holder: str | None) -> tuple[Operation, Lease]:
     with database.session() as session:
-        lease = leases.claim(session, OperationRow, operation_id, this_process(), LEASE_TTL)
+        lease = leases.claim(session, OperationRow, operation_id, this_process(), LEASE_TTL, dead_holder)
         operation = operations.get(session, operation_id)
         if operation is None:
             raise NotFound(f"there is no operation {operation_id}")
-        if operation.state not in UNFINISHED:
+        if operation.state not in UNFINISHED_STATES:
             raise Conflict(f"operation {operation_id} is {operation.state}")
         operations.set_state(session, operation_id, OperationState.RUNNING)
         return operation, lease

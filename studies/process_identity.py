@@ -23,6 +23,11 @@ def has_ended(identity: str) -> bool:
     return bool(machine) and machine == _machine() and _start_time(int(pid)) != start_time
 
 
+def known_dead(identity: str | None) -> str | None:
+    """The process if it is known to have ended."""
+    return identity if identity is not None and has_ended(identity) else None
+
+
 def _start_time(pid: int) -> str:
     """Clock ticks since boot at which a process started (proc(5), field 22 of stat); empty when there is none."""
     try:

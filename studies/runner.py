@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from search.events import Observer, TrialEvent
 from search.problem import PastTrial, SearchProblem
-from search.tune import run_search
 from studies.database import Database
 from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
 from studies.heartbeat import LEASE_TTL, Heartbeat
@@ -20,13 +19,13 @@ from studies.machine import check_machine
 from studies.process_identity import has_ended, this_process
 from studies.recorder import Recorder
 from studies.records import Study, StudyState, TrialState
-from studies.repository import attempts, formulas, leases, studies, trials
+from studies.repository import attempts, formulas, leases, queue, studies, trials
 from studies.repository.leases import Lease
+from studies.repository.queue import RUNNABLE_STATES
 from studies.service.formulas import fit
 from studies.spec import StudySpec, search_problem
 from studies.tables import StudyRow
 
-RUNNABLE_STATES = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.STOPPING})
 LOOK_EVERY_S = 1.0
 """Longest time between two looks at the study's state, in seconds."""
 
@@ -55,7 +54,8 @@ def run_study(
     observers: Sequence[Observer] = (),
     ray_address: str | None = None,
     should_stop: Callable[[], bool] | None = None,
-    search: Search = run_search,
+    search: Search | None = None,
+    token: int | None = None,
 ) -> Study:
     """Run a study from where its rows are, until it is finished or told to stop.
 
@@ -66,7 +66,8 @@ def run_study(
         observers: told of every event, after it is stored.
         ray_address: a running cluster; when left out, a Ray of this machine.
         should_stop: asked often; once it is true the study is left resumable.
-        search: what runs the trials.
+        search: what runs the trials; ``search.tune.run_search``.
+        token: of the lease that a worker claimed for this run, and hands over.
 
     Returns:
         The study: COMPLETED; FAILED when no trial completed; QUEUED when stopped; or the state that a user gave it.
@@ -75,21 +76,20 @@ def run_study(
         NotFound: there is no such study.
         Conflict: its state does not allow it, or another process runs it.
         InvalidInput: a trial needs more CPUs or GPUs than this machine has.
-        LeaseLost: another process took the study over; this one has stopped.
+        LeaseLost: another process took the study over, or was given it; this one has stopped.
         Exception: what the search raised, KeyboardInterrupt too; the study is resumable.
     """
-    with database.read_session() as session:
-        spec = StudySpec.model_validate(_runnable(session, study_id).spec)
-    if ray_address is None:
-        check_machine(spec.resources_per_trial)
-    lease = _claim(database, study_id)
+    lease = _claim(database, study_id, ray_address) if token is None else _take_over(database, study_id, token)
     with Heartbeat(database, lease) as heartbeat:
         signal = _StopSignal(database, heartbeat, study_id, should_stop or _never)
         recorder = Recorder(database, lease)
         try:
+            with database.read_session() as session:
+                spec = StudySpec.model_validate(_existing(session, study_id).spec)
             problem = search_problem(spec, f"study-{study_id}", storage.absolute())
             history = read_history(database, study_id, spec.objectives[0].metric)
-            search(problem, history, _all(recorder, *observers), signal, ray_address=ray_address)
+            run = search or _search_with_ray()
+            run(problem, history, _all(recorder, *observers), signal, ray_address=ray_address)
             recorder.flush()
             return _finish(database, lease, signal.given)
         except LeaseLost:
@@ -97,6 +97,12 @@ def run_study(
         except BaseException as error:
             _leave(database, lease, error)
             raise
+
+
+def _search_with_ray() -> Search:
+    from search.tune import run_search  # loads Ray, for a second or two: by now the lease is kept alive
+
+    return run_search
 
 
 def _never() -> bool:
@@ -151,8 +157,12 @@ def _existing(session: Session, study_id: int) -> Study:
     return study
 
 
-def _claim(database: Database, study_id: int) -> Lease:
+def _claim(database: Database, study_id: int, ray_address: str | None) -> Lease:
     """Take the study's lease; that of a process which ended on this machine is taken over at once."""
+    with database.read_session() as session:
+        spec = StudySpec.model_validate(_runnable(session, study_id).spec)
+    if ray_address is None:
+        check_machine(spec.resources_per_trial)
     try:
         return _begin(database, study_id, None)
     except LeaseHeld as held:
@@ -163,14 +173,29 @@ def _claim(database: Database, study_id: int) -> Lease:
 
 
 def _begin(database: Database, study_id: int, dead_holder: str | None) -> Lease:
-    now = datetime.now(UTC)
     with database.session() as session:
         lease = leases.claim(session, StudyRow, study_id, this_process(), LEASE_TTL, dead_holder)
-        study = _runnable(session, study_id)
-        state = StudyState.RUNNING if study.state is StudyState.QUEUED else study.state
-        studies.set_state(session, study_id, state, started_at=study.started_at or now, error=None)
-        attempts.lose_all(session, study_id, "the process that drove the study ended", now)
+        _note_start(session, _runnable(session, study_id))
         return lease
+
+
+def _take_over(database: Database, study_id: int, token: int) -> Lease:
+    """Take the lease that a worker handed over; it is given back where the study's state has changed meanwhile."""
+    with database.session() as session:
+        lease = leases.take_over(session, StudyRow, study_id, this_process(), LEASE_TTL, token)
+        study = _existing(session, study_id)
+        if study.state in RUNNABLE_STATES:
+            _note_start(session, study)
+            return lease
+        leases.release(session, lease)
+    raise Conflict(f"study {study_id} is {study.state} now")
+
+
+def _note_start(session: Session, study: Study) -> None:
+    now = datetime.now(UTC)
+    state = StudyState.RUNNING if study.state is StudyState.QUEUED else study.state
+    studies.set_state(session, study.id, state, started_at=study.started_at or now, error=None)
+    attempts.lose_all(session, study.id, "the process that drove the study ended", now)
 
 
 def _finish(database: Database, lease: Lease, stopped: bool) -> Study:
@@ -206,7 +231,10 @@ def _let_go(session: Session, lease: Lease, reason: str, now: datetime) -> Study
     """Release the lease and let trials that were cut off wait; the study's state."""
     leases.release(session, lease)
     attempts.lose_all(session, lease.id, reason, now)
-    return studies.state_of(session, lease.id)
+    state = studies.state_of(session, lease.id)
+    if state is not StudyState.RUNNING:
+        queue.forget_run(session, lease.id, not_before=None)  # a user ended it
+    return state
 
 
 def _why_none_completed(session: Session, study_id: int) -> str:
