@@ -50,7 +50,7 @@ def export(
     with connect(settings) as client:
         with messages().status("writing the export …"):
             written = client.export(study, request)
-        names = _download(client, written, out)
+        names = download(client, written, out)
     messages().print(f"wrote {', '.join(names)} to {out}", soft_wrap=True)
     messages().print(f"train it: formulary {home_option(settings)}pretrain {shlex.quote(str(out))}", soft_wrap=True)
     typer.echo(written["id"])
@@ -73,8 +73,12 @@ def _check_empty(folder: Path) -> None:
         raise InvalidInput("--out", f"{folder} is not an empty folder", "give a new folder, or remove what is there")
 
 
-def _download(client: Client, export: dict[str, Any], out: Path) -> list[str]:
-    """Unpack the export's archive; ``out`` appears whole or not at all."""
+def download(client: Client, export: dict[str, Any], out: Path) -> list[str]:
+    """Unpack the archive of ``export`` into a new folder, which appears whole or not at all; the names of its files.
+
+    Raises:
+        InvalidInput: the folder cannot be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:

@@ -46,10 +46,10 @@ def serve(
 def _greet(service: "RunningService", settings: Settings) -> None:
     if not service.only_loopback:
         warning = "warning: other machines reach this address, and there is no TLS: keys travel in the clear"
-        messages().print(f"{warning}; put a proxy that speaks TLS in front", soft_wrap=True)
+        messages().print(f"{warning}; put a proxy that speaks TLS in front (docs/operations.md)", soft_wrap=True)
     lines = (
         f"Formulary serves {settings.home} at {service.base_url}",
-        f"open  {service.login_link}",
+        f"open  {service.new_login_link()}",
         f"      (once, within ten minutes; for another link: formulary {home_option(settings)}login-link)",
         f"Ray   {service.base_url}/ray-dashboard shows the running studies (log in first)",
         f"logs  {service.logs}",

@@ -1,9 +1,10 @@
 """The service of a home: one HTTP server and one worker, from start to end."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,8 +25,8 @@ class RunningService:
     """A service that answers."""
 
     base_url: str
-    login_link: str
-    """Logs a browser in, once."""
+    new_login_link: Callable[[], str]
+    """Makes a link that logs a browser in, once, within ten minutes."""
     logs: Path
     """Folder of the log files."""
     only_loopback: bool
@@ -59,13 +60,13 @@ def running_service(settings: Settings, host: str, port: int, with_worker: bool 
         database = app.state.database
         database.migrate()
         key = own_key(database, before.key if before else None)
-        link = login_link(database, address, key)
+        new_login_link = partial(login_link, database, address, key)
         loopback = is_loopback(listener)
         thread = stack.enter_context(serving(app, listener))
         stack.enter_context(_announced(settings, ServerRecord(address, key, this_process())))
         if with_worker:
             stack.enter_context(worker_beside(settings, logs / "worker.log"))
-        yield RunningService(address, link, logs, loopback, thread)
+        yield RunningService(address, new_login_link, logs, loopback, thread)
 
 
 @contextmanager
@@ -78,9 +79,8 @@ def _alone(settings: Settings) -> Iterator[None]:
     except Timeout as error:
         record = ServerRecord.read(settings.server_file)
         where = f"at {record.base_url}" if record and not record.is_over() else "by a process that is just starting"
-        raise FormularyError(
-            f"{settings.home} is being served already {where}; stop it, or use another --home"
-        ) from error
+        remedy = "stop it first, or use another --home"
+        raise FormularyError(f"{settings.home} is being served already {where}; {remedy}") from error
     try:
         yield
     finally:
