@@ -24,6 +24,7 @@ from api.routes import (
     keys,
     login,
     operations,
+    pages,
     plots,
     ray_dashboard,
     studies,
@@ -89,6 +90,7 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
         )
     app.include_router(health.router)
     app.include_router(login.router)
+    app.include_router(pages.router)
     app.include_router(ray_dashboard.router)
     install_assets(app)
     return app

@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.browser import COOKIE, require_own_origin
+from api.browser import COOKIE, require_own_origin, wants_page
 from api.errors import problem
 from api.refusals import Refusal, no_key, role_too_low
 from model.errors import FormularyError
@@ -107,8 +107,7 @@ def _key_sent(session: Session, header: str) -> Key | None:
 
 def _refused(error: FormularyError, request: Request) -> Response:
     """A problem; a browser that wants a page and is not logged in is sent where it can log in."""
-    wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-    if wants_page and isinstance(error, Refusal) and error.status is HTTPStatus.UNAUTHORIZED:
+    if wants_page(request) and isinstance(error, Refusal) and error.status is HTTPStatus.UNAUTHORIZED:
         return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     return problem(error, request)
 

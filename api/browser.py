@@ -8,6 +8,12 @@ from studies.service.logins import SESSION_TTL
 COOKIE = "formulary_session"
 
 
+def wants_page(request: Request) -> bool:
+    """Whether a person looks at the answer: a browser opens one of the pages."""
+    is_read = request.method in ("GET", "HEAD")
+    return is_read and "text/html" in request.headers.get("Accept", "") and not request.url.path.startswith("/v1/")
+
+
 def scheme(request: Request) -> str:
     """What the browser speaks: to this server, or to the proxy before it that ends TLS.
 

@@ -1,4 +1,4 @@
-"""Every error as a problem document (RFC 9457), rendered in one place."""
+"""Every error as a problem document (RFC 9457), or as a page where a browser wants one; rendered in one place."""
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -6,12 +6,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.browser import wants_page
 from api.refusals import BodyTooLong, Refusal, no_json, no_such_route, wrong_method
 from api.response_headers import SECURITY_HEADERS
 from api.schemas import Problem, ProblemDetail
+from api.web.rendering import render
 from model.errors import FormularyError, InvalidInput
 from studies.errors import Conflict, DatabaseUnusable, NotFound
 from studies.spec_errors import explain
@@ -39,41 +41,50 @@ def install_handlers(app: FastAPI) -> None:
     """Let ``app`` answer every error with a problem document."""
 
     @app.exception_handler(FormularyError)
-    async def _formulary(request: Request, error: FormularyError) -> JSONResponse:
+    async def _formulary(request: Request, error: FormularyError) -> Response:
         return problem(error, request)
 
     @app.exception_handler(RequestValidationError)
-    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
         return _validation_problem(error, request)
 
     @app.exception_handler(BodyTooLong)
-    async def _body(request: Request, error: BodyTooLong) -> JSONResponse:
+    async def _body(request: Request, error: BodyTooLong) -> Response:
         return problem(error.refusal, request)
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> Response:
         refuse = FRAMEWORK_ERRORS.get(error.status_code)
         if refuse is not None:
             return problem(refuse(request, error), request)
-        return _problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
+        return _problem(request, HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL, headers=SECURITY_HEADERS)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL, headers=SECURITY_HEADERS)
 
 
-def problem(error: FormularyError, request: Request) -> JSONResponse:
+def problem(error: FormularyError, request: Request) -> Response:
     """The answer to a request that ended with ``error``."""
     if isinstance(error, Refusal):
-        return _problem(error.status, str(error), [_detail(error, in_body=False)], error.headers)
+        return _problem(request, error.status, str(error), [_detail(error, in_body=False)], error.headers)
     status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
     details = [_detail(error, is_json(request))] if isinstance(error, InvalidInput) else []
-    return _problem(status, str(error), details)
+    return _problem(request, status, str(error), details)
 
 
 def _problem(
-    status: HTTPStatus, detail: str, errors: Sequence[ProblemDetail] = (), headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+    request: Request,
+    status: HTTPStatus,
+    detail: str,
+    errors: Sequence[ProblemDetail] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    if wants_page(request):
+        identity = getattr(request.state, "identity", None)
+        page = render("error.html", status=status, identity=identity, title=status.phrase, detail=detail)
+        page.headers.update(headers or {})
+        return page
     document = Problem(title=status.phrase, status=status, detail=detail, errors=list(errors))
     return JSONResponse(document.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
@@ -83,14 +94,14 @@ def _detail(error: InvalidInput, in_body: bool) -> ProblemDetail:
     return ProblemDetail(field=error.field, pointer=pointer, detail=error.reason, remedy=error.remedy)
 
 
-def _validation_problem(error: RequestValidationError, request: Request) -> JSONResponse:
+def _validation_problem(error: RequestValidationError, request: Request) -> Response:
     failures: Sequence[Mapping[str, Any]] = error.errors()
     broken = next((failure for failure in failures if failure["type"] == "json_invalid"), None)
     if broken is not None:
         return problem(no_json(f"{broken['ctx']['error']} at character {broken['loc'][-1]}"), request)
     details = [_invalid(failure) for failure in failures]
     summary = "; ".join(f"{detail.field}: {detail.detail}; {detail.remedy}" for detail in details)
-    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, summary, details)
+    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, summary, details)
 
 
 def _invalid(failure: Mapping[str, Any]) -> ProblemDetail:

@@ -2,7 +2,19 @@
 
 from collections.abc import Sequence
 
-from api.plots.style import GREY, STATE_STYLES, Json, axis, drawn_note, label, layout, short, text, trial_text
+from api.plots.style import (
+    GREY,
+    STATE_STYLES,
+    Json,
+    axis,
+    drawn_note,
+    highlight,
+    label,
+    layout,
+    short,
+    text,
+    trial_text,
+)
 from studies.records import TrialState
 from studies.repository.overviews import Point
 from studies.service.overviews import Drawing
@@ -15,7 +27,11 @@ def history(drawn: Drawing) -> Json:
     traces = [_trace(drawn.points, state, metric) for state in STATE_STYLES]
     values = [point.value for point in drawn.points if point.value is not None]
     return {
-        "data": [_best_line(drawn.points, objective["direction"]), *(trace for trace in traces if trace["x"])],
+        "data": [
+            _best_line(drawn.points, objective["direction"]),
+            *(trace for trace in traces if trace["x"]),
+            *highlight(drawn.highlighted, lambda point: point.number),
+        ],
         "layout": layout(
             {"title": {"text": "trial number"}, "automargin": True},
             axis(metric, values),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.plots.style import BLUE, ORANGE, Json, axis, drawn_note, layout, text
+from api.plots.style import BLUE, HIGHLIGHT, ORANGE, Json, axis, drawn_note, layout, text
 from studies.records import TrialState
 from studies.repository.overviews import Point
 from studies.service.overviews import Drawing
@@ -23,8 +23,9 @@ def learning_curves(drawn: Drawing, values: Mapping[int, Sequence[tuple[int, flo
     in_tokens = None not in batches.values()
     curves = {number: _scaled(thin(values[number]), batch if in_tokens else 1) for number, batch in batches.items()}
     reached = [x for curve in curves.values() for x, _ in curve]
+    traces = [*_traces(points, curves, objective["direction"]), *_highlighted(drawn.highlighted, curves)]
     return {
-        "data": [trace for trace in _traces(points, curves, objective["direction"]) if trace["x"]],
+        "data": [trace for trace in traces if trace["x"]],
         "layout": layout(
             {**axis("train_tokens", reached, "training tokens" if in_tokens else "training steps"), "type": "linear"},
             axis(objective["metric"], [y for curve in curves.values() for _, y in curve]),
@@ -66,6 +67,13 @@ def _traces(points: Sequence[Point], curves: Mapping[int, Curve], direction: str
         _trace(failed, curves, "without a result", {"color": ORANGE, "width": 1.4, "dash": "dot"}, 0.8),
         _trace(running, curves, "running", {"color": ORANGE, "width": 2.2}, 1.0),
     ]
+
+
+def _highlighted(point: Point | None, curves: Mapping[int, Curve]) -> list[Json]:
+    if point is None or point.number not in curves:
+        return []
+    trace = _trace([point], curves, f"trial {point.number}", {"color": HIGHLIGHT, "width": 3}, 1.0)
+    return [{**trace, "mode": "lines+markers", "marker": {"size": 6}}]
 
 
 def _trace(points: Sequence[Point], curves: Mapping[int, Curve], name: str, line: Json, opacity: float) -> Json:

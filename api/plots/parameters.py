@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.plots.style import BLUE, ORANGE, Json, axis, drawn_note, label, text, trial_text
+from api.plots.style import BLUE, ORANGE, Json, axis, drawn_note, highlight, label, text, trial_text
 from studies.repository.overviews import Point
 from studies.service.overviews import Drawing
 
@@ -26,6 +26,7 @@ def objective_by_parameter(drawn: Drawing) -> Json:
     placed: Json = {}
     for place, name in enumerate(names):
         data += _panel(place, name, points, best, objective["metric"])
+        data += _highlight(place, name, drawn.highlighted)
         placed |= _axes(place, len(names), name, points, objective["metric"])
     rows = max(1, math.ceil(len(names) / COLUMNS))
     common = {"hovermode": "closest", "showlegend": False, "margin": {"l": 64, "r": 16, "t": 28, "b": 52}}
@@ -50,6 +51,13 @@ def _panel(place: int, name: str, points: Sequence[Point], best: Point | None, m
         marker = {"color": ORANGE, "size": 11, "symbol": "star"}
         traces.append(_trace(place, name, [best], metric, marker))
     return traces
+
+
+def _highlight(place: int, name: str, point: Point | None) -> list[Json]:
+    if point is None or name not in point.parameters:
+        return []
+    axes = {"xaxis": _axis_id("x", place), "yaxis": _axis_id("y", place)}
+    return highlight(point, lambda shown: _drawable(shown.parameters[name]), **axes)
 
 
 def _trace(place: int, name: str, points: Sequence[Point], metric: str, marker: Json) -> Json:

@@ -13,20 +13,23 @@ from studies.errors import NotFound
 from studies.service import overviews
 
 FORMULA = "formula-"
-Builder = Callable[[Session, str, int], Json]
+Builder = Callable[[Session, str, int, int | None], Json]
+"""Draws a study of an owner, with one trial highlighted."""
 
 
-def _learning_curves(session: Session, owner: str, study_id: int) -> Json:
-    drawn = overviews.drawing(session, owner, study_id, overviews.MAX_DRAWN_CURVES)
+def _learning_curves(session: Session, owner: str, study_id: int, trial: int | None) -> Json:
+    drawn = overviews.drawing(session, owner, study_id, overviews.MAX_DRAWN_CURVES, trial)
     return learning_curves(drawn, overviews.learning_curves(session, drawn))
+
+
+def _drawing(session: Session, owner: str, study_id: int, trial: int | None) -> overviews.Drawing:
+    return overviews.drawing(session, owner, study_id, highlighted=trial)
 
 
 FIGURES: Mapping[str, Builder] = {
     "learning-curves": _learning_curves,
-    "history": lambda session, owner, study_id: history(overviews.drawing(session, owner, study_id)),
-    "objective-by-parameter": lambda session, owner, study_id: objective_by_parameter(
-        overviews.drawing(session, owner, study_id)
-    ),
+    "history": lambda *asked: history(_drawing(*asked)),
+    "objective-by-parameter": lambda *asked: objective_by_parameter(_drawing(*asked)),
 }
 
 
@@ -36,14 +39,14 @@ def names(session: Session, owner: str, study_id: int) -> list[str]:
     return [*FIGURES, *(FORMULA + formula.id for formula in formulas)]
 
 
-def figure(session: Session, owner: str, study_id: int, name: str) -> Json:
-    """Build a figure: ``data`` and ``layout`` for plotly.js.
+def figure(session: Session, owner: str, study_id: int, name: str, trial: int | None = None) -> Json:
+    """Build a figure: ``data`` and ``layout`` for plotly.js; ``trial`` is highlighted where trials are drawn.
 
     Raises:
         NotFound: the owner has no such study, or it has no such figure; names those that it has.
     """
     if name in FIGURES:
-        return FIGURES[name](session, owner, study_id)
+        return FIGURES[name](session, owner, study_id, trial)
     for formula in service.list_formulas(session, owner, study_id):
         if name == FORMULA + formula.id:
             return formula_figure(formula)

@@ -1,16 +1,18 @@
 """What the figures have in common: colours, axes with units, hover texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from studies.records import TrialState
+from studies.repository.overviews import Point
 
 Json = dict[str, Any]
 
 BLUE, ORANGE, GREEN, PURPLE, PINK, GREY = "#3f7fe0", "#d0761c", "#1f9d76", "#9a6dd0", "#d1578f", "#8591a3"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, PINK, GREY)
 """Told apart with any colour vision (hues of Okabe and Ito 2008), and at least 3:1 on a white and on a dark ground."""
+HIGHLIGHT = "#e0457b"
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 LOG_RATIO = 3.0
@@ -117,3 +119,20 @@ def drawn_note(drawn: int, total: int) -> list[Json]:
     said = f"{drawn} of {total} trials: the best ones, and a fair choice of the others"
     place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
     return [{**place, "text": said, "showarrow": False, "font": {"size": 11}}]
+
+
+def highlight(point: Point | None, x: Callable[[Point], object], **more: Any) -> list[Json]:
+    """A ring around the point of a trial that has an objective."""
+    if point is None or point.value is None:
+        return []
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"trial {point.number}",
+        "x": [x(point)],
+        "y": [point.value],
+        "customdata": [point.number],
+        "hoverinfo": "skip",
+        "marker": {"color": "rgba(0,0,0,0)", "size": 14, "line": {"color": HIGHLIGHT, "width": 3}},
+    }
+    return [{**trace, **more}]

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from api import plots
 from api.dependencies import OwnerGiven, ReadSession
-from api.routes.paths import StudyId
+from api.routes.paths import LARGEST_ID, StudyId
 from api.schemas import Figure
 
 router = APIRouter(tags=["plots"])
@@ -16,8 +16,12 @@ PlotName = Annotated[
     Path(max_length=200, description="learning-curves, history, objective-by-parameter, or formula-ID of a formula."),
 ]
 
+Highlighted = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="Number of a trial to highlight.")]
+
 
 @router.get("/studies/{study_id}/plots/{name}", response_model=Figure)
-def get_plot(study_id: StudyId, name: PlotName, session: ReadSession, owner: OwnerGiven) -> dict[str, Any]:
+def get_plot(
+    study_id: StudyId, name: PlotName, session: ReadSession, owner: OwnerGiven, trial: Highlighted = None
+) -> dict[str, Any]:
     """Draw a study: a figure for plotly.js; of a large study, the best trials and a fair choice of the others."""
-    return plots.figure(session, owner, study_id, name)
+    return plots.figure(session, owner, study_id, name, trial)

@@ -29,7 +29,7 @@ class OwnFiles(StaticFiles):
 def install_assets(app: FastAPI) -> None:
     """Let ``app`` serve everything below ``/static``; no key is asked for it."""
 
-    @app.get("/static/plotly.min.js", include_in_schema=False)
+    @app.api_route("/static/plotly.min.js", methods=["GET", "HEAD"], include_in_schema=False)
     def plotly() -> FileResponse:
         """Answer with the file of the installed plotly package, which need not be imported for it."""
         path = distribution("plotly").locate_file("plotly/package_data/plotly.min.js")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import HTMLResponse
 
-from api.web import words
+from api.web import formula_cards, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def render(name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """Answer with a template; ``identity`` in the context (None when nobody is logged in) fills the header."""
-    html = _environment().get_template(name).render({"identity": None, **context})
+    html = _environment().get_template(name).render({"identity": None, "code": int(status), **context})
     return HTMLResponse(html, status, {"Cache-Control": "no-store"})
 
 
@@ -29,4 +29,5 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters.update(words.FILTERS)
+    environment.filters.update(formula_cards.FILTERS)
     return environment

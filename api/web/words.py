@@ -54,10 +54,34 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
+STUDY_TONES: Mapping[str, str] = {
+    "QUEUED": "calm",
+    "RUNNING": "active",
+    "PAUSED": "warn",
+    "STOPPING": "active",
+    "COMPLETED": "good",
+    "CANCELLED": "calm",
+    "FAILED": "bad",
+}
+"""Tone of the badge of each state."""
+
+
+def study_tone(state: str) -> str:
+    """Tone of the badge of a study's state."""
+    return STUDY_TONES[state]
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole in per cent, for a width."""
+    return f"{100 * part / whole:.3f}" if whole else "0"
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "compact": compact,
     "duration": duration,
     "age": age,
     "plain": plain,
+    "study_tone": study_tone,
+    "share": share,
 }

@@ -61,6 +61,8 @@ class Drawing:
     points: Sequence[Point]
     total: int
     """All trials of the study; more than ``points`` where the study is too large to be drawn whole."""
+    highlighted: Point | None
+    """The trial that was asked for, among ``points``; None where there is none of that number."""
 
 
 def overview(session: Session, owner: str, study_id: int) -> Overview:
@@ -79,8 +81,10 @@ def find_overviews(
     return _overviews(session, overviews.find(session, owner, states, text, before_id, size))
 
 
-def drawing(session: Session, owner: str, study_id: int, most: int = MAX_DRAWN_POINTS) -> Drawing:
-    """Choose the trials that a plot draws: all, or the best ones and a fair choice of the others.
+def drawing(
+    session: Session, owner: str, study_id: int, most: int = MAX_DRAWN_POINTS, highlighted: int | None = None
+) -> Drawing:
+    """Choose the trials that a plot draws: all, or the best ones, a fair choice of the others and the highlighted one.
 
     Raises:
         NotFound: the owner has no such study.
@@ -88,8 +92,10 @@ def drawing(session: Session, owner: str, study_id: int, most: int = MAX_DRAWN_P
     study = get_study(session, owner, study_id)
     objective = study.spec["objectives"][0]
     values = overviews.final_values(session, study_id, objective["metric"])
-    numbers = _chosen(values, objective["direction"] == "maximize", most)
-    return Drawing(study, overviews.points(session, study_id, objective["metric"], numbers), len(values))
+    numbers = _chosen(values, objective["direction"] == "maximize", most) | (values.keys() & {highlighted})
+    points = overviews.points(session, study_id, objective["metric"], numbers)
+    shown = next((point for point in points if point.number == highlighted), None)
+    return Drawing(study, points, len(values), shown)
 
 
 def learning_curves(session: Session, drawn: Drawing) -> dict[int, list[tuple[int, float]]]:
@@ -108,15 +114,15 @@ def _best(session: Session, study: Study) -> Trial | None:
     return next(iter(trials.best(session, study.id, objective["metric"], objective["direction"], 1)), None)
 
 
-def _chosen(values: Mapping[int, float | None], maximize: bool, most: int) -> list[int]:
+def _chosen(values: Mapping[int, float | None], maximize: bool, most: int) -> set[int]:
     """Numbers of the trials to draw, at most ``most``."""
     if len(values) <= most:
-        return list(values)
+        return set(values)
     measured = [(value, number) for number, value in values.items() if value is not None]
     ranked = [number for _, number in sorted(measured, reverse=maximize)]
     best = set(ranked[: int(most * BEST_SHARE)])
     others = sorted((number for number in values if number not in best), key=_scattered)
-    return sorted([*best, *others[: most - len(best)]])
+    return best | set(others[: most - len(best)])
 
 
 def _scattered(number: int) -> int:

@@ -1,0 +1,37 @@
+"""The web pages; what they show is read in ``api.web``."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from api.authentication import IdentityGiven
+from api.dependencies import ReadSession
+from api.routes.paths import LARGEST_ID, StudyId
+from api.web.rendering import render
+from api.web.studies_page import studies_page
+from api.web.study_page import study_page
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Shown = Literal["all", "active", "completed", "ended"]
+
+
+@router.get("/")
+def show_studies(
+    request: Request,
+    session: ReadSession,
+    identity: IdentityGiven,
+    show: Shown = "all",
+    q: Annotated[str, Query(max_length=200)] = "",
+    before: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+) -> HTMLResponse:
+    """Show the studies, newest first."""
+    shown = studies_page(session, identity, show, q.strip(), before)
+    return render("studies.html", origin=str(request.base_url).rstrip("/"), **shown)
+
+
+@router.get("/studies/{study_id}")
+def show_study(study_id: StudyId, session: ReadSession, identity: IdentityGiven) -> HTMLResponse:
+    """Show a study."""
+    return render("study.html", **study_page(session, identity, study_id))

@@ -1,0 +1,88 @@
+// The page of a study: what the server sent, kept up to date by the study's events.
+import "./copy.js";
+import { installActions } from "./actions.js";
+import { get } from "./api.js";
+import { element, find } from "./dom.js";
+import { Exports } from "./exports.js";
+import { Live } from "./live.js";
+import { plotsIn } from "./plots.js";
+import { Summary } from "./summary.js";
+import { TrialTable } from "./trials.js";
+
+const PAGE_SIZE = 1000;
+const MOST_TRIALS = 5000;
+
+const study = JSON.parse(find("#study-data").textContent);
+const summary = new Summary(study);
+const table = new TrialTable(study, highlight);
+const exports = new Exports(study.id);
+const plots = plotsIn(document, study.id, study.plotly);
+const curves = plots.find((plot) => plot.name === "learning-curves");
+const ofTrials = plots.filter((plot) => !plot.name.startsWith("formula-"));
+
+installActions(study);
+for (const plot of ofTrials) plot.onPoint((number) => table.trials.has(number) && table.select(number));
+
+find("[data-axes]").addEventListener("click", (event) => {
+  const chosen = event.target.closest("[data-scale]");
+  if (!chosen) return;
+  for (const button of chosen.parentElement.children) button.setAttribute("aria-pressed", String(button === chosen));
+  curves.setScale(chosen.dataset.scale);
+});
+
+const live = new Live(study.id, study.revision, {
+  study: (event) => {
+    const changed = event.state !== summary.study.state;
+    summary.take(event);
+    if (changed) exports.preview();
+  },
+  trial: (trial) => {
+    table.take(trial);
+    summary.showTrials(table.trials);
+    for (const plot of ofTrials) plot.touch();
+  },
+  value: (value) => {
+    table.takeValue(value);
+    curves.touch();
+  },
+  formulas: ({ revision }) => {
+    if (revision !== study.formula_revision) refreshFormulas(revision);
+  },
+  end: ({ state }) => (state === "DELETED" ? window.location.assign("/") : refreshFormulas()),
+});
+
+await loadTrials();
+live.open();
+
+async function loadTrials() {
+  let token = null;
+  do {
+    const query = new URLSearchParams({ page_size: PAGE_SIZE, ...(token && { page_token: token }) });
+    const page = await get(`/v1/studies/${study.id}/trials?${query}`);
+    for (const trial of page.trials) table.take(trial);
+    token = page.next_page_token;
+  } while (token !== null && table.trials.size < MOST_TRIALS);
+  table.loaded(token !== null);
+  if (token === null) summary.showTrials(table.trials);
+}
+
+/** The server draws the cards; they are taken from the page as it would be loaded now. */
+async function refreshFormulas(revision = study.formula_revision) {
+  const answer = await fetch(window.location.pathname, { credentials: "same-origin" });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ["formulas", "notices"]) find(`#${id}`).replaceWith(find(`#${id}`, fresh));
+  study.formula_revision = revision;
+  plotsIn(find("#formulas"), study.id, study.plotly);
+}
+
+function highlight(trial) {
+  const chip = find("#selected");
+  chip.hidden = trial === null;
+  for (const plot of ofTrials) plot.highlight(trial?.number ?? null);
+  if (trial === null) return;
+  const clear = element("button", { type: "button", "aria-label": "Remove the highlight" }, "×");
+  clear.addEventListener("click", () => table.select(trial.number));
+  const link = element("a", { href: `/v1/studies/${study.id}/trials/${trial.number}` }, `trial ${trial.number}`);
+  chip.replaceChildren(link, clear);
+}

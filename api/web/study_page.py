@@ -1,0 +1,116 @@
+"""What the page of a study shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from api.authentication import RANK, Identity
+from api.web.assets import PLOTLY_URL
+from api.web.formula_cards import formula_card
+from studies import service
+from studies.database import Session
+from studies.records import Role, StudyState
+from studies.service.overviews import Overview, overview
+from studies.service.studies import TRANSITIONS
+from studies.spec import stored_spec
+
+ENDED = (StudyState.COMPLETED, StudyState.CANCELLED, StudyState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button that changes a study."""
+
+    verb: str
+    label: str
+    states: Sequence[StudyState]
+    question: str
+    """Asked before; empty where nothing can be lost."""
+    dangerous: bool = False
+
+
+ACTIONS = (
+    Action(
+        "pause",
+        "Pause",
+        [*TRANSITIONS["pause"]],
+        "Running trials are cut off and start anew when the study is resumed. Finished ones are kept.",
+    ),
+    Action("resume", "Resume", [*TRANSITIONS["resume"]], ""),
+    Action(
+        "stop",
+        "Stop",
+        [*TRANSITIONS["stop"]],
+        "The study ends with the trials that it has, and its formulas are fitted. It cannot go on afterwards.",
+    ),
+    Action(
+        "cancel",
+        "Cancel",
+        [*TRANSITIONS["cancel"]],
+        "The study is given up: no formulas are fitted, and it cannot go on afterwards. Its trials are kept.",
+        dangerous=True,
+    ),
+    Action("clone", "Clone", [*StudyState], "A new study of the same spec is queued."),
+    Action(
+        "delete",
+        "Delete",
+        [*ENDED, StudyState.QUEUED, StudyState.PAUSED],
+        "The study goes with its trials, formulas and exports. This cannot be undone.",
+        dangerous=True,
+    ),
+)
+
+
+def study_page(session: Session, identity: Identity, study_id: int) -> dict[str, Any]:
+    """Read everything that the template ``study.html`` shows.
+
+    Raises:
+        NotFound: the owner has no such study.
+    """
+    shown = overview(session, identity.owner, study_id)
+    formulas = service.list_formulas(session, identity.owner, study_id)
+    imported = shown.study.spec.get("execution") == "imported"
+    may_write = RANK[identity.role] >= RANK[Role.WRITE]
+    return {
+        "identity": identity,
+        "overview": shown,
+        "study": shown.study,
+        "imported": imported,
+        "cards": [formula_card(formula) for formula in formulas],
+        "actions": [action for action in ACTIONS if may_write and not (imported and action.verb == "clone")],
+        "may_write": may_write,
+        "is_admin": identity.role is Role.ADMIN,
+        "spec_yaml": spec_yaml(shown.study.spec),
+        "exports": service.list_exports(session, identity.owner, study_id),
+        "workers": service.list_workers(session),
+        "data": _data(shown, [formula.revision for formula in formulas]),
+    }
+
+
+def spec_yaml(document: Mapping[str, Any]) -> str:
+    """A stored spec as YAML; what has its default value is left out."""
+    spec = stored_spec(document)
+    given = {"version": spec.version, **spec.model_dump(mode="json", exclude_defaults=True)}
+    return yaml.safe_dump(given, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+
+
+def _data(shown: Overview, revisions: Sequence[int]) -> dict[str, Any]:
+    """What the scripts of the page start from."""
+    return {
+        "id": shown.study.id,
+        "name": shown.study.name,
+        "state": shown.study.state,
+        "revision": shown.study.revision,
+        "metric": shown.metric,
+        "direction": shown.direction,
+        "asked": shown.asked,
+        "parallel": shown.study.spec.get("parallel_trial_count", 1),
+        "counts": shown.counts,
+        "started_at": shown.study.started_at and shown.study.started_at.isoformat(),
+        "finished_at": shown.study.finished_at and shown.study.finished_at.isoformat(),
+        "formula_revision": max(revisions, default=0),
+        "parameters": [*shown.study.spec.get("space", {}), *shown.study.spec.get("inner", {})],
+        "plotly": PLOTLY_URL,
+    }
