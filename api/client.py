@@ -120,7 +120,7 @@ class Client:
         return self._json("POST", f"/v1/studies/{study_id}:clone")
 
     def events(self, study_id: int, last_event_id: str = "") -> "Iterator[Event]":
-        """What happens in a study, from the start or after an id, until it has ended; goes on after a broken connection."""
+        """What happens in a study until it has ended, from its start or after an id, across broken connections."""
         from api.event_client import EventReader  # which only who watches needs
 
         try:

@@ -19,7 +19,6 @@ POLL_S = 1.0
 """Pause between two tries to take a study that another process works on (assumed)."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT, as shells have it."""
-FINISHED_TRIALS = frozenset({"COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"})
 RUNNABLE_STUDIES = frozenset({"QUEUED", "RUNNING", "STOPPING"})
 
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The study spec.")]
@@ -69,6 +68,8 @@ def _create_or_continue(client: Client, document: Json) -> Json:
     if created:
         messages().print(f"study {study['id']}: {study['spec']['max_trial_count']} trials")
         return study
+    from api.commands.search_progress import FINISHED_TRIALS
+
     finished = sum(trial["state"] in FINISHED_TRIALS for trial in client.list_trials(study["id"]))
     total = study["spec"]["max_trial_count"]
     messages().print(f"continuing study {study['id']}: {finished} of {total} trials finished")
@@ -97,12 +98,6 @@ def _search(application: LocalApplication, study: Json) -> None:
     require_ray_token()
     from studies.runner import run_study  # loads Ray
 
-    objective = study["spec"]["objectives"][0]
-    tally = Tally(objective["metric"], objective["direction"], study["spec"]["max_trial_count"])
-    for trial in application.client.list_trials(study["id"]):
-        if trial["state"] in FINISHED_TRIALS:
-            tally.finished += 1
-        if trial["state"] == "COMPLETE":
-            tally.consider(trial["metrics"])
+    tally = Tally.of(study, list(application.client.list_trials(study["id"])))
     with search_display(messages(), tally) as display:
         run_study(application.database, study["id"], application.settings.storage, observers=[display])

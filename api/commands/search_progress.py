@@ -1,6 +1,6 @@
 """What a running search looks like: a live display on a terminal, plain lines elsewhere."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -31,6 +31,7 @@ WORDS: Mapping[type[TrialEvent], str] = {
     TrialInfeasible: "infeasible",
 }
 """Events that end a trial."""
+FINISHED_TRIALS = frozenset({"COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"})
 
 
 @dataclass
@@ -43,6 +44,18 @@ class Tally:
     finished: int = 0
     best: float | None = None
     running: dict[int, TrialStarted] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, study: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Self:
+        """How far a study with these trials is."""
+        objective = study["spec"]["objectives"][0]
+        total = study["spec"].get("max_trial_count", len(trials))
+        finished = sum(trial["state"] in FINISHED_TRIALS for trial in trials)
+        tally = cls(objective["metric"], objective["direction"], total, finished)
+        for trial in trials:
+            if trial["state"] == "COMPLETE":
+                tally.consider(trial["metrics"])
+        return tally
 
     def take(self, event: TrialEvent) -> None:
         """Count ``event``."""

@@ -1,4 +1,4 @@
-"""``formulary study``: create, list, show, control and delete studies."""
+"""``formulary study``: create, list, show, watch, clone, control and delete studies."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,13 +7,23 @@ import typer
 
 from api.client import connect
 from api.commands.consoles import messages, print_warnings, results
-from api.commands.options import CorpusRootOption, JsonOption, StudyArgument, examples, placed, remember_place
+from api.commands.options import (
+    CorpusRootOption,
+    JsonOption,
+    StudyArgument,
+    examples,
+    home_option,
+    placed,
+    remember_place,
+)
+from api.commands.report import print_next_steps, print_report
 from api.commands.streams import print_json
 from api.commands.tables import study_table, trial_table
 from api.settings import Settings
 from api.spec_file import read_spec
+from model.errors import FormularyError
 
-app = typer.Typer(no_args_is_help=True, help="Create, list, show, control and delete studies.")
+app = typer.Typer(no_args_is_help=True, help="Create, list, show, watch, clone, control and delete studies.")
 app.callback()(remember_place)
 
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The study spec.")]
@@ -62,6 +72,33 @@ def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) 
     objective = shown["spec"]["objectives"][0]
     console.print()
     console.print(trial_table(shown["trials"], objective["metric"], objective["direction"]))
+
+
+@app.command("watch", epilog=examples("formulary study watch 3"))
+@placed
+def watch(settings: Settings, study: StudyArgument) -> None:
+    """Follow a study that runs elsewhere until it ends, then print its trials and formulas."""
+    from api.commands.watching import watch_study
+
+    with connect(settings) as client:
+        state = watch_study(messages(), client, client.get_study(study))
+        if state == "DELETED":
+            raise FormularyError(f"study {study} was deleted")
+        ended = client.get_study(study)
+        print_report(results(), client, ended)
+        print_next_steps(results(), ended, home_option(settings))
+    if state == "FAILED":
+        raise FormularyError(f"study {study} failed: {ended['error']}")
+
+
+@app.command("clone", epilog=examples("formulary study clone 3", "formulary study clone 3 --corpus-root ~/texts"))
+@placed
+def clone(settings: Settings, study: StudyArgument, corpus_root: CorpusRootOption = None) -> None:
+    """Create a study of the same spec that waits to be run; the last line is its id."""
+    with connect(settings.for_operator(Path(), corpus_root or ())) as client:
+        created = client.clone_study(study)
+    print_warnings(created)
+    typer.echo(created["id"])
 
 
 CONTROLS = {

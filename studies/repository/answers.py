@@ -1,7 +1,6 @@
 """Queries on the answers to requests with an Idempotency-Key."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Row, delete, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -22,7 +21,7 @@ def store(session: Session, owner: str, key: str, status: int, media_type: str |
     session.execute(reserved.values(status=status, media_type=media_type, body=body))
 
 
-def get(session: Session, owner: str, key: str) -> Row[Any]:
+def get(session: Session, owner: str, key: str) -> Row[str, int, str | None, bytes | None]:
     """Read an answer that is there."""
     columns = (AnswerRow.request_digest, AnswerRow.status, AnswerRow.media_type, AnswerRow.body)
     return session.execute(select(*columns).where(AnswerRow.owner == owner, AnswerRow.key == key)).one()
