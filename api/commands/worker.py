@@ -1,8 +1,10 @@
 """``formulary worker``: gives studies that wait to Ray, and executes operations."""
 
 import logging
+import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ import typer
 from api.commands.options import examples, placed
 from api.ray_token import use_given_ray, use_local_ray
 from api.settings import Settings
-from model.errors import InvalidInput
+from model.errors import FormularyError, InvalidInput
 
 if TYPE_CHECKING:
     from studies.worker import Ray
@@ -29,15 +31,26 @@ EXAMPLES = examples(
 CapacityOption = Annotated[
     int, typer.Option("--studies", help="Studies that run at once, those of other workers included.", min=1, max=1000)
 ]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Only tell whether a worker of this machine lives (status 0), or none (1).")
+]
 ParentOption = Annotated[int | None, typer.Option("--parent", hidden=True, min=1)]
 
 
 @placed
-def worker(settings: Settings, studies: CapacityOption = DEFAULT_CAPACITY, parent: ParentOption = None) -> None:
+def worker(
+    settings: Settings,
+    studies: CapacityOption = DEFAULT_CAPACITY,
+    check: CheckOption = False,
+    parent: ParentOption = None,
+) -> None:
     """Work until told to end (Ctrl-C or SIGTERM): submit studies that wait as Ray Jobs, execute operations.
 
     Jobs run on the Ray of FORMULARY_RAY_DASHBOARD_URL, or else on a Ray of this machine, which is started here.
     """
+    if check:
+        _check(settings)
+        return
     _log_to_standard_error()
     stop = _told_to_end(parent)
     ray = _ray(settings)
@@ -50,28 +63,38 @@ def worker(settings: Settings, studies: CapacityOption = DEFAULT_CAPACITY, paren
         Worker(database, settings.home, settings.storage, ray, Jobs, studies).run(stop)
 
 
+def _check(settings: Settings) -> None:
+    from studies import service
+    from studies.database import Database
+
+    with Database(settings.database_url) as database, database.read_session() as session:
+        if not service.a_worker_lives_here(session):
+            raise FormularyError("no worker of this machine gives signs of life")
+
+
 def _log_to_standard_error() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("studies").setLevel(logging.INFO)
 
 
 def _told_to_end(parent: int | None) -> threading.Event:
-    """An event that is set by SIGTERM or SIGINT, or by the end of the process that this one belongs to."""
+    """An event that is set by SIGTERM or SIGINT; the end of ``parent`` ends this process."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if parent is not None:
-        threading.Thread(target=_watch, args=(parent, stop), name="parent", daemon=True).start()
+        threading.Thread(target=_die_with, args=(parent,), name="parent", daemon=True).start()
     return stop
 
 
-def _watch(parent: int, stop: threading.Event) -> None:
+def _die_with(parent: int) -> None:
+    """Die as ``parent`` did, which else would have ended this process in order: drivers and Ray are the next one's."""
     from studies.process_identity import has_ended, process
 
     identity = process(parent)
-    while not has_ended(identity) and not stop.wait(LOOK_FOR_PARENT_S):
-        pass
-    stop.set()
+    while not has_ended(identity):
+        time.sleep(LOOK_FOR_PARENT_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _ray(settings: Settings) -> "Ray":
