@@ -67,7 +67,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its identity, unless it is refused."""
-        if scope["type"] != "http" or is_public(scope["path"]):
+        if scope["type"] == "lifespan" or is_public(scope["path"]):
             await self.app(scope, receive, send)
             return
         request = Request(scope)

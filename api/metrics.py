@@ -37,7 +37,7 @@ class Metrics:
         self.registry.register(_Rows(database))
 
     def count(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count a request; ``route`` is the path as declared, without the values in it."""
+        """Count a request; ``route`` is the name of what answered it, None where nothing did."""
         known = method if method in METHODS else OTHER
         where = OTHER if route is None else route
         self._requests.labels(known, where, str(status)).inc()

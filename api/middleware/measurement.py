@@ -24,7 +24,7 @@ class Measurement:
         answered = False
 
         def count(status: int) -> None:
-            route = getattr(scope.get("route"), "path", None)
+            route = getattr(scope.get("route"), "name", None)
             self.metrics.count(scope["method"], route, status, perf_counter() - started)
 
         async def counted(message: Message) -> None:

@@ -45,7 +45,7 @@ def page(session: Session, owner: str, before_id: int | None, size: int | None) 
 def count_by_state(session: Session) -> dict[StudyState, int]:
     """Count the studies of all owners."""
     counted = select(StudyRow.state, func.count()).group_by(StudyRow.state)
-    return dict(session.execute(counted).tuples())
+    return dict(session.execute(counted).all())
 
 
 def state_of(session: Session, study_id: int) -> StudyState | None:
