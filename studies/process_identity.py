@@ -23,6 +23,12 @@ def has_ended(identity: str) -> bool:
     return bool(machine) and machine == _machine() and _start_time(int(pid)) != start_time
 
 
+def runs_here(identity: str) -> bool:
+    """Whether the process is known to run: on this boot of this machine, in this PID namespace."""
+    _, pid, start_time, machine = identity.split(":", 3)
+    return bool(machine) and machine == _machine() and _start_time(int(pid)) == start_time
+
+
 def known_dead(identity: str | None) -> str | None:
     """The process if it is known to have ended."""
     return identity if identity is not None and has_ended(identity) else None

@@ -44,11 +44,12 @@ from studies.service.studies import (
 )
 from studies.service.trials import best_trial, best_trials, get_trial, list_intermediate_values, list_trials
 from studies.service.watching import changed_trials, look, new_values
-from studies.service.workers import list_workers
+from studies.service.workers import a_worker_lives_here, list_workers
 
 __all__ = [
     "ExportRequest",
     "RecipeRequest",
+    "a_worker_lives_here",
     "begin_answer",
     "best_trial",
     "best_trials",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from studies.process_identity import has_ended, this_process
+from studies.process_identity import has_ended, runs_here, this_process
 
 PRINT = "from studies.process_identity import this_process; print(this_process(), flush=True); input()"
 
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="exact on Linux 
 
 def test_this_process_has_not_ended() -> None:
     assert not has_ended(this_process())
+    assert runs_here(this_process())
 
 
 def test_a_killed_process_has_ended_even_before_it_is_reaped() -> None:
@@ -26,6 +27,7 @@ def test_a_killed_process_has_ended_even_before_it_is_reaped() -> None:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is left unreaped
         assert has_ended(identity)
     assert has_ended(identity)
+    assert not runs_here(identity)
 
 
 def test_another_process_with_the_same_pid_does_not_hide_the_end() -> None:
@@ -36,4 +38,6 @@ def test_another_process_with_the_same_pid_does_not_hide_the_end() -> None:
 @pytest.mark.parametrize("machine", ["pid:[1]:another-boot", ""])
 def test_nothing_is_known_of_other_machines(machine: str) -> None:
     host, _, start_time, _ = this_process().split(":", 3)
-    assert not has_ended(":".join([host, "999999999", start_time, machine]))
+    identity = ":".join([host, "999999999", start_time, machine])
+    assert not has_ended(identity)
+    assert not runs_here(identity)
