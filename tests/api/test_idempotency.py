@@ -75,16 +75,15 @@ def test_the_second_answer_is_the_first(http: httpx.Client) -> None:
 def test_every_change_can_be_repeated(http: httpx.Client, table: bytes) -> None:
     study = http.post("/v1/studies", json=SPEC).json()["id"]
     requests = {
-        "pause": ("POST", f"/v1/studies/{study}:pause", {}),
-        "clone": ("POST", f"/v1/studies/{study}:clone", {}),
-        "import": ("POST", "/v1/studies:import?name=a&objective=bits_per_byte", {"content": table}),
-        "delete": ("DELETE", f"/v1/studies/{study}", {}),
+        "pause": http.build_request("POST", f"/v1/studies/{study}:pause"),
+        "clone": http.build_request("POST", f"/v1/studies/{study}:clone"),
+        "import": http.build_request("POST", "/v1/studies:import?name=a&objective=bits_per_byte", content=table),
+        "delete": http.build_request("DELETE", f"/v1/studies/{study}"),
     }
-    for key, (method, path, content) in requests.items():
-        first, second = (
-            http.request(method, path, headers={"Idempotency-Key": key, "Content-Type": "text/csv"}, **content)  # type: ignore[arg-type]
-            for _ in range(2)
-        )
+    requests["import"].headers["Content-Type"] = "text/csv"
+    for key, request in requests.items():
+        request.headers["Idempotency-Key"] = key
+        first, second = http.send(request), http.send(request)
         assert first.is_success, first.text
         assert (second.status_code, second.content) == (first.status_code, first.content)
     assert names(http) == ["a", "tiny"]
