@@ -29,7 +29,7 @@ STATUS: dict[type, HTTPStatus] = {
 }
 """Status of each class of the error tree; a class that is not here has its parent's."""
 FRAMEWORK_ERRORS: Mapping[int, Callable[[Request, HTTPException], Refusal]] = {
-    HTTPStatus.BAD_REQUEST: lambda request, error: no_json("it is not UTF-8, or nested too deeply"),
+    HTTPStatus.BAD_REQUEST: lambda request, error: no_json("not UTF-8, nested too deeply, or a number is too long"),
     HTTPStatus.NOT_FOUND: lambda request, error: no_such_route(request.url.path),
     HTTPStatus.METHOD_NOT_ALLOWED: lambda request, error: wrong_method(request.method, error.headers),
 }
