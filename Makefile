@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME := .demo
-FORMULARY := FORMULARY_HOME=$(DEMO_HOME) $(BIN)/formulary
 
 .PHONY: help setup demo test check bench chaos secrets clean
 .DEFAULT_GOAL := help
@@ -22,14 +21,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 setup: $(VENV)/installed  ## Make the environment in .venv.
 
-demo: setup  ## Run a real study on real text, show its formulas, export the best config and train it.
-	@echo "1 of 3: a study of 36 short trials on this Python's own source text (about three minutes)"
-	@$(FORMULARY) run studies/presets/demo.yaml
-	@id=$$($(FORMULARY) study list --json | $(BIN)/python -c 'import json, sys; print(max(s["id"] for s in json.load(sys.stdin)))') \
-	&& echo && echo "2 of 3: the best trial as a model folder that transformers loads" \
-	&& $(FORMULARY) export $$id --format hf --out $(DEMO_HOME)/model-$$id \
-	&& echo && echo "3 of 3: twenty training steps from that folder" \
-	&& $(FORMULARY) pretrain $(DEMO_HOME)/model-$$id --max-steps 20
+demo: setup  ## Serve, run a real study over HTTP, show its formulas, export the best config and train it.
+	@$(BIN)/formulary demo --home $(DEMO_HOME)
 
 test: setup  ## Run the tests (no GPU, no network).
 	@$(BIN)/pytest -n 2 --dist worksteal $(TESTS)

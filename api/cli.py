@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from api.commands import export, formulas, import_runs, key, migrate, pretrain, run, run_study, serve, study, worker
+from api.commands import (
+    demo,
+    export,
+    formulas,
+    import_runs,
+    key,
+    migrate,
+    pretrain,
+    run,
+    run_study,
+    serve,
+    study,
+    worker,
+)
 from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
 from api.commands.streams import open_streams
 
@@ -52,6 +65,7 @@ app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("login-link", epilog=serve.LINK_EXAMPLES)(serve.login_link)
+app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("worker", epilog=worker.EXAMPLES)(worker.worker)
 app.command("run-study", hidden=True)(run_study.run_study)
 app.add_typer(key.app, name="key")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from api.repeating import RepeatingTransport
 from api.server.record import ServerRecord
 from api.settings import Settings
 from model.errors import FormularyError
@@ -216,7 +217,7 @@ def open_application(settings: Settings) -> Iterator[LocalApplication]:
 
 def _remote(stack: ExitStack, server: ServerRecord) -> Client:
     headers = {"Authorization": f"Bearer {server.key}"}
-    http = httpx.Client(base_url=server.base_url, headers=headers, timeout=TIMEOUT_S)
+    http = httpx.Client(base_url=server.base_url, headers=headers, timeout=TIMEOUT_S, transport=RepeatingTransport())
     return Client(stack.enter_context(http), _wait_for_worker)
 
 

@@ -70,6 +70,8 @@ class EventReader:
             self._lost_at = None
             for sent in source.iter_sse():
                 self._last_id = sent.id or self._last_id
+                if not sent.data:
+                    continue  # a ping: the decoder makes an event of every comment after an id
                 yield Event(sent.event, json.loads(sent.data), self._last_id)
 
     def _wait(self, reason: object) -> None:

@@ -40,7 +40,7 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
     with open_application(settings.for_operator(spec.parent, corpus_root or ())) as application:
         client = application.client
         _check_machine(document)
-        study = _create_or_continue(client, document)
+        study = create_or_continue(client, document)
         try:
             _drive(application, study)
         except KeyboardInterrupt:
@@ -62,7 +62,8 @@ def _check_machine(document: Json) -> None:
     check_machine(parse_spec(document).resources_per_trial)
 
 
-def _create_or_continue(client: Client, document: Json) -> Json:
+def create_or_continue(client: Client, document: Json) -> Json:
+    """Create a study, or find the newest unfinished one of the same spec and resume it; say which."""
     study, created = client.create_or_continue_study(document)
     print_warnings(study)
     if created:

@@ -1,6 +1,8 @@
 """``formulary serve`` and ``formulary login-link``: the service of a home, and the way in for a browser."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +38,8 @@ def serve(
     try:
         with running_service(settings, host, port, with_worker=not no_worker) as service:
             _greet(service, settings)
-            service.thread.join()
+            with saying_stops():
+                service.thread.join()
     except KeyboardInterrupt:
         messages().print("stopped")
         return
@@ -62,6 +65,16 @@ def end_on_signals() -> None:
     """Let SIGTERM and the end of the terminal end this process as Ctrl-C does."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
+
+
+@contextmanager
+def saying_stops() -> Iterator[None]:
+    """Say at once that a signal was heard: ending takes some seconds."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        messages().print("stopping …")
+        raise
 
 
 @placed

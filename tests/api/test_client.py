@@ -82,6 +82,25 @@ def test_waits_for_a_worker_and_says_why_it_failed(
     assert server.states == []
 
 
+def test_a_request_whose_answer_was_lost_is_sent_again_under_its_key(
+    settings: Settings, server: type[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str] = []
+
+    def post(handler: Server) -> None:
+        keys.append(handler.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            handler.close_connection = True  # without an answer
+        else:
+            handler._answer(201, {"id": 3})
+
+    monkeypatch.setattr(Server, "do_POST", post)
+    with connect(settings) as client:
+        assert client.create_study({"name": "x"})["id"] == 3
+        client.create_study({"name": "x"})
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_a_server_that_is_gone_is_one_line(settings: Settings) -> None:
     point_to(settings, "http://127.0.0.1:9")
     with connect(settings) as client, pytest.raises(FormularyError, match="is its server running"):

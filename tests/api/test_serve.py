@@ -72,7 +72,7 @@ def only_line(result: subprocess.CompletedProcess[str]) -> str:
 def end(process: Process, how: signal.Signals = signal.SIGTERM) -> str:
     process.send_signal(how)
     output, errors = process.communicate(timeout=DEADLINE_S)
-    assert (process.returncode, errors) == (0, "stopped\n")
+    assert (process.returncode, errors) == (0, "stopping …\nstopped\n")
     return output
 
 
