@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def running_service(settings: Settings, host: str, port: int, with_worker: bool 
         listener = stack.enter_context(bind(host, port))
         address = base_url(listener)
         log_to(logs / "api.log")
-        app = create_app(settings)
+        app = create_app(replace(settings, allowed_hosts=(*settings.allowed_hosts, host)))
         database = app.state.database
         database.migrate()
         key = own_key(database, before.key if before else None)
