@@ -16,6 +16,7 @@ from api.middleware.body_limit import BodyLimit
 from api.middleware.hosts import Hosts
 from api.middleware.measurement import Measurement
 from api.middleware.security_headers import SecurityHeaders
+from api.openapi import install_openapi
 from api.routes import (
     events,
     exports,
@@ -93,6 +94,7 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
     app.include_router(pages.router)
     app.include_router(ray_dashboard.router)
     install_assets(app)
+    install_openapi(app)
     return app
 
 

@@ -9,6 +9,7 @@ from api.authentication import IdentityGiven
 from api.dependencies import ReadSession
 from api.events import EventStreams
 from api.routes.paths import LARGEST_ID, StudyId
+from api.schemas import Problem
 from studies import service
 from studies.service.watching import BEFORE_EVERYTHING
 
@@ -18,6 +19,16 @@ RETRY_AFTER_S = 5
 SEND_TIMEOUT_S = 30.0
 """Longest time that a client may leave events unread (assumed)."""
 
+KINDS = (
+    "Events: trial (as /trials/{number} has it), value (number, step, metric, value), formulas (revision), "
+    "study (as /studies/{id} has it, with trial_counts), end (state, or DELETED)."
+)
+EXAMPLE = (
+    'event: value\ndata: {"number":3,"step":100,"metric":"bits_per_byte","value":2.93}\n\n'
+    'event: formulas\ndata: {"revision":1}\n\n'
+    'event: end\ndata: {"state":"COMPLETED"}\n\n'
+)
+
 Seen = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=LARGEST_ID, description="Go on after this id.")]
 SeenInQuery = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="The same, where headers cannot be set.")]
 
@@ -26,8 +37,11 @@ SeenInQuery = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="The 
     "/studies/{study_id}/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": {"text/event-stream": {}}, "description": "Events trial, value, formulas, study and end."},
-        503: {"description": "Too many streams are open."},
+        200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
+            "description": KINDS,
+        },
+        503: {"model": Problem, "description": "Too many streams are open."},
     },
 )
 def watch_study(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, BackgroundTasks, Body, Query, Response, status
 
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
+from api.examples import load_examples
 from api.idempotency import IdempotentRoute
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
@@ -25,12 +26,13 @@ VERBS: dict[Verb, Callable[..., Study]] = {
     "stop": service.stop_study,
     "cancel": service.cancel_study,
 }
+TABLE = "depth,learning_rate,bits_per_byte\n4,0.001,2.61\n4,0.002,2.55\n8,0.002,2.58\n"
 GoOn = Annotated[bool, Query(description="Answer 200 with the newest unfinished study of this spec, if there is one.")]
 
 
 @router.post("/studies", status_code=status.HTTP_201_CREATED)
 def create_study(
-    document: Annotated[SpecDocument, Body()],
+    document: Annotated[SpecDocument, Body(examples=[load_examples()["StudySpec"]])],
     session: WriteSession,
     owner: OwnerGiven,
     settings: SettingsGiven,
@@ -54,7 +56,7 @@ def _with_warnings(study: Study) -> CreatedStudy:
 
 @router.post("/studies:import", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)
 def import_study(
-    table: Annotated[bytes, Body(media_type="text/csv")],
+    table: Annotated[bytes, Body(media_type="text/csv", examples=[TABLE])],
     session: WriteSession,
     owner: OwnerGiven,
     name: str,

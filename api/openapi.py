@@ -1,0 +1,44 @@
+"""The OpenAPI document: what FastAPI derives from the routes, with examples, the key, and problems as they are sent."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.authentication import is_public
+from api.errors import MEDIA_TYPE
+from api.examples import load_examples
+
+Json = dict[str, Any]
+JSON = "application/json"
+SCHEMA = "#/components/schemas/"
+SECURITY = {"key": {"type": "http", "scheme": "bearer", "description": "A key that `formulary key create` printed."}}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Let ``app`` complete its document when it is first asked for."""
+    derive = app.openapi
+
+    def openapi() -> Json:
+        if app.openapi_schema is None:
+            _complete(derive())
+        return derive()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to extend the document
+
+
+def _complete(document: Json) -> None:
+    for name, example in load_examples().items():
+        if name in document["components"]["schemas"]:
+            document["components"]["schemas"][name]["examples"] = [example]
+    document["components"]["securitySchemes"] = SECURITY
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if is_public(path) else [{"key": []}]
+            _mark_problems(operation["responses"])
+
+
+def _mark_problems(responses: Json) -> None:
+    for response in responses.values():
+        content = response.get("content", {})
+        if content.get(JSON, {}).get("schema") == {"$ref": f"{SCHEMA}Problem"}:
+            content[MEDIA_TYPE] = content.pop(JSON)
