@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def running_service() -> Iterator[httpx.Client]:
         home = Path(name)
         server = start(home)
         try:
-            with wait_until_ready(home, server) as client:
+            with closing(wait_until_ready(home, server)) as client:
                 yield client
         finally:
             stop(server)
