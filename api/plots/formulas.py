@@ -1,6 +1,7 @@
 """A law over what it was fitted to, and where the paper's claim would lie."""
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from api.plots.style import BLUE, GREEN, GREY, PALETTE, SYMBOLS, Json, axis, lab
 from studies.formulas.formula import Coefficient, Formula
 
 WEDGE_POINTS = 24
+MAX_NAMED_GROUPS = 3
+"""More groups are told apart by colour and symbol, and named where the pointer is (assumed: the legend's one line)."""
 Row = Mapping[str, Any]
 Point = tuple[float, float]
 
@@ -41,6 +44,7 @@ VIEWS: Mapping[str, _View] = {
         "depth", lambda formula: formula.held_out_unit, "depth_effect", _per_doubling, "change per doubling"
     ),
 }
+BESIDE = 1 + 1e-4
 STEEPEST = 1e6
 """Stands for a slope without limit (assumed: steeper than any figure shows)."""
 
@@ -53,7 +57,7 @@ def formula_figure(formula: Formula) -> Json:
     curve = formula.evidence["curve"]
     xs = [row[view.x] for row in [*points, *curve]]
     ys = [row[y_name] for row in [*points, *curve]]
-    x_axis, y_axis = axis(view.x, xs), axis(y_name, ys)
+    x_axis, y_axis = axis(view.x, [row[view.x] for row in points] or xs), axis(y_name, ys)
     data: list[Json] = []
     if curve:
         span = _span(ys, y_axis["type"] == "log")
@@ -88,8 +92,9 @@ def _wedge(claimed: Coefficient, view: _View, curve: Sequence[Row], y: str, span
     pivot = (float(middle[view.x]), float(middle[y]))
     first, last = curve[0][view.x], curve[-1][view.x]
     steps = [first * (last / first) ** (place / WEDGE_POINTS) for place in range(WEDGE_POINTS + 1)]
+    steps += [pivot[0] / BESIDE, pivot[0] * BESIDE]  # where a wedge without limit is as wide as the figure
     name = f"paper's {claimed.paper.formula}: {view.claim} {_region_words(claimed.paper.region)}"
-    halves = [[x for x in steps if x <= pivot[0]] + [pivot[0]], [pivot[0]] + [x for x in steps if x >= pivot[0]]]
+    halves = [sorted([pivot[0], *(x for x in steps if side(x, pivot[0]))]) for side in (operator.lt, operator.gt)]
     return [_half(half, pivot, (low, high), view, span, name, place == 0) for place, half in enumerate(halves)]
 
 
@@ -160,17 +165,19 @@ def _points(points: Sequence[Row], x: str, y: str) -> list[Json]:
 
 def _group(rows: Sequence[Row], x: str, y: str, place: int, groups: int) -> Json:
     several = 1 < groups <= len(PALETTE)
+    named = 1 < groups <= MAX_NAMED_GROUPS
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": f"grid {place + 1}" if several else "measured",
-        "showlegend": several or place == 0,
+        "name": f"grid {place + 1}" if named else "measured",
+        "showlegend": named or place == 0,
         "legendgroup": "points",
         "x": [row[x] for row in rows],
         "y": [row[y] for row in rows],
         "error_y": _error_bars(rows, y),
         "customdata": [row.get("runs", 1) for row in rows],
-        "hovertemplate": f"{label(x)} %{{x:.4g}}<br>{label(y)} %{{y:.4g}}<br>%{{customdata}} runs<extra></extra>",
+        "hovertemplate": f"{label(x)} %{{x:.4g}}<br>{label(y)} %{{y:.4g}}<br>%{{customdata}} runs"
+        + (f"<extra>grid {place + 1}</extra>" if groups > 1 else "<extra></extra>"),
         "marker": {
             "size": 8,
             "color": PALETTE[place] if several and place else GREY,

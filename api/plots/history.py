@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from api.plots.style import (
-    GREY,
+    GREEN,
     STATE_STYLES,
     Json,
     axis,
@@ -28,8 +28,8 @@ def history(drawn: Drawing) -> Json:
     values = [point.value for point in drawn.points if point.value is not None]
     return {
         "data": [
-            _best_line(drawn.points, objective["direction"]),
             *(trace for trace in traces if trace["x"]),
+            _best_line(drawn.points, objective["direction"]),
             *highlight(drawn.highlighted, lambda point: point.number),
         ],
         "layout": layout(
@@ -71,6 +71,6 @@ def _best_line(points: Sequence[Point], direction: str) -> Json:
         "name": f"best so far{'' if best is None else ' ' + short(best)}",
         "x": [number for number, _ in steps],
         "y": [value for _, value in steps],
-        "line": {"shape": "hv", "color": GREY, "width": 2},
+        "line": {"shape": "hv", "color": GREEN, "width": 2.5},
         "hoverinfo": "skip",
     }

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.plots.style import BLUE, HIGHLIGHT, ORANGE, Json, axis, drawn_note, layout, text
+from api.plots.style import BLUE, HIGHLIGHT, ORANGE, Json, drawn_note, label, layout
 from studies.records import TrialState
 from studies.repository.overviews import Point
 from studies.service.overviews import Drawing
 
 Curve = Sequence[tuple[float, float]]
-SHADES = (("best fifth", 1.0), ("second", 0.62), ("third", 0.42), ("fourth", 0.28), ("last fifth", 0.18))
-"""Opacity of the curves of each fifth of the ended trials: it reads on light and on dark ground."""
+SHADES = (("best fifth", 1.0), ("", 0.62), ("", 0.42), ("", 0.28), ("last fifth", 0.18))
+"""Name in the legend and opacity of the curves of each fifth of the ended trials: it reads on light and dark ground."""
 MAX_STEPS = 200
 """Most points of one curve (assumed: a plot is some hundred pixels wide)."""
 
@@ -22,13 +22,12 @@ def learning_curves(drawn: Drawing, values: Mapping[int, Sequence[tuple[int, flo
     batches = {point.number: _batch_tokens(point, drawn.study.spec) for point in points}
     in_tokens = None not in batches.values()
     curves = {number: _scaled(thin(values[number]), batch if in_tokens else 1) for number, batch in batches.items()}
-    reached = [x for curve in curves.values() for x, _ in curve]
     traces = [*_traces(points, curves, objective["direction"]), *_highlighted(drawn.highlighted, curves)]
     return {
         "data": [trace for trace in traces if trace["x"]],
         "layout": layout(
-            {**axis("train_tokens", reached, "training tokens" if in_tokens else "training steps"), "type": "linear"},
-            axis(objective["metric"], [y for curve in curves.values() for _, y in curve]),
+            {"title": {"text": "training tokens" if in_tokens else "training steps"}, "automargin": True},
+            {"title": {"text": label(objective["metric"])}, "automargin": True},
             annotations=drawn_note(len(points), drawn.total) if len(drawn.points) < drawn.total else [],
         ),
     }
@@ -89,7 +88,8 @@ def _trace(points: Sequence[Point], curves: Mapping[int, Curve], name: str, line
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": text(name),
+        "name": name,
+        "showlegend": bool(name),
         "x": x,
         "y": y,
         "customdata": numbers,

@@ -8,11 +8,13 @@ from api.plots.style import BLUE, ORANGE, Json, axis, drawn_note, highlight, lab
 from studies.repository.overviews import Point
 from studies.service.overviews import Drawing
 
-COLUMNS = 4
+MAX_COLUMNS = 5
 MAX_PARAMETERS = 12
 GAP = 0.035
 """Between two panels, as a share of the figure's width."""
 ROW_HEIGHT_PX = 270
+PANEL_WIDTH_PX = 165
+"""Least width of a panel; on a narrower screen the figure is wider than the screen."""
 
 
 def objective_by_parameter(drawn: Drawing) -> Json:
@@ -28,10 +30,11 @@ def objective_by_parameter(drawn: Drawing) -> Json:
         data += _panel(place, name, points, best, objective["metric"])
         data += _highlight(place, name, drawn.highlighted)
         placed |= _axes(place, len(names), name, points, objective["metric"])
-    rows = max(1, math.ceil(len(names) / COLUMNS))
+    rows, columns = _grid(len(names))
     common = {"hovermode": "closest", "showlegend": False, "margin": {"l": 64, "r": 16, "t": 28, "b": 52}}
     note = drawn_note(len(drawn.points), drawn.total)
-    return {"data": data, "layout": {**common, **placed, "height": rows * ROW_HEIGHT_PX, "annotations": note}}
+    size = {"height": rows * ROW_HEIGHT_PX, "meta": {"min_width": columns * PANEL_WIDTH_PX}}
+    return {"data": data, "layout": {**common, **placed, **size, "annotations": note}}
 
 
 def varying(points: Sequence[Point]) -> list[str]:
@@ -77,8 +80,8 @@ def _trace(place: int, name: str, points: Sequence[Point], metric: str, marker: 
 
 def _axes(place: int, panels: int, name: str, points: Sequence[Point], metric: str) -> Mapping[str, Any]:
     """The two axes of one panel; the first panel of each row names the objective."""
-    columns, rows = min(panels, COLUMNS), math.ceil(panels / COLUMNS)
-    row, column = divmod(place, COLUMNS)
+    rows, columns = _grid(panels)
+    row, column = divmod(place, columns)
     width = (1 - GAP * (columns - 1)) / columns
     height = (1 - 0.12 * (rows - 1)) / rows
     left, top = column * (width + GAP), 1 - row * (height + 0.12)
@@ -91,6 +94,12 @@ def _axes(place: int, panels: int, name: str, points: Sequence[Point], metric: s
     if place:
         y["matches"] = "y"
     return {_axis_key("xaxis", place): x, _axis_key("yaxis", place): y}
+
+
+def _grid(panels: int) -> tuple[int, int]:
+    """Rows and columns, the rows as equal as they can be."""
+    rows = max(1, math.ceil(panels / MAX_COLUMNS))
+    return rows, max(1, math.ceil(panels / rows))
 
 
 def _axis_id(letter: str, place: int) -> str:

@@ -1,5 +1,6 @@
 """What the figures have in common: colours, axes with units, hover texts."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -19,6 +20,9 @@ LOG_RATIO = 3.0
 """An axis whose ends differ by more than this factor is logarithmic (assumed: where equal ratios read better)."""
 LINEAR_NAMES = frozenset({"seed", "rounds", "embedding_share", "sampling_rate"})
 """Names whose differences matter, and not their ratios, however far they reach."""
+MAX_TICKS = 8
+ROUND_STEPS = ((10, (1, 1.5, 2, 3, 4, 6, 8)), (2000, (1, 2, 5)), (math.inf, (1,)))
+"""Ticks of each decade of a logarithmic axis whose ends differ by less than a factor."""
 UNITS: Mapping[str, str] = {
     "depth": "layers",
     "width": "units",
@@ -72,16 +76,22 @@ def is_logarithmic(name: str, values: Sequence[Any]) -> bool:
 
 
 def _log_ticks(values: Sequence[Any]) -> Json:
-    """A tick at each value where there are few, e.g. batches of a grid; else as plotly places them."""
-    distinct = sorted(set(values))
-    if len(distinct) > 7:
-        return {}
-    return {"tickmode": "array", "tickvals": distinct, "ticktext": [short(value) for value in distinct]}
+    """A tick at each value where there are few, e.g. batches of a grid; else at round numbers."""
+    ticks = sorted(set(values))
+    if len(ticks) > MAX_TICKS:
+        low, high = ticks[0], ticks[-1]
+        steps = next(steps for ratio, steps in ROUND_STEPS if high / low < ratio)
+        decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return {"tickmode": "array", "tickvals": ticks, "ticktext": [short(tick) for tick in ticks]}
 
 
 def short(value: float) -> str:
-    """A number for a tick or a hover text."""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
+    """A number for a tick or a hover text, e.g. ``0.002``, ``384`` or ``1.5M``."""
+    for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if suffix == 'k' else size):.4g}{suffix}"
+    return f"{value:.4g}"
 
 
 def text(value: object, longest: int = 80) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 """Seconds of each unit of a duration that is written in whole units."""
-SUFFIXES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+"""Of numbers from ten million on."""
 
 
 def number(value: object) -> str:
@@ -16,17 +17,14 @@ def number(value: object) -> str:
         return "–" if value is None else str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if value == int(value) and abs(value) < 1e7:
-        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(value) >= 1e4 else str(int(value))
+    if 1e4 <= abs(value) < 1e7:
+        return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    if value == int(value) and abs(value) < 1e4:
+        return str(int(value))
+    if 1e7 <= abs(value) < 1e15:
+        size, suffix = next(pair for pair in SUFFIXES if abs(value) >= pair[0])
+        return f"{value / size:.4g}{suffix}"
     return f"{value:.4g}"
-
-
-def compact(value: float) -> str:
-    """A count as 300k or 1.2M."""
-    for size, suffix in SUFFIXES:
-        if abs(value) >= size:
-            return f"{value / size:.3g}{suffix}"
-    return f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
@@ -78,7 +76,6 @@ def share(part: float, whole: float) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
-    "compact": compact,
     "duration": duration,
     "age": age,
     "plain": plain,

@@ -13,7 +13,8 @@ export class Exports {
   #timer = null;
   #asked = 0;
 
-  constructor(studyId) {
+  constructor(studyId, hasBest) {
+    this.hasBest = hasBest;
     this.path = `/v1/studies/${studyId}`;
     this.form = find("#export-form");
     if (!this.form) return;
@@ -31,7 +32,7 @@ export class Exports {
   }
 
   async preview() {
-    if (!this.form) return;
+    if (!this.form || (find("#export-source").value === "best" && !this.hasBest())) return;
     const asked = ++this.#asked;
     try {
       const recipe = await get(`${this.path}/recipe?${new URLSearchParams(wanted())}`);

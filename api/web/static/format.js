@@ -1,13 +1,21 @@
 // Numbers and durations as people read them; api/web/words.py does the same on the server.
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"]];
+const SUFFIXES = [[1e12, "T"], [1e9, "B"], [1e6, "M"]];
 
 export function number(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
   if (!Number.isFinite(value)) return String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) {
-    return Math.abs(value) >= 1e4 ? String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f") : String(value);
+  if (Math.abs(value) >= 1e4 && Math.abs(value) < 1e7) return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  if (Number.isInteger(value) && Math.abs(value) < 1e4) return String(value);
+  if (Math.abs(value) >= 1e7 && Math.abs(value) < 1e15) {
+    const [size, suffix] = SUFFIXES.find(([from]) => Math.abs(value) >= from);
+    return `${trimmed(value / size)}${suffix}`;
   }
+  return trimmed(value);
+}
+
+function trimmed(value) {
   const text = value.toPrecision(4);
   return text.includes("e") ? text.replace(/\.?0+e/, "e") : text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }

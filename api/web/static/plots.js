@@ -130,8 +130,9 @@ function dressed(layout, scale, node) {
     uirevision: "kept",
   };
   if (scale) {
-    for (const name of ["xaxis", "yaxis"]) shown[name] = { ...layout[name], type: scale, tickmode: "auto" };
+    for (const name of ["xaxis", "yaxis"]) shown[name] = { ...layout[name], type: scale, minorloglabels: "complete" };
   }
   if (layout.height) node.style.minHeight = `${layout.height}px`;
+  if (layout.meta?.min_width) node.style.minWidth = `${layout.meta.min_width}px`;
   return shown;
 }

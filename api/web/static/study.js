@@ -15,7 +15,7 @@ const MOST_TRIALS = 5000;
 const study = JSON.parse(find("#study-data").textContent);
 const summary = new Summary(study);
 const table = new TrialTable(study, highlight);
-const exports = new Exports(study.id);
+const exports = new Exports(study.id, () => (summary.study.counts.COMPLETE ?? 0) > 0);
 const plots = plotsIn(document, study.id, study.plotly);
 const curves = plots.find((plot) => plot.name === "learning-curves");
 const ofTrials = plots.filter((plot) => !plot.name.startsWith("formula-"));
@@ -23,7 +23,7 @@ const ofTrials = plots.filter((plot) => !plot.name.startsWith("formula-"));
 installActions(study);
 for (const plot of ofTrials) plot.onPoint((number) => table.trials.has(number) && table.select(number));
 
-find("[data-axes]").addEventListener("click", (event) => {
+find("[data-axes]")?.addEventListener("click", (event) => {
   const chosen = event.target.closest("[data-scale]");
   if (!chosen) return;
   for (const button of chosen.parentElement.children) button.setAttribute("aria-pressed", String(button === chosen));
@@ -33,8 +33,9 @@ find("[data-axes]").addEventListener("click", (event) => {
 const live = new Live(study.id, study.revision, {
   study: (event) => {
     const changed = event.state !== summary.study.state;
+    const hadBest = exports.hasBest();
     summary.take(event);
-    if (changed) exports.preview();
+    if (changed || hadBest !== exports.hasBest()) exports.preview();
   },
   trial: (trial) => {
     table.take(trial);
@@ -43,7 +44,7 @@ const live = new Live(study.id, study.revision, {
   },
   value: (value) => {
     table.takeValue(value);
-    curves.touch();
+    curves?.touch();
   },
   formulas: ({ revision }) => {
     if (revision !== study.formula_revision) refreshFormulas(revision);

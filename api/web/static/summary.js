@@ -98,6 +98,7 @@ export class Summary {
   }
 
   #times() {
+    if (!find("#elapsed")) return;
     const { started_at: start, finished_at: end } = this.study;
     if (start) {
       const until = end ? Date.parse(end) : this.isActive ? Date.now() : Date.parse(start);
