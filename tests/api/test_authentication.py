@@ -196,7 +196,7 @@ def test_a_code_opens_one_browser_once(client: httpx.Client, code: str) -> None:
     assert client.get("/v1/studies").status_code == 200
     again = client.get("/login", params={"code": code})
     assert again.status_code == 401
-    assert "formulary serve" in again.text
+    assert "formulary login-link" in again.text
     assert "Set-Cookie" not in again.headers
 
 
@@ -210,7 +210,7 @@ def test_a_wrong_code_is_a_page_that_says_what_to_do(client: httpx.Client, code:
     answer = client.get("/login", params={"code": code})
     assert answer.status_code == 401
     assert answer.headers["Content-Type"].startswith("text/html")
-    assert "formulary serve" in answer.text
+    assert "formulary login-link" in answer.text
 
 
 def log_in(client: httpx.Client, key: str, origin: str | None = ORIGIN) -> httpx.Response:
