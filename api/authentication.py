@@ -117,7 +117,7 @@ def is_public(path: str) -> bool:
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
 
 
-def get_identity(
+async def get_identity(
     request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None
 ) -> Identity:
     """Who asks."""
@@ -127,7 +127,7 @@ def get_identity(
     return identity
 
 
-def get_admin(identity: Annotated[Identity, Depends(get_identity)]) -> Identity:
+async def get_admin(identity: Annotated[Identity, Depends(get_identity)]) -> Identity:
     """Who asks, being an admin."""
     identity.require(Role.ADMIN)
     return identity

@@ -7,7 +7,7 @@ from api.errors import media_type
 from api.refusals import wrong_media_type
 
 
-def require_content_type(request: Request) -> None:
+async def require_content_type(request: Request) -> None:
     """Go on unless the request has a body of another kind than its route reads.
 
     Raises:

@@ -16,19 +16,19 @@ from api.settings import Settings
 from studies.database import Database, Session
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     """The settings that the application was created with."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_database(request: Request) -> Database:
+async def get_database(request: Request) -> Database:
     """The application's database."""
     database: Database = request.app.state.database
     return database
 
 
-def get_owner(identity: IdentityGiven) -> str:
+async def get_owner(identity: IdentityGiven) -> str:
     """Whose rows the request may see."""
     return identity.owner
 
