@@ -1,7 +1,6 @@
 """What a slot shows in the Ray dashboard: gauges of its trial, and lines in its log."""
 
 import logging
-import sys
 from collections.abc import Mapping
 
 from ray.util.metrics import Gauge
@@ -31,7 +30,7 @@ class SlotTelemetry:
         self._number = _gauge("number", "Number of the trial that the slot runs", self._slot)
         self._step = _gauge("step", "Optimizer step of the trial's latest evaluation", self._slot, "trial")
         self._objective = _gauge("objective", "Objective at the latest evaluation", self._slot, "trial", "metric")
-        _log_to_stdout()
+        _log_to_stderr()
 
     def started(self, number: int, parameters: Mapping[str, Value]) -> None:
         """The slot took a trial on."""
@@ -57,10 +56,10 @@ def _gauge(name: str, description: str, slot: Mapping[str, str], *further: str) 
     return gauge
 
 
-def _log_to_stdout() -> None:
-    """Write this module's lines where Ray collects an actor's log; a worker's logging is not set up otherwise."""
+def _log_to_stderr() -> None:
+    """Write this module's lines where an actor's page in the dashboard shows them first; Ray sets no logging up."""
     if not log.handlers:
-        handler = logging.StreamHandler(sys.stdout)
+        handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -263,7 +263,7 @@ def test_trials_ran_on_both_nodes_and_not_on_the_head(cluster: Cluster, study: d
 
 
 def trials_in(folder: Path) -> list[int]:
-    logs = (path.read_text() for path in folder.glob("session_2*/logs/worker-*.out"))
+    logs = (path.read_text() for path in folder.glob("session_2*/logs/worker-*.err"))
     return [int(number) for log in logs for number in re.findall(r"trial (\d+) ends: bits_per_byte", log)]
 
 
