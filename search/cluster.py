@@ -5,8 +5,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import ray
@@ -18,6 +19,13 @@ OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a local Ray; results are small (assumed)."""
 PROBE_SECONDS = 5.0
 """How long a given Ray address may take to answer; Ray itself would retry for minutes (measured)."""
+
+TRIAL_ENVIRONMENT = {"PL_DISABLE_FORK": "1", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
+"""What Tune sets for its actors under ``_ENVIRONMENT`` (measured; a test holds it)."""
+MAX_STARTED = 16
+"""Most processes that are started ahead (assumed: with more trials at once, their start matters less)."""
+LONGEST_START_S = 30.0
+"""After it trials start processes of their own (assumed; 1 s measured)."""
 
 _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -64,6 +72,25 @@ def connection(address: str | None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+def start_processes(count: int) -> Callable[[], None]:
+    """Let Ray start processes for trials, while this one loads Tune.
+
+    Returns:
+        What waits until they have started. A trial's actor takes an idle process of its job and environment.
+    """
+    start = ray.remote(num_cpus=0, runtime_env={"env_vars": TRIAL_ENVIRONMENT})(_nothing)
+    starting = [start.remote() for _ in range(min(count, MAX_STARTED))]
+
+    def wait() -> None:
+        ray.wait(starting, num_returns=len(starting), timeout=LONGEST_START_S)
+
+    return wait
+
+
+def _nothing() -> None:
+    return
 
 
 @contextmanager

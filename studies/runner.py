@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Search(Protocol):
-    """What runs the trials; see ``search.tune.run_search``."""
+    """What runs the trials; see by default ``search.ahead.run_search``."""
 
     def __call__(
         self,
@@ -66,7 +66,7 @@ def run_study(
         observers: told of every event, after it is stored.
         ray_address: a running cluster; when left out, a Ray of this machine.
         should_stop: asked often; once it is true the study is left resumable.
-        search: what runs the trials; ``search.tune.run_search``.
+        search: what runs the trials; by default ``search.ahead.run_search``.
         token: of the lease that a worker claimed for this run, and hands over.
 
     Returns:
@@ -100,7 +100,7 @@ def run_study(
 
 
 def _search_with_ray() -> Search:
-    from search.tune import run_search  # loads Ray, for a second or two: by now the lease is kept alive
+    from search.ahead import run_search  # loads Ray: by now the lease is kept alive
 
     return run_search
 

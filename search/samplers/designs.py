@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import qmc
 
 from search.events import Value
 from search.problem import SearchProblem
@@ -37,6 +36,8 @@ class QmcDesign(DeclaredDesign):
     """A scrambled Sobol sequence (Owen, SciPy's ``qmc.Sobol``): even coverage from few points."""
 
     def __init__(self, problem: SearchProblem) -> None:
+        from scipy.stats import qmc  # half a second that other designs need not take
+
         self._space = problem.space
         points = -(-problem.max_trial_count // len(problem.space.inner_points))
         sequence = qmc.Sobol(len(self._space.names), scramble=True, rng=problem.sampler.seed)
