@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from studies.records import Study, StudyState
@@ -51,6 +51,12 @@ def count_by_state(session: Session) -> dict[StudyState, int]:
 def state_of(session: Session, study_id: int) -> StudyState | None:
     """Read a study's state; None when it is gone."""
     return session.scalar(select(StudyRow.state).where(StudyRow.id == study_id))
+
+
+def revision_of(session: Session, study_id: int) -> Row[str, StudyState, int] | None:
+    """Read a study's owner, state and revision; None when it is gone."""
+    columns = select(StudyRow.owner, StudyRow.state, StudyRow.revision)
+    return session.execute(columns.where(StudyRow.id == study_id)).one_or_none()
 
 
 def set_state(session: Session, study_id: int, state: StudyState, **values: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from studies.records import ACTIVE_STUDY_STATES, IntermediateValue, Study, Trial, TrialState
-from studies.repository import formulas, leases, trials
+from studies.repository import formulas, leases, studies, trials
 from studies.service.studies import get_study
 from studies.tables import StudyRow
 
@@ -43,6 +43,8 @@ def look(session: Session, owner: str, study_id: int, since: int) -> Look | None
     Raises:
         NotFound: the owner has no such study.
     """
+    if _is_unchanged(session, owner, study_id, since):
+        return None
     study = get_study(session, owner, study_id)
     settled = study.state not in ACTIVE_STUDY_STATES and not leases.is_held(session, StudyRow, study_id)
     if study.revision == since and not settled:
@@ -54,6 +56,12 @@ def look(session: Session, owner: str, study_id: int, since: int) -> Look | None
         trial_counts=trials.count_by_state(session, study_id),
         formula_revision=formulas.latest_revision(session, study_id),
     )
+
+
+def _is_unchanged(session: Session, owner: str, study_id: int, since: int) -> bool:
+    """Whether an active study is as it was: read often, so that it reads little."""
+    row = studies.revision_of(session, study_id)
+    return row is not None and row.owner == owner and row.state in ACTIVE_STUDY_STATES and row.revision == since
 
 
 def changed_trials(session: Session, looked: Look, after: Trial | None) -> list[Trial]:
