@@ -24,7 +24,7 @@ class Event:
     """Something that happened in a study."""
 
     kind: str
-    """``trial``, ``value``, ``formulas``, ``study`` or ``end``; see docs/operations.md."""
+    """``trial``, ``value``, ``formulas``, ``study`` or ``end``; see docs/api.md."""
     data: dict[str, Any]
     last_id: str
     """Where to go on from; empty before the first id."""
