@@ -1,6 +1,7 @@
-"""YAML as a person writes it, read as plain values only."""
+"""YAML as a person writes it, read as plain values only, and written so that it is read back."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -50,6 +51,24 @@ SpecLoader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 SpecLoader.add_implicit_resolver(_FLOAT_TAG, FLOAT, list("-+.0123456789"))
+
+
+class SpecDumper(yaml.SafeDumper):
+    """Quotes what ``SpecLoader`` would take for a number, and writes texts of several lines as such."""
+
+
+SpecDumper.yaml_implicit_resolvers = SpecLoader.yaml_implicit_resolvers
+SpecDumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def dump_spec_yaml(document: Mapping[str, Any]) -> str:
+    """Write plain values as YAML that ``load_spec_yaml`` reads back."""
+    style: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "allow_unicode": True, "width": 100}
+    text: str = yaml.dump(document, Dumper=SpecDumper, **style)
+    return text
 
 
 def load_spec_yaml(text: str) -> object:

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from api.authentication import RANK, Identity
 from api.web.assets import PLOTLY_URL
 from api.web.formula_cards import formula_card
@@ -15,6 +13,7 @@ from studies.records import Role, StudyState
 from studies.service.overviews import Overview, overview
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
+from studies.spec_yaml import dump_spec_yaml
 
 ENDED = (StudyState.COMPLETED, StudyState.CANCELLED, StudyState.FAILED)
 
@@ -93,7 +92,7 @@ def spec_yaml(document: Mapping[str, Any]) -> str:
     """A stored spec as YAML; what has its default value is left out."""
     spec = stored_spec(document)
     given = {"version": spec.version, **spec.model_dump(mode="json", exclude_defaults=True)}
-    return yaml.safe_dump(given, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+    return dump_spec_yaml(given)
 
 
 def _data(shown: Overview, revisions: Sequence[int]) -> dict[str, Any]:
