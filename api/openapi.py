@@ -1,17 +1,15 @@
-"""The OpenAPI document: what FastAPI derives from the routes, with examples, the key, and problems as they are sent."""
+"""The OpenAPI document: what FastAPI derives from the routes, with examples, and problems as they are sent."""
 
 from typing import Any
 
 from fastapi import FastAPI
 
-from api.authentication import is_public
 from api.errors import MEDIA_TYPE
 from api.examples import load_examples
 
 Json = dict[str, Any]
 JSON = "application/json"
 SCHEMA = "#/components/schemas/"
-SECURITY = {"key": {"type": "http", "scheme": "bearer", "description": "A key that `formulary key create` printed."}}
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -30,10 +28,8 @@ def _complete(document: Json) -> None:
     for name, example in load_examples().items():
         if name in document["components"]["schemas"]:
             document["components"]["schemas"][name]["examples"] = [example]
-    document["components"]["securitySchemes"] = SECURITY
-    for path, operations in document["paths"].items():
+    for operations in document["paths"].values():
         for operation in operations.values():
-            operation["security"] = [] if is_public(path) else [{"key": []}]
             _mark_problems(operation["responses"])
 
 
