@@ -184,12 +184,18 @@ class LocalApplication:
     settings: Settings
 
 
+def find_server(settings: Settings) -> ServerRecord | None:
+    """The server that the home names, unless it is known to have ended."""
+    server = ServerRecord.read(settings.server_file)
+    return None if server is None or server.is_over() else server
+
+
 @contextmanager
 def connect(settings: Settings) -> Iterator[Client]:
-    """Connect to the server that the home names, unless it is known to have ended; else to the application in here."""
-    server = ServerRecord.read(settings.server_file)
+    """Connect to the server of the home, or else to the application in this process."""
+    server = find_server(settings)
     with ExitStack() as stack:
-        if server is None or server.is_over():
+        if server is None:
             yield stack.enter_context(open_application(settings)).client
         else:
             yield _remote(stack, server)

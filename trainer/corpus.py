@@ -75,7 +75,8 @@ def resolve_corpus(corpus: Corpus, roots: Sequence[Path], field: str = "proxy.co
     if real is None:
         folders = ", ".join(map(str, roots)) or "none is set"
         reason = f"{corpus.path!r} is no file or folder below an allowed folder ({folders})"
-        raise InvalidInput(f"{field}.path", reason, "give a path below one of them, or use the builtin corpus")
+        remedy = "give a path below one of them, allow its folder (FORMULARY_CORPUS_ROOTS), or use the builtin corpus"
+        raise InvalidInput(f"{field}.path", reason, remedy)
     if isinstance(corpus, JsonlCorpus) and real.is_dir():
         raise InvalidInput(f"{field}.path", f"{corpus.path!r} is a folder", "give a file of JSON lines")
     resolved = corpus.model_copy(update={"path": str(real)})

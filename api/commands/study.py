@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.client import connect
+from api.client import connect, find_server
 from api.commands.consoles import messages, print_warnings, results
 from api.commands.options import (
     CorpusRootOption,
@@ -21,7 +21,7 @@ from api.commands.streams import print_json
 from api.commands.tables import study_table, trial_table
 from api.settings import Settings
 from api.spec_file import read_spec
-from model.errors import FormularyError
+from model.errors import FormularyError, InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, show, watch, clone, control and delete studies.")
 app.callback()(remember_place)
@@ -37,10 +37,18 @@ SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The stu
 def create(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = None) -> None:
     """Create a study that waits to be run; the last line is its id."""
     document = read_spec(spec)
+    _check_roots(settings, corpus_root)
     with connect(settings.for_operator(spec.parent, corpus_root or ())) as client:
         study = client.create_study(document)
     print_warnings(study)
     typer.echo(study["id"])
+
+
+def _check_roots(settings: Settings, corpus_root: CorpusRootOption) -> None:
+    server = find_server(settings) if corpus_root else None
+    if server is not None:
+        reason = f"the service at {server.base_url} reads only folders that it was started with"
+        raise InvalidInput("--corpus-root", reason, "start it with FORMULARY_CORPUS_ROOTS=FOLDER, or leave this out")
 
 
 @app.command("list", epilog=examples("formulary study list", "formulary study list --json"))
@@ -95,6 +103,7 @@ def watch(settings: Settings, study: StudyArgument) -> None:
 @placed
 def clone(settings: Settings, study: StudyArgument, corpus_root: CorpusRootOption = None) -> None:
     """Create a study of the same spec that waits to be run; the last line is its id."""
+    _check_roots(settings, corpus_root)
     with connect(settings.for_operator(Path(), corpus_root or ())) as client:
         created = client.clone_study(study)
     print_warnings(created)

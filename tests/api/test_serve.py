@@ -89,6 +89,16 @@ def test_commands_speak_to_the_service(serve: Start, home: Path, tmp_path: Path,
     assert 'route="import_study"' in asked  # it came through the socket
 
 
+def test_a_corpus_is_looked_for_where_the_service_looks(serve: Start, home: Path, spec: Path) -> None:
+    serve()
+    refused = only_line(formulary(home, "study", "create", str(spec), status=1))
+    assert f"below an allowed folder ({home / 'corpora'})" in refused
+    assert "FORMULARY_CORPUS_ROOTS" in refused
+    refused = only_line(formulary(home, "study", "create", str(spec), "--corpus-root", str(spec.parent), status=1))
+    assert refused.startswith(f"error: --corpus-root: the service at {written(home)['base_url']} reads only folders")
+    assert json.loads(formulary(home, "study", "list", "--json").stdout) == []
+
+
 def test_it_is_shut_to_whoever_has_no_key(serve: Start, home: Path) -> None:
     serve()
     assert httpx.get(f"{written(home)['base_url']}/v1/studies").status_code == 401
