@@ -53,16 +53,20 @@ class EventStreams:
         """Whether another stream would be too many."""
         return self.open >= self._limit
 
-    async def stream(self, identity: Identity, study_id: int, since: int) -> AsyncIterator[bytes]:
-        """What changes in a study after revision ``since``, as encoded events, until it or the right to see it ends."""
+    async def stream(self, identity: Identity, study_id: int, since: int, closing: anyio.Event) -> AsyncIterator[bytes]:
+        """What changes in a study after revision ``since``, as encoded events.
+
+        It ends with the study, with the right to see it, and when the server is ``closing``.
+        """
         self.open += 1
         try:
             batches = _follow(self._database, identity, study_id, since)
-            while (batch := await run_sync(_next, batches, limiter=self._looks)) is not None:
+            while not closing.is_set() and (batch := await run_sync(_next, batches, limiter=self._looks)) is not None:
                 if batch:
                     yield batch
                 else:
-                    await anyio.sleep(POLL_S)
+                    with anyio.move_on_after(POLL_S):
+                        await closing.wait()
         finally:
             self.open -= 1
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Header, HTTPException, Query, Request, status
 from sse_starlette import EventSourceResponse
 
@@ -18,6 +19,8 @@ router = APIRouter(tags=["events"])
 RETRY_AFTER_S = 5
 SEND_TIMEOUT_S = 30.0
 """Longest time that a client may leave events unread (assumed)."""
+CLOSING_S = 2.0
+"""Time that a stream is given to end when the server does (assumed)."""
 
 KINDS = (
     "Events: trial (as /trials/{number} has it), value (number, step, metric, value), formulas (revision), "
@@ -62,4 +65,10 @@ def watch_study(
         message = f"{streams.open} event streams are open; close one, or try again later"
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, message, {"Retry-After": str(RETRY_AFTER_S)})
     since = next((revision for revision in (seen, last_event_id) if revision is not None), BEFORE_EVERYTHING)
-    return EventSourceResponse(streams.stream(identity, study_id, since), send_timeout=SEND_TIMEOUT_S)
+    closing = anyio.Event()
+    return EventSourceResponse(
+        streams.stream(identity, study_id, since, closing),
+        send_timeout=SEND_TIMEOUT_S,
+        shutdown_event=closing,
+        shutdown_grace_period=CLOSING_S,
+    )

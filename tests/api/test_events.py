@@ -1,6 +1,9 @@
 """The events of a study over real HTTP: all of it, resumed, while it changes, and when it or its watcher goes."""
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -306,7 +309,10 @@ def test_a_stream_too_many_is_refused_for_now(app: FastAPI, client: httpx.Client
             assert "close one" in json.loads(refused.read())["detail"]
 
 
-def test_a_stream_ends_with_its_key(settings: Settings, serve: Callable[[FastAPI], str]) -> None:
+def test_a_stream_ends_with_its_key(
+    settings: Settings, serve: Callable[[FastAPI], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.events.CHECK_KEY_EVERY_S", 0.0)
     app = create_app(settings)
     database: Database = app.state.database
     database.migrate()
@@ -322,3 +328,31 @@ def test_a_stream_ends_with_its_key(settings: Settings, serve: Callable[[FastAPI
                 service.revoke_key(session, key.id)
             assert next(events, None) is None
         assert client.get(f"/v1/studies/{study}/events").status_code == 401
+
+
+SERVER = """
+import sys
+import uvicorn
+from pathlib import Path
+from api.app import create_app
+from api.settings import load_settings
+
+app = create_app(load_settings(home=Path(sys.argv[1]), environment={}), trusted=True)
+uvicorn.run(app, fd=int(sys.argv[2]), log_level="error")
+"""
+
+
+def test_a_server_that_is_told_to_end_ends_its_streams(driver: Driver, settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        arguments = [sys.executable, "-c", SERVER, str(settings.home), str(listener.fileno())]
+        with (
+            subprocess.Popen(arguments, pass_fds=[listener.fileno()], stderr=subprocess.PIPE, text=True) as server,
+            httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=DEADLINE_S) as client,
+            httpx_sse.connect_sse(client, "GET", f"/v1/studies/{driver.study_id}/events") as source,
+        ):
+            events = source.iter_sse()
+            assert next(events).event == "study"
+            server.terminate()
+            assert next(events, None) is None
+            _, complaints = server.communicate(timeout=DEADLINE_S)
+    assert complaints == ""
