@@ -303,10 +303,12 @@ def test_streams_hold_no_connection_and_other_requests_go_on(
 
 def test_a_stream_too_many_is_refused_for_now(app: FastAPI, client: httpx.Client, driver: Driver) -> None:
     app.state.event_streams = EventStreams(driver.database, limit=2)
-    with watchers(client, driver.study_id, 2):
-        with client.stream("GET", f"/v1/studies/{driver.study_id}/events") as refused:
-            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-            assert "close one" in json.loads(refused.read())["detail"]
+    with (
+        watchers(client, driver.study_id, 2),
+        client.stream("GET", f"/v1/studies/{driver.study_id}/events") as refused,
+    ):
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert "close one" in json.loads(refused.read())["detail"]
 
 
 def test_a_stream_ends_with_its_key(
