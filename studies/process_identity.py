@@ -34,14 +34,31 @@ def known_dead(identity: str | None) -> str | None:
     return identity if identity is not None and has_ended(identity) else None
 
 
+def session_of(leader: str) -> list[int]:
+    """Pids of what lives of the session that a process of this boot led (setsid(2)), whether it lives or not.
+
+    The system gives no new process the pid of a session that has members.
+    """
+    _, pid, start_time, machine = leader.split(":", 3)
+    if not machine or machine != _machine() or _start_time(int(pid)) not in ("", start_time):
+        return []
+    found = (int(place.name) for place in _PROC.iterdir() if place.name.isdigit())
+    return [member for member in found if _stat(member)[3:4] == [pid]]
+
+
 def _start_time(pid: int) -> str:
-    """Clock ticks since boot at which a process started (proc(5), field 22 of stat); empty when there is none."""
+    """Clock ticks since boot at which a process started; empty when there is none."""
+    return next(iter(_stat(pid)[19:20]), "")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process's status from the third on (proc(5), stat), after its name; none when it has ended."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8")
     except OSError:
-        return ""
-    state, *fields = stat.rpartition(")")[2].split()
-    return "" if state in "ZX" else fields[18]
+        return []
+    fields = stat.rpartition(")")[2].split()
+    return [] if fields[0] in "ZX" else fields
 
 
 def _machine() -> str:

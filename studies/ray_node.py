@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from json import dumps, loads
 from pathlib import Path
@@ -23,7 +24,7 @@ from filelock import FileLock
 
 from model.errors import InvalidInput
 from studies.errors import RayUnavailable
-from studies.process_identity import has_ended, process, this_process
+from studies.process_identity import has_ended, process, runs_here, session_of, this_process
 
 LOOPBACK = "127.0.0.1"
 USUAL_DASHBOARD_PORT = 8265
@@ -32,7 +33,7 @@ OBJECT_STORE_BYTES = 128 * 2**20
 START_S = 120.0
 """Longest wait for the dashboard (assumed; 3.5 s measured on two idle cores)."""
 STOP_S = 20.0
-"""Longest wait for Ray to end (assumed; 1 s measured)."""
+"""Longest wait for Ray to end before it is killed (assumed; 1 s measured)."""
 LONGEST_TEMP = 30
 """Characters of a folder for temporary files: below it, Ray's socket names must stay under 108 (derived)."""
 
@@ -108,7 +109,7 @@ class LocalRay:
     def _found(self) -> Node | None:
         """The Ray that runs already; it is adopted if the worker that was to end it has ended."""
         node = self._read()
-        if node is None or has_ended(node.process):
+        if node is None or not runs_here(node.process):
             return None
         if node.database != self._database:
             raise InvalidInput("--database-url", "the Ray of this home works for another database", "use another home")
@@ -121,6 +122,7 @@ class LocalRay:
     def _started(self) -> Node:
         before = self._read()
         if before is not None:
+            _end(before)
             shutil.rmtree(before.folder, ignore_errors=True)
         folder = tempfile.mkdtemp(prefix="formulary-ray-", dir=_short_folder())
         port = _free_port(USUAL_DASHBOARD_PORT)
@@ -207,16 +209,18 @@ def _wait_for_dashboard(child: subprocess.Popen[bytes], port: int, log_file: Pat
     if _becomes_true(lambda: answers() or child.poll() is not None, START_S) and child.poll() is None:
         return
     child.kill()
+    child.wait()
     raise RayUnavailable(f"Ray does not start; see {log_file}")
 
 
 def _end(node: Node) -> None:
-    pid = int(node.process.split(":")[1])
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if has_ended(node.process):
-            return
-        os.kill(pid, number)
+    """End ``ray start`` and with it its Ray; what is left of that is killed."""
+    if not has_ended(node.process):
+        os.kill(int(node.process.split(":")[1]), signal.SIGTERM)
         _becomes_true(lambda: has_ended(node.process), STOP_S)
+    for pid in session_of(node.process):
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, signal.SIGKILL)
 
 
 def _becomes_true(condition: Callable[[], bool], longest_s: float) -> bool:
