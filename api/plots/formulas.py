@@ -40,9 +40,7 @@ def _per_doubling(point: Point, slope: float, x: float) -> float:
 
 VIEWS: Mapping[str, _View] = {
     "learning_rate_batch": _View("batch_tokens", lambda formula: "learning_rate", "r", _power, "exponent"),
-    "depth_width": _View(
-        "depth", lambda formula: formula.held_out_unit, "depth_effect", _per_doubling, "change per doubling"
-    ),
+    "depth_width": _View("depth", lambda formula: formula.held_out_unit, "depth_effect", _per_doubling, "slope"),
 }
 BESIDE = 1 + 1e-4
 STEEPEST = 1e6

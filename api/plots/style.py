@@ -20,6 +20,8 @@ LOG_RATIO = 3.0
 """An axis whose ends differ by more than this factor is logarithmic (assumed: where equal ratios read better)."""
 LINEAR_NAMES = frozenset({"seed", "rounds", "embedding_share", "sampling_rate"})
 """Names whose differences matter, and not their ratios, however far they reach."""
+LOGARITHMIC_NAMES = frozenset({"learning_rate", "batch_tokens"})
+"""Names whose ratios matter, however near to each other their values are."""
 MAX_TICKS = 8
 ROUND_STEPS = ((10, (1, 1.5, 2, 3, 4, 6, 8)), (2000, (1, 2, 5)), (math.inf, (1,)))
 """Ticks of each decade of a logarithmic axis whose ends differ by less than a factor."""
@@ -72,7 +74,9 @@ def is_numeric(values: Sequence[object]) -> bool:
 
 def is_logarithmic(name: str, values: Sequence[Any]) -> bool:
     """Whether a numeric axis reads better with equal ratios."""
-    return bool(values) and name not in LINEAR_NAMES and min(values) > 0 and max(values) / min(values) > LOG_RATIO
+    if not values or name in LINEAR_NAMES or min(values) <= 0:
+        return False
+    return name in LOGARITHMIC_NAMES or bool(max(values) / min(values) > LOG_RATIO)
 
 
 def _log_ticks(values: Sequence[Any]) -> Json:

@@ -107,10 +107,11 @@ function wanted() {
   return { total_parameters: whole("#export-size"), tokens: whole("#export-tokens") };
 }
 
-/** What cannot be read as a number is sent as it is, so that the API says what is wrong with it. */
 function whole(selector) {
-  const text = find(selector).value;
-  return count(text) ?? text;
+  const field = find(selector);
+  const value = count(field.value);
+  if (value === null) throw new Error(`${field.labels[0].textContent}: give a whole number, e.g. 10M or 2000000.`);
+  return value;
 }
 
 function described(request) {

@@ -1,4 +1,5 @@
 // The events of a study: reconnects from where it was, rests while the page is hidden, and says how it is.
+import { get } from "./api.js";
 import { find, setText } from "./dom.js";
 
 const KINDS = ["study", "trial", "value", "formulas"];
@@ -40,7 +41,13 @@ export class Live {
   // A new source each time: a browser gives up by itself after an answer that is no stream.
   #lost() {
     this.#close("lost");
-    this.#retry = setTimeout(() => this.open(), RETRY_MS);
+    this.#retry = setTimeout(() => this.#again(), RETRY_MS);
+  }
+
+  // A stream does not say why it was refused; a request does, and leads to the log-in where that is the reason.
+  async #again() {
+    await get(`/v1/studies/${this.studyId}`).catch(() => null);
+    this.open();
   }
 
   #close(status) {

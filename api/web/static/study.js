@@ -35,6 +35,7 @@ const live = new Live(study.id, study.revision, {
     const changed = event.state !== summary.study.state;
     const hadBest = exports.hasBest();
     summary.take(event);
+    if (changed) refresh(["notices", "dashboard"]);
     if (changed || hadBest !== exports.hasBest()) exports.preview();
   },
   trial: (trial) => {
@@ -47,7 +48,8 @@ const live = new Live(study.id, study.revision, {
     curves?.touch();
   },
   formulas: ({ revision }) => {
-    if (revision !== study.formula_revision) refreshFormulas(revision);
+    if (revision !== study.formula_revision) refreshFormulas();
+    study.formula_revision = revision;
   },
   end: ({ state }) => (state === "DELETED" ? window.location.assign("/") : refreshFormulas()),
 });
@@ -67,14 +69,20 @@ async function loadTrials() {
   if (token === null) summary.showTrials(table.trials);
 }
 
-/** The server draws the cards; they are taken from the page as it would be loaded now. */
-async function refreshFormulas(revision = study.formula_revision) {
-  const answer = await fetch(window.location.pathname, { credentials: "same-origin" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["formulas", "notices"]) find(`#${id}`).replaceWith(find(`#${id}`, fresh));
-  study.formula_revision = revision;
+async function refreshFormulas() {
+  await refresh(["formulas"]);
   plotsIn(find("#formulas"), study.id, study.plotly);
+}
+
+/** What the server draws is taken from the page as it would be loaded now. */
+async function refresh(ids) {
+  const answer = await fetch(window.location.pathname, { credentials: "same-origin" }).catch(() => null);
+  if (!answer?.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ids) {
+    const node = find(`#${id}`, fresh);
+    if (node) find(`#${id}`)?.replaceWith(node);
+  }
 }
 
 function highlight(trial) {
