@@ -24,10 +24,11 @@ def objective_by_parameter(drawn: Drawing) -> Json:
     better = max if objective["direction"] == "maximize" else min
     best = better(points, key=lambda point: point.value or 0.0, default=None)
     names = varying(points)[:MAX_PARAMETERS]
+    texts = {point.number: trial_text(point.number, point.parameters) for point in points}
     data: list[Json] = []
     placed: Json = {}
     for place, name in enumerate(names):
-        data += _panel(place, name, points, best, objective["metric"])
+        data += _panel(place, name, points, best, texts, objective["metric"])
         data += _highlight(place, name, drawn.highlighted)
         placed |= _axes(place, len(names), name, points, objective["metric"])
     rows, columns = _grid(len(names))
@@ -46,13 +47,15 @@ def varying(points: Sequence[Point]) -> list[str]:
     return [name for name, values in seen.items() if len(values) > 1]
 
 
-def _panel(place: int, name: str, points: Sequence[Point], best: Point | None, metric: str) -> list[Json]:
+def _panel(
+    place: int, name: str, points: Sequence[Point], best: Point | None, texts: Mapping[int, str], metric: str
+) -> list[Json]:
     others = [point for point in points if point is not best and name in point.parameters]
     markers = {"color": BLUE, "size": 6, "opacity": 0.55}
-    traces = [_trace(place, name, others, metric, markers)]
+    traces = [_trace(place, name, others, texts, metric, markers)]
     if best is not None and name in best.parameters:
         marker = {"color": ORANGE, "size": 11, "symbol": "star"}
-        traces.append(_trace(place, name, [best], metric, marker))
+        traces.append(_trace(place, name, [best], texts, metric, marker))
     return traces
 
 
@@ -63,7 +66,7 @@ def _highlight(place: int, name: str, point: Point | None) -> list[Json]:
     return highlight(point, lambda shown: _drawable(shown.parameters[name]), **axes)
 
 
-def _trace(place: int, name: str, points: Sequence[Point], metric: str, marker: Json) -> Json:
+def _trace(place: int, name: str, points: Sequence[Point], texts: Mapping[int, str], metric: str, marker: Json) -> Json:
     return {
         "type": "scatter",
         "mode": "markers",
@@ -72,7 +75,7 @@ def _trace(place: int, name: str, points: Sequence[Point], metric: str, marker: 
         "x": [_drawable(point.parameters[name]) for point in points],
         "y": [point.value for point in points],
         "customdata": [point.number for point in points],
-        "text": [trial_text(point.number, point.parameters) for point in points],
+        "text": [texts[point.number] for point in points],
         "hovertemplate": f"%{{text}}<br>{text(label(metric))} %{{y:.5g}}<extra></extra>",
         "marker": marker,
     }
