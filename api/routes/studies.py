@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, BackgroundTasks, Body, Query, Response, status
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Response, status
 
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
 from api.examples import load_examples
@@ -30,23 +30,28 @@ TABLE = "depth,learning_rate,bits_per_byte\n4,0.001,2.61\n4,0.002,2.55\n8,0.002,
 GoOn = Annotated[bool, Query(description="Answer 200 with the newest unfinished study of this spec, if there is one.")]
 
 
+def prepare_spec(
+    document: Annotated[SpecDocument, Body(examples=[load_examples()["StudySpec"]])], settings: SettingsGiven
+) -> StudySpec:
+    """The spec of the body, checked. Routes name it before their session: a corpus is read outside of transactions."""
+    return service.prepare_spec(document, settings.corpus_roots)
+
+
 @router.post("/studies", status_code=status.HTTP_201_CREATED)
 def create_study(
-    document: Annotated[SpecDocument, Body(examples=[load_examples()["StudySpec"]])],
+    spec: Annotated[StudySpec, Depends(prepare_spec)],
     session: WriteSession,
     owner: OwnerGiven,
-    settings: SettingsGiven,
     response: Response,
     continue_unfinished: GoOn = False,
 ) -> CreatedStudy:
     """Create a study from its spec; it waits in state QUEUED."""
     if continue_unfinished:
-        spec = service.prepare_spec(document, settings.corpus_roots)
         unfinished = service.find_unfinished(session, owner, spec)
         if unfinished is not None:
             response.status_code = status.HTTP_200_OK
             return _with_warnings(unfinished)
-    return _with_warnings(service.create_study(session, owner, document, settings.corpus_roots))
+    return _with_warnings(service.add_prepared_study(session, owner, spec))
 
 
 def _with_warnings(study: Study) -> CreatedStudy:
@@ -54,17 +59,22 @@ def _with_warnings(study: Study) -> CreatedStudy:
     return CreatedStudy(**shown, warnings=spec_warnings(StudySpec.model_validate(study.spec)))
 
 
-@router.post("/studies:import", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)
-def import_study(
+def read_table(
     table: Annotated[bytes, Body(media_type="text/csv", examples=[TABLE])],
-    session: WriteSession,
-    owner: OwnerGiven,
     name: str,
     objective: Annotated[str, Query(description="METRIC, METRIC:minimize or METRIC:maximize")],
     purpose: Purpose = "estimate",
+) -> service.ReadTable:
+    """The table of the body, read and fitted; like ``prepare_spec``, outside of transactions."""
+    return service.read_import(name, objective, purpose, table)
+
+
+@router.post("/studies:import", status_code=status.HTTP_201_CREATED, response_model=StudyResponse)
+def import_study(
+    table: Annotated[service.ReadTable, Depends(read_table)], session: WriteSession, owner: OwnerGiven
 ) -> Study:
     """Create a completed study from a CSV table of runs, and fit its formulas."""
-    return service.import_table(session, owner, name, objective, purpose, table)
+    return service.add_import(session, owner, table)
 
 
 @router.get("/studies")

@@ -10,7 +10,8 @@ from studies.service.exports import (
     recipe,
     request_export,
 )
-from studies.service.formulas import fit_and_store, import_table, list_formulas
+from studies.service.formulas import fit_and_store, list_formulas
+from studies.service.imports import ReadTable, add_import, read_import
 from studies.service.keys import (
     create_key,
     find_key,
@@ -29,6 +30,7 @@ from studies.service.logins import (
 )
 from studies.service.spaces import get_space
 from studies.service.studies import (
+    add_prepared_study,
     cancel_study,
     clone_study,
     count_studies,
@@ -48,8 +50,11 @@ from studies.service.workers import a_worker_lives_here, list_workers
 
 __all__ = [
     "ExportRequest",
+    "ReadTable",
     "RecipeRequest",
     "a_worker_lives_here",
+    "add_import",
+    "add_prepared_study",
     "begin_answer",
     "best_trial",
     "best_trials",
@@ -70,7 +75,6 @@ __all__ = [
     "get_space",
     "get_study",
     "get_trial",
-    "import_table",
     "is_valid_key",
     "list_exports",
     "list_formulas",
@@ -87,6 +91,7 @@ __all__ = [
     "note_use",
     "pause_study",
     "prepare_spec",
+    "read_import",
     "recipe",
     "request_export",
     "resume_study",

@@ -1,7 +1,7 @@
 """Answers to requests with an Idempotency-Key: each is stored in the transaction of the effect that it tells of.
 
-The place of an answer is reserved first. Who sends the same request meanwhile waits until that transaction has ended, and
-then finds the answer; when it was rolled back, the place is free again.
+The place of an answer is reserved first. Who sends the same request meanwhile waits until that transaction has ended,
+and then finds the answer; when it was rolled back, the place is free again.
 """
 
 from dataclasses import dataclass

@@ -1,52 +1,15 @@
-"""Formulas: fitted to the trials of a study, run here or imported."""
+"""Formulas: fitted to the trials of a study, and read."""
 
-import hashlib
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from search.problem import Objective
 from studies.errors import NotFound
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
-from studies.imports import parse_objective, read_table
-from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
+from studies.records import ACTIVE_STUDY_STATES
 from studies.repository import formulas, studies, trials
-from studies.service.studies import add_study, check_name, get_study
-from studies.spec import ImportedColumns, ImportSpec, Purpose
-
-
-def import_table(session: Session, owner: str, name: str, objective: str, purpose: Purpose, csv_bytes: bytes) -> Study:
-    """Store a table of runs as a completed study, and fit its formulas.
-
-    Args:
-        session: the transaction.
-        owner: whose study it is.
-        name: name of the study.
-        objective: ``METRIC``, ``METRIC:minimize`` or ``METRIC:maximize``.
-        purpose: whether the runs follow a declared design (estimate) or were chosen by outcome (optimise).
-        csv_bytes: the table; see ``studies.imports.read_table``.
-
-    Raises:
-        InvalidInput: the name, the objective or the table is unusable.
-    """
-    check_name(name)
-    metric, direction = parse_objective(objective)
-    now = datetime.now(UTC)
-    columns, rows = read_table(csv_bytes, metric, now)
-    spec = ImportSpec(
-        name=name,
-        purpose=purpose,
-        objectives=(Objective(metric=metric, direction=direction),),
-        columns=ImportedColumns.model_validate(columns.names()),
-        fingerprint=hashlib.sha256(csv_bytes).hexdigest(),
-        rows=len(rows),
-    )
-    study = add_study(session, owner, name, StudyState.COMPLETED, spec.model_dump(mode="json"))
-    studies.set_state(session, study.id, StudyState.COMPLETED, started_at=now, finished_at=now)
-    trials.add_many(session, study.id, rows)
-    fit_and_store(session, study.id)
-    return get_study(session, owner, study.id)
+from studies.service.studies import get_study
 
 
 def fit(session: Session, study_id: int, finished: bool = True) -> list[Formula]:

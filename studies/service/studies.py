@@ -52,7 +52,11 @@ def create_study(session: Session, owner: str, document: object, roots: Sequence
     Raises:
         InvalidInput: a field of the spec is unusable.
     """
-    spec = prepare_spec(document, roots)
+    return add_prepared_study(session, owner, prepare_spec(document, roots))
+
+
+def add_prepared_study(session: Session, owner: str, spec: StudySpec) -> Study:
+    """Store a queued study of a spec that ``prepare_spec`` gave."""
     return add_study(session, owner, spec.name, StudyState.QUEUED, spec.model_dump(mode="json"))
 
 

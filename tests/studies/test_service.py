@@ -198,9 +198,13 @@ TABLE = b"depth,learning_rate,batch_tokens,validation_loss,steps\n" + b"".join(
 )
 
 
+def read(table: bytes) -> service.ReadTable:
+    return service.read_import("table", "validation_loss", "estimate", table)
+
+
 def test_an_imported_table_is_a_completed_study_with_formulas(database: Database) -> None:
     with database.session() as session:
-        study = service.import_table(session, "ada", "table", "validation_loss", "estimate", TABLE + b"4,1,8,nan,1\n")
+        study = service.add_import(session, "ada", read(TABLE + b"4,1,8,nan,1\n"))
     assert study.state is StudyState.COMPLETED
     assert study.finished_at is not None
     assert study.spec["objectives"] == [{"metric": "validation_loss", "direction": "minimize"}]
@@ -223,14 +227,14 @@ def test_an_imported_table_is_a_completed_study_with_formulas(database: Database
 
 def test_an_imported_study_has_no_recipe(database: Database) -> None:
     with database.session() as session:
-        study = service.import_table(session, "ada", "table", "validation_loss", "estimate", TABLE)
+        study = service.add_import(session, "ada", read(TABLE))
         with pytest.raises(InvalidInput, match="was imported"):
             service.recipe(session, "ada", study.id, service.RecipeRequest())
 
 
 def test_a_second_fit_is_a_new_revision(database: Database) -> None:
     with database.session() as session:
-        study = service.import_table(session, "ada", "table", "validation_loss", "estimate", TABLE)
+        study = service.add_import(session, "ada", read(TABLE))
         service.fit_and_store(session, study.id)
         fitted = service.list_formulas(session, "ada", study.id)
     assert {formula.revision for formula in fitted} == {2}
@@ -245,14 +249,12 @@ def test_a_second_fit_is_a_new_revision(database: Database) -> None:
         ("table", "validation_loss", b"depth,validation_loss\ntwo,1\n", "depth"),
     ],
 )
-def test_an_unusable_table_leaves_nothing(
-    database: Database, name: str, objective: str, table: bytes, field: str
+def test_an_unusable_table_is_refused_before_anything_is_stored(
+    name: str, objective: str, table: bytes, field: str
 ) -> None:
-    with pytest.raises(InvalidInput) as refusal, database.session() as session:
-        service.import_table(session, "ada", name, objective, "estimate", table)
+    with pytest.raises(InvalidInput) as refusal:
+        service.read_import(name, objective, "estimate", table)
     assert refusal.value.field == field
-    with database.read_session() as session:
-        assert service.list_studies(session, "ada") == []
 
 
 def test_exports_are_asked_for_and_seen_by_their_owner_only(database: Database, study: Study) -> None:
