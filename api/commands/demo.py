@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import studies
 from api.client import Client, connect
 from api.commands.consoles import messages, results
 from api.commands.export import download
@@ -22,6 +22,7 @@ from model.errors import FormularyError, InvalidInput
 if TYPE_CHECKING:
     from api.server.service import RunningService
 
+SPEC = Path(studies.__file__).parent / "presets" / "demo.yaml"
 HOST = "127.0.0.1"
 USUAL_PORT = 8000
 STEPS = 20
@@ -86,8 +87,7 @@ def _run_study(client: Client) -> Json:
     from api.commands.watching import watch_study
 
     _say("1 of 4: POST /v1/studies: 36 short trials on this Python's own source text (about three minutes)")
-    with as_file(files("studies") / "presets" / "demo.yaml") as spec:
-        study = create_or_continue(client, read_spec(spec))
+    study = create_or_continue(client, read_spec(SPEC))
     _say(f"\n2 of 4: GET /v1/studies/{study['id']}/events: its trials as they end")
     watch_study(messages(), client, study)
     return client.get_study(study["id"])
@@ -108,7 +108,7 @@ def _stay(service: "RunningService") -> None:
     try:
         service.thread.join()
     except KeyboardInterrupt:
-        return
+        _say("\nstopping …")
 
 
 def _say(line: str) -> None:

@@ -62,16 +62,8 @@ class Service:
         return result.stdout
 
     def processes(self) -> dict[int, str]:
-        """Everything that was started for this home and lives: its pid and command line."""
-        mark = f"FORMULARY_HOME={self.home}\0".encode()
-        found = {}
-        for folder in Path("/proc").iterdir():
-            try:
-                if folder.name.isdecimal() and mark in (folder / "environ").read_bytes():
-                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except (OSError, UnicodeDecodeError):
-                continue  # it has just ended, or is somebody else's
-        return found
+        """Everything that was started for this home and lives: pid and command line."""
+        return processes_of_home(self.home)
 
     def _record(self) -> dict[str, Any]:
         return dict(json.loads((self.home / "server.json").read_text()))
@@ -85,6 +77,19 @@ class Service:
         return f":{self.process.pid}:" in self._record()["process"]
 
 
+def processes_of_home(home: Path) -> dict[int, str]:
+    """Everything that was started for a home and lives: pid and command line."""
+    mark = f"FORMULARY_HOME={home}\0".encode()
+    found = {}
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdecimal() and mark in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, UnicodeDecodeError):
+            continue  # it has just ended, or is somebody else's
+    return found
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
@@ -96,6 +101,12 @@ def wait_until(condition: Callable[[], object]) -> None:
 def until() -> Callable[[Callable[[], object]], None]:
     """Waits for a condition."""
     return wait_until
+
+
+@pytest.fixture
+def processes_of() -> Callable[[Path], dict[int, str]]:
+    """Finds what was started for a home and lives."""
+    return processes_of_home
 
 
 @pytest.fixture(scope="module")
