@@ -311,7 +311,7 @@ def test_a_corpus_beside_the_spec_or_below_a_root_is_found(
 
 
 def test_help_teaches_by_example(formulary: Formulary) -> None:
-    commands = ["run", "import", "formulas", "export", "pretrain", "migrate"]
+    commands = ["run", "serve", "login-link", "demo", "worker", "import", "formulas", "export", "pretrain", "migrate"]
     groups = [("study", verb) for verb in ("create", "list", "show", "pause", "resume", "stop", "cancel", "delete")]
     for command in [(), *((name,) for name in commands), *groups]:
         text = formulary(*command, "--help").stdout
