@@ -40,7 +40,7 @@ class ServerRecord:
         try:
             document = json.loads(content)
             return cls(str(document["base_url"]), str(document["key"]), _process(document), bool(document.get("ended")))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise InvalidInput(str(path), "does not hold base_url and key", REMEDY) from error
 
     def write(self, path: Path) -> None:
