@@ -19,14 +19,13 @@ def process(pid: int) -> str:
 
 def has_ended(identity: str) -> bool:
     """Whether the process is known to have ended: it ran on this boot of this machine, and is gone."""
-    _, pid, start_time, machine = identity.split(":", 3)
-    return bool(machine) and machine == _machine() and _start_time(int(pid)) != start_time
+    return _is_here(identity) and not runs_here(identity)
 
 
 def runs_here(identity: str) -> bool:
     """Whether the process is known to run: on this boot of this machine, in this PID namespace."""
-    _, pid, start_time, machine = identity.split(":", 3)
-    return bool(machine) and machine == _machine() and _start_time(int(pid)) == start_time
+    _, pid, start_time, _ = identity.split(":", 3)
+    return _is_here(identity) and start_time != "" and _start_time(int(pid)) == start_time
 
 
 def known_dead(identity: str | None) -> str | None:
@@ -39,11 +38,17 @@ def session_of(leader: str) -> list[int]:
 
     The system gives no new process the pid of a session that has members.
     """
-    _, pid, start_time, machine = leader.split(":", 3)
-    if not machine or machine != _machine() or _start_time(int(pid)) not in ("", start_time):
+    _, pid, start_time, _ = leader.split(":", 3)
+    if not _is_here(leader) or _start_time(int(pid)) not in ("", start_time):
         return []
     found = (int(place.name) for place in _PROC.iterdir() if place.name.isdigit())
     return [member for member in found if _stat(member)[3:4] == [pid]]
+
+
+def _is_here(identity: str) -> bool:
+    """Whether the identity is of this boot of this machine, so that its pid means something."""
+    _host, _pid, _start, machine = identity.split(":", 3)
+    return machine != "" and machine == _machine()
 
 
 def _start_time(pid: int) -> str:

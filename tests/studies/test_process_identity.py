@@ -1,12 +1,13 @@
 """A process that ended is known to have ended, and nothing else is."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from studies.process_identity import has_ended, runs_here, this_process
+from studies.process_identity import has_ended, process, runs_here, session_of, this_process
 
 PRINT = "from studies.process_identity import this_process; print(this_process(), flush=True); input()"
 
@@ -41,3 +42,23 @@ def test_nothing_is_known_of_other_machines(machine: str) -> None:
     identity = ":".join([host, "999999999", start_time, machine])
     assert not has_ended(identity)
     assert not runs_here(identity)
+
+
+def test_a_process_that_was_gone_when_it_was_named_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    assert has_ended(process(gone.pid))
+    assert not runs_here(process(gone.pid))
+
+
+def test_a_session_is_found_after_its_leader_has_ended() -> None:
+    script = "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], stdout=2).pid); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", script], start_new_session=True, **pipes) as leader:
+        identity = process(leader.pid)
+        assert leader.stdout is not None
+        member = int(leader.stdout.readline())
+        assert set(session_of(identity)) == {leader.pid, member}
+    assert session_of(identity) == [member]
+    os.kill(member, signal.SIGKILL)
+    assert session_of(identity.replace(":pid:", ":elsewhere:")) == []
