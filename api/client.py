@@ -211,9 +211,13 @@ def open_application(settings: Settings) -> Iterator[LocalApplication]:
     database = app.state.database
 
     def execute(client: Client, operation_id: int) -> None:
+        from studies.errors import Conflict
         from studies.operations import execute_operation  # loads torch
 
-        execute_operation(database, operation_id, settings.storage)
+        try:
+            execute_operation(database, operation_id, settings.storage)
+        except Conflict:  # a worker was quicker
+            _wait_for_worker(client, operation_id)
 
     with database:
         database.migrate()

@@ -81,7 +81,7 @@ def _told_to_end(parent: int | None) -> threading.Event:
     """An event that is set by SIGTERM or SIGINT; the end of ``parent`` ends this process."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())  # set() could wait for itself here
     if parent is not None:
         threading.Thread(target=_die_with, args=(parent,), name="parent", daemon=True).start()
     return stop

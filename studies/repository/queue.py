@@ -14,6 +14,8 @@ from studies.tables import OperationRow, StudyRow
 
 RUNNABLE_STATES = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.STOPPING})
 """States of a study that a driver works on, or is to."""
+MOST_LOOKED_AT = 1000
+"""Open rows that one look takes in, the oldest ones (assumed: far more than run at once)."""
 UNFINISHED_STATES = frozenset({OperationState.PENDING, OperationState.RUNNING})
 
 
@@ -47,10 +49,10 @@ def open_studies(session: Session) -> list[Open]:
     now = database_now(session)
     table = StudyRow
     columns = (table.id, table.lease_holder, table.lease_expires_at, table.not_before)
-    rows = session.execute(select(*columns).where(table.state.in_(RUNNABLE_STATES)).order_by(table.id))
+    found = select(*columns).where(table.state.in_(RUNNABLE_STATES)).order_by(table.id).limit(MOST_LOOKED_AT)
     return [
         Open(row.id, row.lease_holder, _after(row.lease_expires_at, now), not _after(row.not_before, now))
-        for row in rows
+        for row in session.execute(found)
     ]
 
 
@@ -59,7 +61,8 @@ def open_operations(session: Session) -> list[Open]:
     now = database_now(session)
     table = OperationRow
     columns = (table.id, table.lease_holder, table.lease_expires_at)
-    rows = session.execute(select(*columns).where(table.state.in_(UNFINISHED_STATES)).order_by(table.id))
+    found = select(*columns).where(table.state.in_(UNFINISHED_STATES)).order_by(table.id).limit(MOST_LOOKED_AT)
+    rows = session.execute(found)
     return [Open(row.id, row.lease_holder, _after(row.lease_expires_at, now), True) for row in rows]
 
 

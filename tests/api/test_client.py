@@ -12,6 +12,11 @@ from api import client as module
 from api.client import RequestError, connect
 from api.settings import Settings
 from model.errors import FormularyError, InvalidInput
+from studies import operations
+from studies.database import Database
+from studies.operation_queue import execute_next
+from studies.operations import execute_operation
+from studies.records import Operation
 
 
 class Server(BaseHTTPRequestHandler):
@@ -121,3 +126,17 @@ def test_without_a_server_the_application_is_in_process(settings: Settings, tabl
     with connect(settings) as client:
         assert [study["name"] for study in client.list_studies()] == ["sweep"]
         assert Path(settings.home / "formulary.db").is_file()
+
+
+def test_an_export_that_a_worker_took_first_is_waited_for(
+    settings: Settings, planted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_a_worker(database: Database, operation_id: int, storage: Path) -> Operation:
+        monkeypatch.undo()
+        assert execute_next(database, storage)
+        return execute_operation(database, operation_id, storage)
+
+    monkeypatch.setattr(operations, "execute_operation", after_a_worker)
+    with connect(settings) as client:
+        export = client.export(planted, {"format": "formulary"})
+    assert export["state"] == "SUCCEEDED"
