@@ -94,7 +94,7 @@ class LocalRay:
             RayUnavailable: it does not start.
             InvalidInput: the Ray of this home works for another database.
         """
-        if self._node is None or has_ended(self._node.process):
+        if self._node is None or has_ended(self._node.process) or has_ended(self._node.owner):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(self._folder / "lock"):
                 self._node = self._found() or self._started()
@@ -123,7 +123,6 @@ class LocalRay:
         before = self._read()
         if before is not None:
             _end(before)
-            shutil.rmtree(before.folder, ignore_errors=True)
         folder = tempfile.mkdtemp(prefix="formulary-ray-", dir=_short_folder())
         port = _free_port(USUAL_DASHBOARD_PORT)
         log_file = self._folder / "start.log"
@@ -214,13 +213,14 @@ def _wait_for_dashboard(child: subprocess.Popen[bytes], port: int, log_file: Pat
 
 
 def _end(node: Node) -> None:
-    """End ``ray start`` and with it its Ray; what is left of that is killed."""
+    """End ``ray start`` and with it its Ray; what is left of that is killed, and its folder removed."""
     if not has_ended(node.process):
         os.kill(int(node.process.split(":")[1]), signal.SIGTERM)
         _becomes_true(lambda: has_ended(node.process), STOP_S)
     for pid in session_of(node.process):
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(node.folder, ignore_errors=True)
 
 
 def _becomes_true(condition: Callable[[], bool], longest_s: float) -> bool:

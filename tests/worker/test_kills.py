@@ -3,6 +3,7 @@
 import os
 import signal
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,11 +65,13 @@ def test_a_killed_ray_is_started_anew(home: "Home") -> None:
     study = home.create(COUNT)
     before = home.wait_for_complete(study, 2)
     job, node = home.look(study).job_id, home.node()
+    assert Path(node["folder"]).exists()
     for process in home.ray_processes():
         os.kill(process.pid, signal.SIGKILL)
     check_end(home, study, before)
     assert home.look(study).job_id != job
     assert home.node()["process"] != node["process"]
+    assert not Path(node["folder"]).exists()
 
 
 def test_two_workers_run_a_study_with_one_job(home: "Home") -> None:
@@ -95,6 +98,7 @@ def test_a_worker_that_ends_leaves_its_study_queued_and_no_process(home: "Home")
     assert home.look(study).state is StudyState.QUEUED
     assert not [process for process in processes if process.is_running() and process.status() != "zombie"]
     assert home.drivers(study) == []
+    assert not Path(home.node()["folder"]).exists()
     home.start_worker()
     check_end(home, study, before)
 
