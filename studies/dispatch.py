@@ -33,6 +33,7 @@ class Run:
 
     lease: Lease
     job_id: str
+    study_name: str
 
 
 def claim_study(database: Database, dashboard_url: str, capacity: int) -> Run | None:
@@ -79,7 +80,7 @@ def _next_run(session: Session, lease: Lease, record: JobRecord, dashboard_url: 
     if fruitless >= MAX_FRUITLESS_RUNS:
         _give_up(session, lease, record)
         return None
-    run = Run(lease, f"study-{lease.id}-run-{lease.token}")
+    run = Run(lease, f"study-{lease.id}-run-{lease.token}", record.name)
     queue.set_job(
         session,
         lease.id,

@@ -38,7 +38,7 @@ class Jobs:
             self._client.submit_job(
                 entrypoint=_entrypoint(run, home),
                 submission_id=run.job_id,
-                metadata={"job_name": f"study-{run.lease.id}"},
+                metadata={"job_name": f"study-{run.lease.id}", "study_name": run.study_name},
             )
         except _FAILURES as error:
             raise _unavailable(self.dashboard_url, error) from error

@@ -36,6 +36,7 @@ class Open:
 class JobRecord:
     """What a study keeps about its jobs."""
 
+    name: str
     state: StudyState
     error: str | None
     job_id: str | None
@@ -76,8 +77,8 @@ def drivers_at(session: Session, dashboard_url: str) -> list[str]:
 def job_record(session: Session, study_id: int) -> JobRecord | None:
     """Read what a study keeps about its jobs; None when it is gone."""
     table = StudyRow
-    columns = (table.state, table.error, table.job_id, table.dashboard_url, table.fruitless_runs)
-    row = session.execute(select(*columns, table.finished_at_submission).where(table.id == study_id)).one_or_none()
+    job = (table.error, table.job_id, table.dashboard_url, table.fruitless_runs, table.finished_at_submission)
+    row = session.execute(select(table.name, table.state, *job).where(table.id == study_id)).one_or_none()
     return None if row is None else JobRecord(*row)
 
 

@@ -48,7 +48,8 @@ def test_a_study_is_a_job_of_a_ray_that_only_this_machine_and_its_token_reach(sh
         get(f"{address}/api/jobs/", None)
 
     [job] = [job for job in get(f"{address}/api/jobs/", token) if job["submission_id"] == f"study-{study.id}-run-1"]
-    assert (job["metadata"]["job_name"], job["status"]) == (f"study-{study.id}", "RUNNING")
+    assert job["metadata"] == {"job_name": f"study-{study.id}", "study_name": study.name}
+    assert job["status"] == "RUNNING"
     assert (job["runtime_env"], token in json.dumps(job)) == ({}, False)
     assert shared_home.wait_for_end(study).state is StudyState.COMPLETED
     logs = get(f"{address}/api/jobs/study-{study.id}-run-1/logs", token)["logs"]
