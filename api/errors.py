@@ -14,9 +14,9 @@ from api.refusals import BodyTooLong, Refusal, no_json, no_such_route, wrong_met
 from api.response_headers import SECURITY_HEADERS
 from api.schemas import Problem, ProblemDetail
 from api.web.rendering import render
-from model.errors import FormularyError, InvalidInput
+from model.errors import MAX_FIELD, FormularyError, InvalidInput
 from studies.errors import Conflict, DatabaseUnusable, NotFound
-from studies.spec_errors import explain
+from studies.spec_errors import by_path, explain
 
 MEDIA_TYPE = "application/problem+json"
 JSON = "application/json"
@@ -34,6 +34,8 @@ FRAMEWORK_ERRORS: Mapping[int, Callable[[Request, HTTPException], Refusal]] = {
     HTTPStatus.METHOD_NOT_ALLOWED: lambda request, error: wrong_method(request.method, error.headers),
 }
 """What Starlette and FastAPI raise themselves."""
+MOST_LISTED = 20
+"""Errors of one request that its answer lists (assumed: more than anybody corrects at once)."""
 INTERNAL = "an error inside Formulary; its log has the details"
 
 
@@ -99,18 +101,20 @@ def _validation_problem(error: RequestValidationError, request: Request) -> Resp
     broken = next((failure for failure in failures if failure["type"] == "json_invalid"), None)
     if broken is not None:
         return problem(no_json(f"{broken['ctx']['error']} at character {broken['loc'][-1]}"), request)
-    details = [_invalid(failure) for failure in failures]
+    sent = {"body": error.body, "query": request.query_params, "path": request.path_params, "header": request.headers}
+    found = list(by_path(failures, sent).items())
+    details = [_invalid(path, failure) for path, failure in found[:MOST_LISTED]]
     summary = "; ".join(f"{detail.field}: {detail.detail}; {detail.remedy}" for detail in details)
-    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, summary, details)
+    more = f" (and {len(found) - MOST_LISTED} more)" if len(found) > MOST_LISTED else ""
+    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, summary + more, details)
 
 
-def _invalid(failure: Mapping[str, Any]) -> ProblemDetail:
+def _invalid(location: Sequence[int | str], failure: Mapping[str, Any]) -> ProblemDetail:
     """One failure that FastAPI found; its location starts with body, query, path or header."""
-    place, *path = failure["loc"]
-    reason, remedy = explain(failure)
-    field = ".".join(map(str, path)) or str(place)
-    pointer = pointer_to(path) if place == "body" else None
-    return ProblemDetail(field=field, pointer=pointer, detail=reason, remedy=remedy)
+    place, *path = location
+    error = InvalidInput(".".join(map(str, path)) or str(place), *explain(failure))
+    pointer = pointer_to([str(part)[:MAX_FIELD] for part in path]) if place == "body" else None
+    return ProblemDetail(field=error.field, pointer=pointer, detail=error.reason, remedy=error.remedy)
 
 
 def is_json(request: Request) -> bool:

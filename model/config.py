@@ -68,7 +68,7 @@ class ArchitectureConfig(FrozenConfig):
     """Hidden width of the SwiGLU block; ffn_ratio = ffn_width / width."""
     head_dim: Annotated[int, Field(ge=2, le=1024)] = 32
     """Channels of one head; even, because RoPE rotates pairs."""
-    kv_heads: Annotated[int, Field(ge=1)]
+    kv_heads: Annotated[int, Field(ge=1, le=MAX_WIDTH // 2)]
     """Key and value heads; divides ``heads``. Filled with ``heads`` (plain multi-head attention) when left out."""
     tied_head: bool = True
     """Whether the output projection is the embedding table."""

@@ -4,6 +4,10 @@ Deeper folders derive their own from these two; the HTTP layer renders all of th
 command line prints them as one line.
 """
 
+MAX_FIELD = 200
+MAX_SAID = 1000
+"""Characters of a field's name, and of a reason or a remedy, that are shown (assumed: ours are shorter)."""
+
 
 class FormularyError(Exception):
     """An error whose text is written for the user: what is wrong and what to do."""
@@ -12,6 +16,8 @@ class FormularyError(Exception):
 class InvalidInput(FormularyError):
     """The user's input cannot be used.
 
+    What it says is cut where it is long, and what is not printable is escaped: names come from outside, too.
+
     Args:
         field: dotted path of the offending field, e.g. ``space.depth.low``.
         reason: what is wrong with it, with the offending value.
@@ -19,7 +25,12 @@ class InvalidInput(FormularyError):
     """
 
     def __init__(self, field: str, reason: str, remedy: str) -> None:
-        super().__init__(f"{field}: {reason}; {remedy}")
-        self.field = field
-        self.reason = reason
-        self.remedy = remedy
+        self.field = _one_line(field, MAX_FIELD)
+        self.reason = _one_line(reason, MAX_SAID)
+        self.remedy = _one_line(remedy, MAX_SAID)
+        super().__init__(f"{self.field}: {self.reason}; {self.remedy}")
+
+
+def _one_line(text: str, length: int) -> str:
+    cut = text if len(text) <= length else f"{text[: length - 1]}…"
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in cut)

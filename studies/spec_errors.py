@@ -1,6 +1,6 @@
 """Pydantic's errors as one line for the user: the field, what is wrong with it, what to write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -22,14 +22,19 @@ Path = tuple[str | int, ...]
 
 def first_error(error: ValidationError, document: object, containers: Containers) -> InvalidInput:
     """The first of pydantic's errors, and how many more there are."""
-    by_path: dict[Path, list[Mapping[str, Any]]] = {}
-    for found in error.errors(include_url=False):
-        by_path.setdefault(_path(found, document), []).append(found)
-    path, details = next(iter(by_path.items()))
-    detail = min(details, key=lambda found: str(found["type"]).endswith("_type"))
+    found = by_path(error.errors(include_url=False), document)
+    path, detail = next(iter(found.items()))
     reason, remedy = _EXPLAIN.get(detail["type"], _explain_value)(detail, path, containers)
-    more = f" (and {len(by_path) - 1} more)" if len(by_path) > 1 else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return InvalidInput(_field(path, reason, containers), reason, remedy + more)
+
+
+def by_path(errors: Iterable[Mapping[str, Any]], document: object) -> dict[Path, Mapping[str, Any]]:
+    """The errors by where they lie in the document; the most telling one where members of a union have one each."""
+    found: dict[Path, list[Mapping[str, Any]]] = {}
+    for error in errors:
+        found.setdefault(_path(error, document), []).append(error)
+    return {path: min(each, key=lambda one: str(one["type"]).endswith("_type")) for path, each in found.items()}
 
 
 def explain(detail: Mapping[str, Any]) -> tuple[str, str]:
@@ -123,6 +128,9 @@ _PLAIN_WORDS = {
     "model_attributes_type": "a mapping of names to values",
     "string_type": "a text; put it in quotes",
     "string_too_short": "a text of at least {min_length} characters",
+    "string_unicode": "a text without lone surrogates",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of a sensible size",
     "string_too_long": "a text of at most {max_length} characters",
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",

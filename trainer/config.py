@@ -121,6 +121,10 @@ class PretrainConfig(ProxyConfig):
         return value
 
 
+LARGEST_NUMBER = 10**308
+"""(derived) Whole numbers below it can be compared and shown as floats."""
+
+
 class ProxySettings(FrozenConfig):
     """The ``proxy`` section of a study spec: what every trial shares, unless the space varies it.
 
@@ -129,8 +133,8 @@ class ProxySettings(FrozenConfig):
     """
 
     corpus: Corpus = BuiltinCorpus()
-    train_tokens: Annotated[int, Field(gt=0)] | None = None
-    train_bytes: Annotated[int, Field(gt=0)] | None = None
+    train_tokens: Annotated[int, Field(gt=0, lt=LARGEST_NUMBER)] | None = None
+    train_bytes: Annotated[int, Field(gt=0, lt=LARGEST_NUMBER)] | None = None
     train_flops: Annotated[float, Field(gt=0)] | None = None
     sequence_length: int = 256
     depth: int = 4

@@ -84,6 +84,29 @@ def test_numbers_beyond_the_database_or_a_double_are_refused(http: httpx.Client,
     for name, target in {"trial": {"trial": 10**20}, "tokens": {"total_parameters": 1, "tokens": 10**400}}.items():
         request = {"format": "hf", **target}
         assert problem(http.post(f"/v1/studies/{study}/exports", json=request), 422)["detail"].startswith(name)
+    for name in ("train_tokens", "train_bytes", "train_flops"):
+        spec = {**SPEC, "proxy": {"corpus": {"kind": "builtin"}, name: 10**400}}
+        assert problem(http.post("/v1/studies", json=spec), 422)["errors"][0]["field"] == f"proxy.{name}"
+
+
+@pytest.mark.parametrize("name", ["a\nb\x1b[31m\u202e", "a" * 500_000], ids=["unprintable", "long"])
+@pytest.mark.parametrize("path", ["/v1/studies", "/v1/keys"])
+def test_what_is_said_about_a_strange_name_is_one_short_line(http: httpx.Client, path: str, name: str) -> None:
+    answer = http.post(path, json={**SPEC, "role": "read", name: 1})
+    assert problem(answer, 422)["detail"].isprintable()
+    assert len(answer.content) < 10_000
+
+
+def test_few_of_very_many_errors_are_listed(http: httpx.Client) -> None:
+    document = problem(http.post("/v1/keys", json={f"k{number}": 1 for number in range(1000)}), 422)
+    assert len(document["errors"]) == 20
+    assert document["detail"].endswith("(and 982 more)")
+
+
+def test_a_choice_between_kinds_is_named_once(http: httpx.Client, study: int) -> None:
+    (body,) = problem(http.post(f"/v1/studies/{study}/exports", json={"format": "hf", "trial": -1}), 422)["errors"]
+    (query,) = problem(http.get(f"/v1/studies/{study}/recipe", params={"trial": "x"}), 422)["errors"]
+    assert (body["field"], body["pointer"], query["field"]) == ("trial", "#/trial", "trial")
 
 
 def test_a_state_that_does_not_allow_it_is_a_conflict(http: httpx.Client, study: int) -> None:
