@@ -100,8 +100,8 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
 
 def _add_middleware(app: FastAPI, trusted: bool) -> None:
     """Add what every request passes, the innermost first."""
-    app.add_middleware(Authentication, database=app.state.database, trusted=trusted)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Authentication, database=app.state.database, trusted=trusted)
     if not trusted:  # whoever is trusted comes without a network
         app.add_middleware(Hosts, allowed=app.state.settings.allowed_hosts)
     app.add_middleware(Measurement, metrics=app.state.metrics)

@@ -91,7 +91,7 @@ class Authentication:
         with self.database.read_session() as session:
             key = service.find_login(session, cookie or "") if given is None else _key_sent(session, given)
         if key is None:
-            raise no_key("this is not a valid key" if given else "the browser is not logged in any more")
+            raise no_key("this is not a valid key" if given is not None else "the browser is not logged in any more")
         if given is None and request.method not in SAFE_METHODS:
             require_own_origin(request)
         return key

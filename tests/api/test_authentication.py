@@ -81,6 +81,14 @@ def test_anything_else_is_refused(client: httpx.Client, key: str, wrong: str) ->
     assert client.get("/v1/studies", headers=[(b"Authorization", header)]).status_code == 401
 
 
+def test_an_empty_header_is_no_valid_key(client: httpx.Client) -> None:
+    assert "not a valid key" in client.get("/v1/studies", headers={"Authorization": ""}).json()["detail"]
+
+
+def test_a_stranger_is_not_told_how_long_a_body_may_be(client: httpx.Client) -> None:
+    assert client.post("/v1/studies", content=b"", headers={"Content-Length": str(10**9)}).status_code == 401
+
+
 def test_a_key_in_the_address_opens_nothing(client: httpx.Client, key: str) -> None:
     assert client.get("/v1/studies", params={"key": key, "access_token": key}).status_code == 401
 
