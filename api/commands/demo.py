@@ -106,7 +106,7 @@ def _stay(service: "RunningService") -> None:
         return
     _say(f"\nThe service goes on until Ctrl-C. Open {service.new_login_link()}")
     try:
-        service.thread.join()
+        service.ended.wait()
     except KeyboardInterrupt:
         _say("\nstopping …")
 

@@ -39,7 +39,7 @@ def serve(
         with running_service(settings, host, port, with_worker=not no_worker) as service:
             _greet(service, settings)
             with saying_stops():
-                service.thread.join()
+                service.ended.wait()
     except KeyboardInterrupt:
         messages().print("stopped")
         return

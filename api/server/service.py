@@ -31,8 +31,8 @@ class RunningService:
     """Folder of the log files."""
     only_loopback: bool
     """Whether only this machine reaches it."""
-    thread: threading.Thread
-    """Lives as long as the HTTP server."""
+    ended: threading.Event
+    """Set when the HTTP server has ended."""
 
 
 @contextmanager
@@ -62,11 +62,11 @@ def running_service(settings: Settings, host: str, port: int, with_worker: bool 
         key = own_key(database, before.key if before else None)
         new_login_link = partial(login_link, database, address, key)
         loopback = is_loopback(listener)
-        thread = stack.enter_context(serving(app, listener))
+        ended = stack.enter_context(serving(app, listener))
         stack.enter_context(_announced(settings, ServerRecord(address, key, this_process())))
         if with_worker:
             stack.enter_context(worker_beside(settings, logs / "worker.log"))
-        yield RunningService(address, new_login_link, logs, loopback, thread)
+        yield RunningService(address, new_login_link, logs, loopback, ended)
 
 
 @contextmanager

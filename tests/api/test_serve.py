@@ -121,6 +121,7 @@ def test_an_orderly_end_sends_commands_back_to_the_database(serve: Start, home: 
     key = written(home)["key"]
     end(process, how)
     assert written(home)["ended"]
+    assert not list(home.glob("formulary.db-*")), "its database was not closed"
     assert json.loads(formulary(home, "study", "list", "--json").stdout) == []
     serve()
     assert written(home)["key"] == key
@@ -133,8 +134,11 @@ def test_it_ends_in_time_while_a_client_watches(serve: Start, home: Path, spec: 
     study = formulary(home, "study", "create", str(spec)).stdout.strip()
     base_url, key = written(home)["base_url"], {"Authorization": f"Bearer {written(home)['key']}"}
     with httpx.stream("GET", f"{base_url}/v1/studies/{study}/events", headers=key) as events:
-        assert any(line == "event: study" for line in events.iter_lines())
+        lines = events.iter_lines()
+        assert any(line == "event: study" for line in lines)
         end(process)
+        for _ in lines:  # raises where the stream was cut off
+            pass
 
 
 def test_after_a_kill_commands_work_and_the_next_service_goes_on(serve: Start, home: Path) -> None:
