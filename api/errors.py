@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from api.browser import wants_page
-from api.refusals import BodyTooLong, Refusal, no_json, no_such_route, wrong_method
+from api.refusals import BodyTooLong, Refusal, no_json, no_such_route, unreadable_body, wrong_method
 from api.response_headers import SECURITY_HEADERS
 from api.schemas import Problem, ProblemDetail
 from api.web.rendering import render
@@ -29,7 +29,7 @@ STATUS: dict[type, HTTPStatus] = {
 }
 """Status of each class of the error tree; a class that is not here has its parent's."""
 FRAMEWORK_ERRORS: Mapping[int, Callable[[Request, HTTPException], Refusal]] = {
-    HTTPStatus.BAD_REQUEST: lambda request, error: no_json("not UTF-8, nested too deeply, or a number is too long"),
+    HTTPStatus.BAD_REQUEST: lambda request, error: unreadable_body(is_json(request)),
     HTTPStatus.NOT_FOUND: lambda request, error: no_such_route(request.url.path),
     HTTPStatus.METHOD_NOT_ALLOWED: lambda request, error: wrong_method(request.method, error.headers),
 }

@@ -53,6 +53,14 @@ def no_json(reason: str) -> Refusal:
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "body", f"it is not JSON that can be read ({reason})", remedy)
 
 
+def unreadable_body(is_json: bool) -> Refusal:
+    """The answer to a body that the framework gives up on."""
+    if is_json:
+        return no_json("not UTF-8, nested too deeply, or a number is too long")
+    reason = "it is not a form that can be read (broken, or too many fields)"
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "body", reason, "send the fields of the form alone")
+
+
 def no_such_route(path: str) -> Refusal:
     """The answer to a path that no route has."""
     return Refusal(HTTPStatus.NOT_FOUND, "path", f"{path[:200]!r} is not served", "see /openapi.json for what is")

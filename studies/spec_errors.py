@@ -128,6 +128,7 @@ _PLAIN_WORDS = {
     "model_attributes_type": "a mapping of names to values",
     "string_type": "a text; put it in quotes",
     "string_too_short": "a text of at least {min_length} characters",
+    "string_pattern_mismatch": "a text that matches {pattern}",
     "string_unicode": "a text without lone surrogates",
     "int_parsing": "a whole number",
     "int_parsing_size": "a whole number of a sensible size",

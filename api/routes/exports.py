@@ -9,7 +9,7 @@ from api.idempotency import IdempotentRoute
 from api.routes.paths import ExportId, StudyId
 from api.schemas import ExportList, ExportResponse
 from studies import service
-from studies.errors import Conflict
+from studies.errors import Conflict, NotFound
 from studies.records import Export
 
 router = APIRouter(tags=["exports"], route_class=IdempotentRoute)
@@ -49,6 +49,8 @@ def get_archive(
     export = service.get_export(session, owner, study_id, export_id)
     if export.folder is None:
         raise Conflict(f"export {export_id} is {export.state}; its archive can be read when it has SUCCEEDED")
+    folder = settings.storage / export.folder
+    if not folder.is_dir():
+        raise NotFound(f"the files of export {export_id} are not in the storage any more; export it again")
     disposition = {"Content-Disposition": f'attachment; filename="formulary-export-{export_id}.tar"'}
-    files = stream_archive(settings.storage / export.folder)
-    return StreamingResponse(files, media_type="application/x-tar", headers=disposition)
+    return StreamingResponse(stream_archive(folder), media_type="application/x-tar", headers=disposition)

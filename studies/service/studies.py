@@ -12,6 +12,7 @@ from studies.digest import document_digest
 from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
+from studies.repository.queue import RUNNABLE_STATES
 from studies.spec import ImportSpec, StudySpec, stored_spec
 from studies.spec_parsing import parse_spec
 from studies.tables import StudyRow
@@ -119,10 +120,12 @@ def delete_study(session: Session, owner: str, study_id: int) -> list[int]:
         NotFound: the owner has no such study.
         Conflict: a driver works on it.
     """
-    get_study(session, owner, study_id)
+    state = get_study(session, owner, study_id).state
     leases.lock(session, StudyRow, study_id)
     if leases.is_held(session, StudyRow, study_id):
-        raise Conflict(f"study {study_id} is running; cancel it first")
+        if state in RUNNABLE_STATES:
+            raise Conflict(f"study {study_id} is running; cancel it first")
+        raise Conflict(f"study {study_id} is {state}, and its driver is just ending; try again in a moment")
     exports = [export.id for export in operations.list_exports(session, study_id)]
     studies.remove(session, study_id)
     return exports

@@ -115,6 +115,16 @@ def test_broken_json_is_refused_by_name(http: httpx.Client, content: bytes) -> N
     assert http.get("/v1/studies").json()["studies"] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [("multipart/form-data", b"--x\r\n"), ("application/x-www-form-urlencoded", b"a=1&" * 2000)],
+    ids=["no-boundary", "many-fields"],
+)
+def test_a_broken_form_is_not_called_json(http: httpx.Client, kind: str, content: bytes) -> None:
+    answer = http.post("/login", content=content, headers={"Content-Type": kind, "Origin": "http://test"})
+    assert "form" in refusal(answer, 422, "body")["remedy"]
+
+
 @pytest.mark.parametrize("document", [[], [1], "text", 7, None, True])
 def test_json_of_another_shape_is_refused(http: httpx.Client, document: object) -> None:
     for path in ("/v1/studies", "/v1/keys"):

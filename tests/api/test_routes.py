@@ -1,6 +1,7 @@
 """The routes over a study that was imported: what is listed, shown, exported and deleted."""
 
 import io
+import shutil
 import tarfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -153,6 +154,10 @@ def test_exports_through_an_operation(app: FastAPI, http: httpx.Client, planted:
     assert [listed["id"] for listed in http.get(f"/v1/studies/{planted}/exports").json()["exports"]] == [export["id"]]
     with tarfile.open(fileobj=io.BytesIO(http.get(f"{path}/archive").content)) as archive:
         assert {"README.md", "formulary.json", "tokenizer.json"} <= set(archive.getnames())
+    shutil.rmtree(app.state.settings.storage / "exports")
+    gone = http.get(f"{path}/archive")
+    assert gone.status_code == 404
+    assert "export it again" in gone.json()["detail"]
 
 
 @pytest.mark.parametrize(

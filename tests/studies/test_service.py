@@ -169,6 +169,10 @@ def test_a_study_that_runs_is_not_deleted(database: Database, study: Study) -> N
     with pytest.raises(Conflict, match="cancel it first"), database.session() as session:
         service.delete_study(session, "ada", study.id)
     with database.session() as session:
+        service.pause_study(session, "ada", study.id)
+    with pytest.raises(Conflict, match="is PAUSED, .* try again in a moment"), database.session() as session:
+        service.delete_study(session, "ada", study.id)
+    with database.session() as session:
         leases.release(session, lease)
         service.delete_study(session, "ada", study.id)
     with database.read_session() as session:
