@@ -1,5 +1,6 @@
 """Who asks: every request but a few public ones needs a key, which is checked before its body is read."""
 
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -16,6 +17,7 @@ from api.refusals import Refusal, no_key, role_too_low
 from model.errors import FormularyError
 from studies import service
 from studies.database import Database, Session
+from studies.errors import DatabaseUnusable
 from studies.records import Key, Role
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/login", "/logout"})
@@ -26,6 +28,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SCHEME = "bearer "
 BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="A key that 'formulary key create' printed.")
 """Tells OpenAPI how a key is sent."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,12 @@ class Authentication:
         return key
 
     def _note_use(self, key: Key) -> None:
-        with self.database.session() as session:
-            service.note_use(session, key)
+        """The request was answered by now: a database that takes no writes spoils nothing of it."""
+        try:
+            with self.database.session() as session:
+                service.note_use(session, key)
+        except DatabaseUnusable as error:
+            log.warning("the use of key %d is not noted: %s", key.id, error)
 
 
 def _key_sent(session: Session, header: str) -> Key | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from model.errors import InvalidInput
+
 DEFAULT_HOME = Path("~/.formulary")
 
 
@@ -57,7 +59,7 @@ class Settings:
 
     def for_operator(self, folder: Path, roots: Sequence[Path] = ()) -> Self:
         """The settings of a command: its user may read below ``roots``, the current folder and ``folder`` too."""
-        own = [root.expanduser().absolute() for root in [*roots, Path(), folder]]
+        own = [_absolute(root, "corpus root") for root in [*roots, Path(), folder]]
         return replace(self, corpus_roots=tuple(dict.fromkeys([*own, *self.corpus_roots])))
 
 
@@ -72,13 +74,14 @@ def load_settings(
     lie below the folders of FORMULARY_CORPUS_ROOTS (separated like PATH) and below ``<home>/corpora``. Ray's token is
     RAY_AUTH_TOKEN, or in the file RAY_AUTH_TOKEN_PATH, as for Ray itself, or in ``<home>/ray/token``, where the worker
     puts that of a Ray which it starts. FORMULARY_ALLOWED_HOSTS lists host names, separated by commas.
+
+    Raises:
+        InvalidInput: a file cannot be read, or a path starts with the name of a user that is not known.
     """
-    place = (home or Path(environment.get("FORMULARY_HOME") or DEFAULT_HOME)).expanduser().absolute()
+    place = _absolute(home or Path(environment.get("FORMULARY_HOME") or DEFAULT_HOME), "home")
     url = database_url or _database_url(environment) or f"sqlite:///{place / 'formulary.db'}"
-    listed = [
-        Path(root).expanduser() for root in environment.get("FORMULARY_CORPUS_ROOTS", "").split(os.pathsep) if root
-    ]
-    roots = dict.fromkeys(root.absolute() for root in [*listed, place / "corpora"])
+    listed = [Path(root) for root in environment.get("FORMULARY_CORPUS_ROOTS", "").split(os.pathsep) if root]
+    roots = dict.fromkeys(_absolute(root, "FORMULARY_CORPUS_ROOTS") for root in [*listed, place / "corpora"])
     return Settings(
         home=place,
         database_url=url,
@@ -93,4 +96,19 @@ def load_settings(
 
 def _database_url(environment: Mapping[str, str]) -> str | None:
     file = environment.get("FORMULARY_DATABASE_URL_FILE")
-    return environment.get("FORMULARY_DATABASE_URL") or (Path(file).read_text().strip() if file else None)
+    return environment.get("FORMULARY_DATABASE_URL") or (_line_in(file) if file else None)
+
+
+def _line_in(file: str) -> str:
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, ValueError) as error:
+        remedy = "name a file that holds the database's address"
+        raise InvalidInput("FORMULARY_DATABASE_URL_FILE", f"{file!r} cannot be read ({error})", remedy) from error
+
+
+def _absolute(path: Path, field: str) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise InvalidInput(field, f"{str(path)!r} names a user that is not known", "write the whole path") from error

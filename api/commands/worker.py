@@ -111,9 +111,17 @@ def _ray(settings: Settings) -> "Ray":
 
 
 def _check_reach(dashboard_url: str, database_url: str) -> None:
-    parts = urlsplit(dashboard_url)
-    if parts.scheme not in ("http", "https") or parts.hostname is None:
+    host = _host_of(dashboard_url)
+    if host is None:
         raise InvalidInput("FORMULARY_RAY_DASHBOARD_URL", f"{dashboard_url!r} is no address", "write http://HOST:8265")
-    if database_url.startswith("sqlite") and parts.hostname not in LOOPBACK_NAMES:
-        reason = f"drivers at {parts.hostname} cannot reach a SQLite file of this machine"
+    if database_url.startswith("sqlite") and host not in LOOPBACK_NAMES:
+        reason = f"drivers at {host} cannot reach a SQLite file of this machine"
         raise InvalidInput("FORMULARY_DATABASE_URL", reason, "use PostgreSQL with a Ray on another machine")
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+    except ValueError:  # brackets that are open, or a port that is no number
+        return None

@@ -39,8 +39,9 @@ class ServerRecord:
         content = read_capped(path, MAX_BYTES, str(path), REMEDY)
         try:
             document = json.loads(content)
-            return cls(str(document["base_url"]), str(document["key"]), _process(document), bool(document.get("ended")))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            base_url, key = _line(document["base_url"]), _line(document["key"])
+            return cls(base_url, key, _process(document), bool(document.get("ended")))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidInput(str(path), "does not hold base_url and key", REMEDY) from error
 
     def write(self, path: Path) -> None:
@@ -61,6 +62,13 @@ class ServerRecord:
     def is_over(self) -> bool:
         """Whether the service is known to have ended; always false for one that a person named."""
         return self.ended or (self.process is not None and has_ended(self.process))
+
+
+def _line(text: str) -> str:
+    """What can stand in a request; raises ValueError or AttributeError for anything else."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(text)
+    return text
 
 
 def _process(document: Any) -> str | None:

@@ -18,8 +18,9 @@ from api.browser import COOKIE
 from api.in_process import InProcessTransport
 from api.settings import Settings, load_settings
 from studies import service
-from studies.database import Database
-from studies.records import Role
+from studies.database import Database, Session
+from studies.errors import DatabaseUnusable
+from studies.records import Key, Role
 
 ORIGIN = "http://127.0.0.1:8000"
 SPEC = {
@@ -193,6 +194,16 @@ def test_the_use_of_a_key_is_noted_once_a_minute(client: httpx.Client, database:
         noted = service.find_key(session, key)
         assert noted is not None
         assert noted.last_used_at == long_ago
+
+
+def test_a_database_that_takes_no_writes_still_answers(
+    client: httpx.Client, database: Database, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(session: Session, key: Key) -> None:
+        raise DatabaseUnusable("its disk is full")
+
+    monkeypatch.setattr(service, "note_use", refuse)
+    assert client.get("/v1/studies", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
 
 def test_a_code_opens_one_browser_once(client: httpx.Client, code: str) -> None:

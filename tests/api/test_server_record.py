@@ -64,3 +64,18 @@ def test_a_process_that_is_no_identity_is_refused(path: Path, process: object) -
     path.write_text(json.dumps({"base_url": "http://x", "key": "k", "process": process}))
     with pytest.raises(InvalidInput, match="does not hold base_url and key"):
         ServerRecord.read(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 60_000, '{"base_url": 5, "key": 5}'], ids=lambda text: text[:9])
+def test_what_is_no_record_is_refused(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match="does not hold base_url and key"):
+        ServerRecord.read(path)
+
+
+@pytest.mark.parametrize("bad", ["\u00e9", "a\nb", "\x1b[31m", "\0"])
+@pytest.mark.parametrize("name", ["base_url", "key"])
+def test_what_no_request_can_carry_is_refused(path: Path, name: str, bad: str) -> None:
+    path.write_text(json.dumps({"base_url": "http://x", "key": "k", name: f"http://{bad}"}))
+    with pytest.raises(InvalidInput, match="does not hold base_url and key"):
+        ServerRecord.read(path)

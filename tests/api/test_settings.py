@@ -1,10 +1,12 @@
 """Where everything lives: what is given, then the environment, then the defaults."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from api.settings import load_settings
+from model.errors import InvalidInput
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +35,19 @@ def test_the_operator_reads_the_current_folder_and_the_specs(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     settings = load_settings(home=Path("/h"), environment={}).for_operator(Path("specs"), [Path("texts")])
     assert settings.corpus_roots == (tmp_path / "texts", tmp_path, tmp_path / "specs", Path("/h/corpora"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "field"),
+    [
+        ({"FORMULARY_HOME": "~nobody-at-all/home"}, "home"),
+        ({"FORMULARY_CORPUS_ROOTS": "/a:~nobody-at-all/b"}, "FORMULARY_CORPUS_ROOTS"),
+        ({"FORMULARY_DATABASE_URL_FILE": "/nonexistent"}, "FORMULARY_DATABASE_URL_FILE"),
+        ({"FORMULARY_DATABASE_URL_FILE": "/"}, "FORMULARY_DATABASE_URL_FILE"),
+        ({"FORMULARY_DATABASE_URL_FILE": sys.executable}, "FORMULARY_DATABASE_URL_FILE"),
+    ],
+)
+def test_rubbish_is_refused_by_the_name_of_its_variable(environment: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_settings(environment=environment)
+    assert caught.value.field == field

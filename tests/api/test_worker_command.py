@@ -26,7 +26,7 @@ def test_a_sqlite_file_is_not_shared_with_a_ray_on_another_machine(tmp_path: Pat
     )
 
 
-@pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "http://"])
+@pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "http://", "http://[::1", "http://head:x"])
 def test_what_is_no_dashboard_address_is_refused(tmp_path: Path, address: str) -> None:
     result = worker(tmp_path, FORMULARY_RAY_DASHBOARD_URL=address)
     assert result.returncode == 1
