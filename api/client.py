@@ -53,7 +53,7 @@ class Client:
         """Create a study, or find the newest unfinished one of the same spec; whether it was created."""
         parameters = {"continue_unfinished": True}
         with self._opened("POST", "/v1/studies", json=document, params=parameters) as response:
-            return json.loads(response.read()), response.status_code == httpx.codes.CREATED
+            return _document(response), response.status_code == httpx.codes.CREATED
 
     def import_study(self, csv: bytes, name: str, objective: str, purpose: str) -> Json:
         """Create a completed study from a table of runs; ``objective`` is METRIC or METRIC:DIRECTION."""
@@ -84,7 +84,7 @@ class Client:
 
     def delete_study(self, study_id: int) -> None:
         """Delete a study with its trials, formulas and exports."""
-        self._request("DELETE", f"/v1/studies/{study_id}")
+        self._delete(f"/v1/studies/{study_id}")
 
     def list_formulas(self, study_id: int) -> list[Json]:
         """The newest formulas of a study."""
@@ -114,7 +114,7 @@ class Client:
 
     def revoke_key(self, key_id: int) -> None:
         """End a key."""
-        self._request("DELETE", f"/v1/keys/{key_id}")
+        self._delete(f"/v1/keys/{key_id}")
 
     def clone_study(self, study_id: int) -> Json:
         """Create a study of the same spec."""
@@ -150,12 +150,13 @@ class Client:
             parameters["page_token"] = page["next_page_token"]
 
     def _json(self, method: str, path: str, **arguments: Any) -> Json:
-        document: Json = json.loads(self._request(method, path, **arguments))
-        return document
-
-    def _request(self, method: str, path: str, **arguments: Any) -> bytes:
         with self._opened(method, path, **arguments) as response:
-            return response.read()
+            return _document(response)
+
+    def _delete(self, path: str) -> None:
+        with self._opened("DELETE", path) as response:
+            if response.status_code != httpx.codes.NO_CONTENT:
+                raise _foreign(response)
 
     @contextmanager
     def _opened(self, method: str, path: str, **arguments: Any) -> Iterator[httpx.Response]:
@@ -164,15 +165,34 @@ class Client:
                 if response.is_error:
                     response.read()
                     raise RequestError(_refusal(response))
+                if not response.is_success:
+                    raise _foreign(response)
                 yield response
         except httpx.TransportError as error:
             raise FormularyError(f"no answer from {self._http.base_url} ({error}); is its server running?") from error
 
 
 def _refusal(response: httpx.Response) -> str:
+    said = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
     if response.headers.get("content-type") == "application/problem+json":
-        return str(response.json()["detail"])
-    return f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
+        return str(_document(response).get("detail", said))
+    return said
+
+
+def _document(response: httpx.Response) -> Json:
+    """The JSON object that a response holds; raises FormularyError where it holds anything else."""
+    try:
+        document = json.loads(response.read())
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise _foreign(response)
+    return document
+
+
+def _foreign(response: httpx.Response) -> FormularyError:
+    what = f"{response.request.url} answered {response.status_code} as no Formulary service does"
+    return FormularyError(f"{what}; is its address in server.json somebody else's by now?")
 
 
 @dataclass(frozen=True, slots=True)

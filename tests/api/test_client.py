@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api import client as module
-from api.client import RequestError, connect
+from api.client import Client, RequestError, connect
 from api.settings import Settings
 from model.errors import FormularyError, InvalidInput
 from studies import operations
@@ -140,3 +141,28 @@ def test_an_export_that_a_worker_took_first_is_waited_for(
     with connect(settings) as client:
         export = client.export(planted, {"format": "formulary"})
     assert export["state"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind"),
+    [
+        (200, b"<html>", "text/html"),
+        (200, b"", "application/json"),
+        (200, b"[]", "application/json"),
+        (200, b"\xff\xfe\0", "application/json"),
+        (302, b"", "text/html"),
+        (422, b"{", "application/problem+json"),
+        (422, b"[]", "application/problem+json"),
+    ],
+)
+def test_whoever_has_the_address_now_is_not_taken_for_the_service(
+    settings: Settings, status: int, content: bytes, kind: str
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=content, headers={"Content-Type": kind})
+
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://test") as http:
+        client = Client(http, lambda *_: None)
+        for call in (lambda: client.get_study(1), lambda: [*client.list_studies()], lambda: client.delete_study(1)):
+            with pytest.raises(FormularyError, match="as no Formulary service does"):
+                call()
