@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
+from filelock import FileLock, Timeout
 from ray import tune
 
 from search.problem import ObjectiveFunction, Report, Resources, SearchProblem, TrialImpossible, TrialRequest
@@ -33,6 +35,8 @@ class ProxyTrial(tune.Trainable):
     metric: ClassVar[str]
     resources: ClassVar[Resources]
     objective: ClassVar[ObjectiveFunction]
+    folder: ClassVar[Path]
+    """Where the actors of this run of the search hold their numbers, the same on every machine."""
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -42,7 +46,7 @@ class ProxyTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first trial on."""
-        self._slot = config["slot"]
+        self._slot, self._lock = take_number(self.folder)
         self._telemetry = SlotTelemetry(self.study, self._slot, self.metric)
         self._begin(config)
 
@@ -76,6 +80,7 @@ class ProxyTrial(tune.Trainable):
     def cleanup(self) -> None:
         """Stop the trial that runs."""
         self._end("stopped")
+        self._lock.release()
 
     def __repr__(self) -> str:
         return f"{self.study}/slot-{self._slot}"
@@ -119,8 +124,25 @@ class ProxyTrial(tune.Trainable):
         return result if value is None else {**result, OBJECTIVE: value}
 
 
-def trainable_class(problem: SearchProblem, objective: ObjectiveFunction) -> type[ProxyTrial]:
-    """The trainable of one search; Ray sends it to its workers once."""
+def take_number(folder: Path) -> tuple[int, FileLock]:
+    """The lowest number that no living actor holds, and the lock that holds it.
+
+    Tune hands a trial to any actor that is idle, whatever it was suggested for: only the actor itself can know which
+    it is. The system lets go of the lock when its process dies.
+    """
+    number = 0
+    while True:
+        lock = FileLock(folder / f"slot-{number}.lock", timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            number += 1
+        else:
+            return number, lock
+
+
+def trainable_class(problem: SearchProblem, objective: ObjectiveFunction, folder: Path) -> type[ProxyTrial]:
+    """The trainable of one run of a search; Ray sends it to its workers once."""
     members = {
         "study": problem.study,
         "template": {
@@ -131,5 +153,6 @@ def trainable_class(problem: SearchProblem, objective: ObjectiveFunction) -> typ
         "metric": problem.objective.metric,
         "resources": problem.resources,
         "objective": staticmethod(objective),
+        "folder": folder,
     }
     return type("ProxyTrial", (ProxyTrial,), members)

@@ -100,7 +100,7 @@ def _tuner(
     folder: str,
 ) -> tune.Tuner:
     return tune.Tuner(
-        trainable_class(problem, objective),
+        trainable_class(problem, objective, Path(folder)),
         tune_config=tune.TuneConfig(
             search_alg=PlanSearcher(plan),
             scheduler=build_scheduler(problem, history),
@@ -134,25 +134,20 @@ class PlanSearcher(_Unsaved, Searcher):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
-        self._slots: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's config; None while the end of a running one decides whether there is another."""
         trial = self._plan.start_next()
         if trial is None:
             return Searcher.FINISHED if self._plan.finished else None
-        slot = next(slot for slot in range(len(self._slots) + 1) if slot not in self._slots.values())
-        self._slots[trial_id] = slot
         return {
             "number": trial.number,
             "parameters": dict(trial.parameters),
             "attributes": dict(trial.attributes),
-            "slot": slot,
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Free the trial's slot."""
-        self._slots.pop(trial_id, None)
+        """Nothing to do: :class:`EventRelay` tells the plan."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the rows are the only truth."""
