@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from hypothesis import settings
 from pgserver.postgres_server import get_server
 from sqlalchemy import text
 
 from studies.database import Database
+
+settings.register_profile("no time limits", deadline=None)  # they would fail on a busy machine
+settings.load_profile("no time limits")
 
 
 @pytest.fixture(scope="session")

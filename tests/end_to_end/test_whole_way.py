@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from studies.database import Database
+from studies.records import Trial, TrialState
+from studies.repository import trials
+
 pytestmark = pytest.mark.slow
 
 SPEC = """
@@ -133,7 +137,7 @@ def test_killed_run_goes_on_from_its_rows(tmp_path: Path) -> None:
     command_line = CommandLine(tmp_path)
     (tmp_path / "spec.yaml").write_text(SPEC.replace("max_trial_count: 6", "max_trial_count: 6\ntags: [killed]"))
     process = command_line.start("run", "spec.yaml")
-    finished = wait_for_finished_trials(command_line, 2)
+    finished = wait_for_finished_trials(command_line.home, 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -145,17 +149,20 @@ def test_killed_run_goes_on_from_its_rows(tmp_path: Path) -> None:
     assert [trial["number"] for trial in after["trials"]] == list(range(6))
     kept = {trial["number"]: trial["metrics"] for trial in after["trials"]}
     for trial in finished:
-        assert kept[trial["number"]] == trial["metrics"]
+        assert kept[trial.number] == trial.metrics
 
 
-def wait_for_finished_trials(command_line: CommandLine, count: int) -> list[dict[str, Any]]:
+def wait_for_finished_trials(home: Path, count: int) -> list[Trial]:
+    """Look at the rows often: a command takes longer to start than a trial to end."""
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        studies = command_line.json("study", "list")
-        if studies:
-            trials = command_line.json("study", "show", str(studies[0]["id"]))["trials"]
-            finished = [trial for trial in trials if trial["state"] == "COMPLETE"]
+    with Database(f"sqlite:///{home / 'formulary.db'}") as database:
+        database.migrate()
+        while time.monotonic() < deadline:
+            with database.read_session() as session:
+                finished = [
+                    trial for trial in trials.page(session, 1, None, None) if trial.state is TrialState.COMPLETE
+                ]
             if len(finished) >= count:
                 return finished
-        time.sleep(0.3)
+            time.sleep(0.05)
     raise AssertionError("no trial finished")

@@ -24,6 +24,15 @@ def get(url: str, token: str | None) -> Any:
         return json.load(answer)
 
 
+def addresses(process: psutil.Process) -> set[str]:
+    """Where a process listens; nowhere if it has ended meanwhile."""
+    try:
+        connections = process.net_connections()
+    except psutil.NoSuchProcess:
+        return set()
+    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+
+
 def test_a_study_is_a_job_of_a_ray_that_only_this_machine_and_its_token_reach(shared_home: "Home") -> None:
     study = shared_home.create()
     shared_home.wait_for_complete(study, 1)
@@ -35,12 +44,7 @@ def test_a_study_is_a_job_of_a_ray_that_only_this_machine_and_its_token_reach(sh
 
     processes = [*shared_home.ray_processes(), *shared_home.drivers(study)]
     assert any("raylet" in process.name() for process in processes)
-    listening = {
-        connection.laddr.ip
-        for process in processes
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = {address for process in processes for address in addresses(process)}
     assert listening
     assert listening <= LOOPBACK
     assert not [process for process in processes if token in " ".join(process.cmdline())]
