@@ -11,12 +11,12 @@ from api.content_type import require_content_type
 from api.errors import install_handlers
 from api.events import EventStreams
 from api.idempotency import install_replay
-from api.metrics import Metrics
 from api.middleware.body_limit import BodyLimit
 from api.middleware.hosts import Hosts
 from api.middleware.measurement import Measurement
+from api.middleware.metrics import Metrics
 from api.middleware.security_headers import SecurityHeaders
-from api.openapi import install_openapi
+from api.openapi.document import install_openapi
 from api.routes import (
     events,
     exports,

@@ -20,7 +20,7 @@ from api.commands import (
     worker,
 )
 from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
-from api.commands.streams import open_streams
+from api.terminal.streams import open_streams
 
 app = typer.Typer(
     no_args_is_help=True,

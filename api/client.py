@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from api.repeating import RepeatingTransport
 from api.server.record import ServerRecord
 from api.settings import Settings
+from api.transport.repeating import RepeatingTransport
 from model.errors import FormularyError
 
 if TYPE_CHECKING:
-    from api.event_client import Event
+    from api.transport.events import Event
     from studies.database import Database
 
 Json = dict[str, Any]
@@ -122,7 +122,7 @@ class Client:
 
     def events(self, study_id: int, last_event_id: str = "") -> "Iterator[Event]":
         """What happens in a study until it has ended, from its start or after an id, across broken connections."""
-        from api.event_client import EventReader  # which only who watches needs
+        from api.transport.events import EventReader  # which only who watches needs
 
         try:
             yield from EventReader(self._http, f"/v1/studies/{study_id}/events", last_event_id)
@@ -225,14 +225,14 @@ def connect(settings: Settings) -> Iterator[Client]:
 def open_application(settings: Settings) -> Iterator[LocalApplication]:
     """Open the application in this process, on a database with the newest schema."""
     from api.app import create_app  # whoever only shows help, or speaks to a server, does not need it
-    from api.in_process import InProcessTransport
+    from api.transport.in_process import InProcessTransport
 
     app = create_app(settings, trusted=True)
     database = app.state.database
 
     def execute(client: Client, operation_id: int) -> None:
         from studies.errors import Conflict
-        from studies.operations import execute_operation  # loads torch
+        from studies.workers.operations import execute_operation  # loads torch
 
         try:
             execute_operation(database, operation_id, settings.storage)

@@ -1,8 +1,8 @@
 """Drives a study whose lease a worker hands over, and says on standard error how its trials end."""
 
-from api.commands.consoles import messages
-from api.commands.search_progress import PlainDisplay, Tally
 from api.settings import Settings
+from api.terminal.consoles import messages
+from api.terminal.search_progress import PlainDisplay, Tally
 from model.errors import FormularyError
 from studies.database import Database
 from studies.errors import Conflict, LeaseLost, NotFound

@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from api.browser import wants_page
+from api.middleware.response_headers import SECURITY_HEADERS
 from api.refusals import BodyTooLong, Refusal, no_json, no_such_route, unreadable_body, wrong_method
-from api.response_headers import SECURITY_HEADERS
 from api.schemas import Problem, ProblemDetail
 from api.web.rendering import render
 from model.errors import MAX_FIELD, FormularyError, InvalidInput
 from studies.errors import Conflict, DatabaseUnusable, NotFound
-from studies.spec_errors import by_path, explain
+from studies.specs.errors import by_path, explain
 
 MEDIA_TYPE = "application/problem+json"
 JSON = "application/json"

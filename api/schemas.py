@@ -18,7 +18,7 @@ from studies.spec import StudySpec
 
 
 class _StudySpecSchema:
-    """Documents a body as a spec, while ``studies.spec_parsing.parse_spec`` checks it: its messages name a remedy."""
+    """Documents a body as a spec, while ``studies.specs.parsing.parse_spec`` checks it: its messages name a remedy."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -14,7 +14,7 @@ def read_spec(path: Path) -> dict[str, Any]:
         InvalidInput: the file cannot be read, is not UTF-8 or not YAML (with line and column), or holds no mapping of
             plain values.
     """
-    from studies.spec_yaml import MAX_SPEC_BYTES, load_spec_yaml  # other commands start sooner without it
+    from studies.specs.yaml import MAX_SPEC_BYTES, load_spec_yaml  # other commands start sooner without it
 
     try:
         document = load_spec_yaml(_read_text(path, MAX_SPEC_BYTES))

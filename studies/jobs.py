@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from studies.dispatch import Run
 from studies.errors import RayUnavailable
+from studies.workers.dispatch import Run
 
 _FAILURES = (RuntimeError, OSError)
 """What the client raises: RuntimeError for an answer that is an error, ConnectionError and requests' errors

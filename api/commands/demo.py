@@ -9,14 +9,14 @@ import typer
 
 import studies
 from api.client import Client, connect
-from api.commands.consoles import messages, results
 from api.commands.export import download
 from api.commands.options import examples, home_option, placed
-from api.commands.report import print_report
 from api.commands.run import INTERRUPTED, create_or_continue
 from api.commands.serve import end_on_signals, saying_stops
 from api.settings import Settings
 from api.spec_file import read_spec
+from api.terminal.consoles import messages, results
+from api.terminal.report import print_report
 from model.errors import FormularyError, InvalidInput
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _show(client: Client, settings: Settings) -> None:
 
 
 def _run_study(client: Client) -> Json:
-    from api.commands.watching import watch_study
+    from api.terminal.watching import watch_study
 
     _say("1 of 4: POST /v1/studies: 36 short trials on this Python's own source text (about three minutes)")
     study = create_or_continue(client, read_spec(SPEC))

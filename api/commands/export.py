@@ -9,9 +9,9 @@ import typer
 
 from api.archive import save, unpack
 from api.client import Client, connect
-from api.commands.consoles import messages
 from api.commands.options import StudyArgument, examples, home_option, placed
 from api.settings import Settings
+from api.terminal.consoles import messages
 from model.errors import InvalidInput
 
 BEST = "best"

@@ -1,11 +1,11 @@
 """``formulary formulas``: what a study found."""
 
 from api.client import connect
-from api.commands.consoles import results
-from api.commands.formula_card import formula_card
 from api.commands.options import JsonOption, StudyArgument, examples, placed
-from api.commands.streams import print_json
 from api.settings import Settings
+from api.terminal.consoles import results
+from api.terminal.formula_card import formula_card
+from api.terminal.streams import print_json
 
 EXAMPLES = examples(
     "formulary formulas 3",

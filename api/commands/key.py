@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from api.client import connect
-from api.commands.consoles import messages, results
 from api.commands.options import JsonOption, examples, placed, remember_place
-from api.commands.streams import print_json
-from api.commands.tables import key_table
 from api.settings import Settings
+from api.terminal.consoles import messages, results
+from api.terminal.streams import print_json
+from api.terminal.tables import key_table
 from studies.records import Role
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")

@@ -1,8 +1,8 @@
 """``formulary migrate``: the database's schema."""
 
-from api.commands.consoles import messages
 from api.commands.options import examples, placed
 from api.settings import Settings
+from api.terminal.consoles import messages
 
 EXAMPLES = examples(
     "formulary migrate --database-url postgresql://user@host/formulary",

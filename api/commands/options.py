@@ -44,7 +44,7 @@ def remember_place(context: typer.Context, home: HomeOption = None, database_url
 
 
 def _fail(message: str, cause: Exception) -> NoReturn:
-    from api.commands.consoles import printable  # loads rich
+    from api.terminal.consoles import printable  # loads rich
 
     line = printable(" ".join(message.split()))
     shown = line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from api.commands.consoles import messages, results
 from api.commands.options import CorpusRootOption, examples, placed
 from api.settings import Settings
+from api.terminal.consoles import messages, results
 from model.errors import InvalidInput
 from trainer.results import StepResult
 

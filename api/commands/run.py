@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from api.client import Client, LocalApplication, open_application
-from api.commands.consoles import messages, print_warnings, results
 from api.commands.options import CorpusRootOption, examples, home_option, placed
-from api.commands.report import print_next_steps, print_report
 from api.ray_token import require_ray_token
 from api.settings import Settings
 from api.spec_file import read_spec
+from api.terminal.consoles import messages, print_warnings, results
+from api.terminal.report import print_next_steps, print_report
 from model.errors import FormularyError
 
 POLL_S = 1.0
@@ -57,7 +57,7 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
 def _check_machine(document: Json) -> None:
     """Refuse what could never run here before it is stored."""
     from studies.machine import check_machine
-    from studies.spec_parsing import parse_spec
+    from studies.specs.parsing import parse_spec
 
     check_machine(parse_spec(document).resources_per_trial)
 
@@ -69,7 +69,7 @@ def create_or_continue(client: Client, document: Json) -> Json:
     if created:
         messages().print(f"study {study['id']}: {study['spec']['max_trial_count']} trials")
         return study
-    from api.commands.search_progress import FINISHED_TRIALS
+    from api.terminal.search_progress import FINISHED_TRIALS
 
     finished = sum(trial["state"] in FINISHED_TRIALS for trial in client.list_trials(study["id"]))
     total = study["spec"]["max_trial_count"]
@@ -94,7 +94,7 @@ def _drive(application: LocalApplication, study: Json) -> None:
 
 
 def _search(application: LocalApplication, study: Json) -> None:
-    from api.commands.search_progress import Tally, search_display
+    from api.terminal.search_progress import Tally, search_display
 
     require_ray_token()
     from studies.runner import run_study  # loads Ray

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.commands.consoles import messages, results
 from api.commands.options import examples, home_option, placed
 from api.settings import Settings
+from api.terminal.consoles import messages, results
 from model.errors import FormularyError, InvalidInput
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from api.client import connect, find_server
-from api.commands.consoles import messages, print_warnings, results
 from api.commands.options import (
     CorpusRootOption,
     JsonOption,
@@ -16,11 +15,12 @@ from api.commands.options import (
     placed,
     remember_place,
 )
-from api.commands.report import print_next_steps, print_report
-from api.commands.streams import print_json
-from api.commands.tables import study_table, trial_table
 from api.settings import Settings
 from api.spec_file import read_spec
+from api.terminal.consoles import messages, print_warnings, results
+from api.terminal.report import print_next_steps, print_report
+from api.terminal.streams import print_json
+from api.terminal.tables import study_table, trial_table
 from model.errors import FormularyError, InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, show, watch, clone, control and delete studies.")
@@ -86,7 +86,7 @@ def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) 
 @placed
 def watch(settings: Settings, study: StudyArgument) -> None:
     """Follow a study that runs elsewhere until it ends, then print its trials and formulas."""
-    from api.commands.watching import watch_study
+    from api.terminal.watching import watch_study
 
     with connect(settings) as client:
         state = watch_study(messages(), client, client.get_study(study))

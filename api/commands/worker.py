@@ -16,7 +16,7 @@ from api.settings import Settings
 from model.errors import FormularyError, InvalidInput
 
 if TYPE_CHECKING:
-    from studies.worker import Ray
+    from studies.workers.worker import Ray
 
 DEFAULT_CAPACITY = 4
 """Studies that are driven at once (assumed: a driver takes some 300 MB, and trials share the CPUs in any case)."""
@@ -56,7 +56,7 @@ def worker(
     ray = _ray(settings)
     from studies.database import Database
     from studies.jobs import Jobs  # loads Ray, whose variables are set by now
-    from studies.worker import Worker
+    from studies.workers.worker import Worker
 
     with Database(settings.database_url) as database:
         database.migrate()
@@ -99,8 +99,8 @@ def _die_with(parent: int) -> None:
 
 def _ray(settings: Settings) -> "Ray":
     """The Ray to use; its variables are set in this process, for its client and for a Ray that is started."""
-    from studies.ray_node import LocalRay
-    from studies.worker import GivenRay
+    from studies.workers.ray_node import LocalRay
+    from studies.workers.worker import GivenRay
 
     if settings.ray_dashboard_url is None:
         use_local_ray(settings)

@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.response_headers import SECURITY_HEADERS
+from api.middleware.response_headers import SECURITY_HEADERS
 
 PRIVATE = "no-store"
 """Cache-Control of answers that do not say otherwise: they are for the holder of one key."""

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Response, status
 
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession
-from api.examples import load_examples
 from api.idempotency import IdempotentRoute
+from api.openapi.examples import load_examples
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
 from api.schemas import CreatedStudy, SpaceResponse, SpecDocument, StudyPage, StudyResponse
@@ -15,7 +15,7 @@ from studies import service
 from studies.export_folders import remove_exports
 from studies.records import Study
 from studies.spec import Purpose, StudySpec
-from studies.spec_warnings import spec_warnings
+from studies.specs.warnings import spec_warnings
 
 router = APIRouter(tags=["studies"], route_class=IdempotentRoute)
 

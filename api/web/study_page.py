@@ -13,7 +13,7 @@ from studies.records import Role, StudyState
 from studies.service.overviews import Overview, overview
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
-from studies.spec_yaml import dump_spec_yaml
+from studies.specs.yaml import dump_spec_yaml
 
 ENDED = (StudyState.COMPLETED, StudyState.CANCELLED, StudyState.FAILED)
 

@@ -14,7 +14,7 @@ from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
 from studies.repository.queue import RUNNABLE_STATES
 from studies.spec import ImportSpec, StudySpec, stored_spec
-from studies.spec_parsing import parse_spec
+from studies.specs.parsing import parse_spec
 from studies.tables import StudyRow
 from trainer.corpus import check_corpus, resolve_corpus
 

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.in_process import InProcessTransport
 from api.settings import Settings, load_settings
+from api.transport.in_process import InProcessTransport
 from search.plan import Plan
 from search.problem import PlannedTrial
 from studies import service
@@ -20,8 +20,8 @@ from studies.database import Database
 from studies.records import StudyState, Trial, TrialState
 from studies.repository import studies, trials
 from studies.spec import search_problem
-from studies.spec_parsing import parse_spec
-from studies.spec_yaml import load_spec_yaml
+from studies.specs.parsing import parse_spec
+from studies.specs.yaml import load_spec_yaml
 
 COLUMNS = (
     "depth,width,ffn_ratio,vocabulary_size,batch_tokens,learning_rate,"

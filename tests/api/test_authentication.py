@@ -15,8 +15,8 @@ from starlette.types import Message
 from api.app import create_app
 from api.authentication import Authentication
 from api.browser import COOKIE
-from api.in_process import InProcessTransport
 from api.settings import Settings, load_settings
+from api.transport.in_process import InProcessTransport
 from studies import service
 from studies.database import Database, Session
 from studies.errors import DatabaseUnusable

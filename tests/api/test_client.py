@@ -13,11 +13,11 @@ from api import client as module
 from api.client import Client, RequestError, connect
 from api.settings import Settings
 from model.errors import FormularyError, InvalidInput
-from studies import operations
 from studies.database import Database
-from studies.operation_queue import execute_next
-from studies.operations import execute_operation
 from studies.records import Operation
+from studies.workers import operations
+from studies.workers.operation_queue import execute_next
+from studies.workers.operations import execute_operation
 
 
 class Server(BaseHTTPRequestHandler):

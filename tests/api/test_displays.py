@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from api.commands.chart import HEIGHT, draw_chart
-from api.commands.consoles import printable, short
-from api.commands.formula_card import formula_card
-from api.commands.search_progress import LiveDisplay, PlainDisplay, SearchDisplay, Tally, search_display
-from api.commands.tables import MAX_ROWS, trial_table
+from api.terminal.chart import HEIGHT, draw_chart
+from api.terminal.consoles import printable, short
+from api.terminal.formula_card import formula_card
+from api.terminal.search_progress import LiveDisplay, PlainDisplay, SearchDisplay, Tally, search_display
+from api.terminal.tables import MAX_ROWS, trial_table
 from search.events import AttemptLost, TrialCompleted, TrialEvent, TrialFailed, TrialProgress, TrialPruned, TrialStarted
 
 EVENTS: list[TrialEvent] = [

@@ -2,7 +2,7 @@
 
 import httpx
 
-from api.event_client import EventReader
+from api.transport.events import EventReader
 
 STREAM = """\
 : ping before everything

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from api.limits import MAX_DOCUMENT_BYTES, MAX_TABLE_BYTES
-from api.response_headers import SECURITY_HEADERS
+from api.middleware.response_headers import SECURITY_HEADERS
 from api.settings import Settings
 from studies.database import Database
 

@@ -18,8 +18,8 @@ from sqlalchemy import text
 from api.app import ROUTERS, create_app
 from api.dependencies import OwnerGiven, WriteSession
 from api.idempotency import IdempotentRoute
-from api.in_process import InProcessTransport
 from api.settings import Settings
+from api.transport.in_process import InProcessTransport
 from studies import service
 from studies.database import Database
 from studies.service import answers
@@ -38,7 +38,7 @@ import httpx
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 from api.app import create_app
-from api.in_process import InProcessTransport
+from api.transport.in_process import InProcessTransport
 from api.settings import load_settings
 from studies import service
 

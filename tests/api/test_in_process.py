@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from api.in_process import InProcessTransport
+from api.transport.in_process import InProcessTransport
 
 CHUNKS = 100
 app = FastAPI()

@@ -13,12 +13,12 @@ from fastapi.routing import iter_route_contexts
 
 from api.app import create_app
 from api.authentication import SAFE_METHODS
-from api.in_process import InProcessTransport
 from api.settings import Settings, load_settings
+from api.transport.in_process import InProcessTransport
 from studies import service
-from studies.operations import execute_operation
 from studies.records import Role
 from studies.repository import studies
+from studies.workers.operations import execute_operation
 
 PUBLIC = {
     ("GET", "/healthz"),

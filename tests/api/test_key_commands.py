@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from api.app import create_app
 from api.cli import app
-from api.in_process import InProcessTransport
 from api.settings import load_settings
+from api.transport.in_process import InProcessTransport
 
 
 @pytest.fixture

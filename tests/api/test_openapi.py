@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from api.examples import load_examples
-from studies.spec_parsing import parse_spec
+from api.openapi.examples import load_examples
+from studies.specs.parsing import parse_spec
 
 JSON_TYPES = ("application/json", "application/problem+json")
 

@@ -12,12 +12,12 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.in_process import InProcessTransport
 from api.settings import Settings
+from api.transport.in_process import InProcessTransport
 from studies import service
 from studies.records import Role, StudyState, Trial, TrialState
 from studies.repository import studies, trials, workers
-from studies.spec_yaml import load_spec_yaml
+from studies.specs.yaml import load_spec_yaml
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(2)>' </title></textarea>"

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from ray._private.authentication.authentication_constants import AUTHENTICATION_TOKEN_COOKIE_NAME
 
 from api.app import create_app
-from api.in_process import InProcessTransport
 from api.settings import Settings, load_settings
+from api.transport.in_process import InProcessTransport
 from studies import service
 from studies.database import Database
 from studies.records import Role

@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI
 
 from api.settings import Settings
-from studies.operations import execute_operation
 from studies.repository import leases
 from studies.tables import StudyRow
+from studies.workers.operations import execute_operation
 
 
 def pages(http: httpx.Client, path: str, key: str, size: int) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.spec_file import read_spec
 from model.errors import InvalidInput
-from studies.spec_yaml import MAX_SPEC_BYTES
+from studies.specs.yaml import MAX_SPEC_BYTES
 
 
 @pytest.fixture

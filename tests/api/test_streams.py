@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from api.commands.consoles import results
-from api.commands.streams import open_streams, print_json
+from api.terminal.consoles import results
+from api.terminal.streams import open_streams, print_json
 
 
 def ascii_stream() -> io.TextIOWrapper:

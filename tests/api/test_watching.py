@@ -11,11 +11,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api import event_client
 from api.cli import app
 from api.client import Client, RequestError
-from api.commands.watching import Translator
-from api.event_client import Event
+from api.terminal.watching import Translator
+from api.transport import events as event_client
+from api.transport.events import Event
 from model.errors import FormularyError
 from search.events import AttemptLost, TrialCompleted, TrialEvent, TrialFailed, TrialProgress, TrialStarted
 from studies.database import Database

@@ -19,7 +19,7 @@ from studies.database import Database
 from studies.records import IntermediateValue, Role, StudyState, TrialState
 from studies.repository import attempts, studies
 from studies.spec import search_problem
-from studies.spec_parsing import parse_spec
+from studies.specs.parsing import parse_spec
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)

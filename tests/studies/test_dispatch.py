@@ -12,15 +12,16 @@ import pytest
 
 from search.events import Observer, TrialCompleted, TrialStarted
 from search.problem import PastTrial, SearchProblem
-from studies import dispatch, service
+from studies import service
 from studies.database import Database
-from studies.dispatch import MAX_FRUITLESS_RUNS, Run, claim_study, give_back
 from studies.errors import Conflict, LeaseLost
 from studies.process_identity import process
 from studies.records import Study, StudyState, TrialState
 from studies.repository import attempts, leases, studies, trials
 from studies.runner import run_study
 from studies.tables import StudyRow
+from studies.workers import dispatch
+from studies.workers.dispatch import MAX_FRUITLESS_RUNS, Run, claim_study, give_back
 
 URL = "http://127.0.0.1:8265"
 MANY = 100

@@ -15,8 +15,8 @@ from studies.formulas.learning_rate_batch import fit_learning_rate_batch
 from studies.formulas.observations import FitContext
 from studies.formulas.simulation import DepthPlan, RateBatchPlan, plant_depth_width, plant_rate_batch
 from studies.spec import StudySpec
-from studies.spec_parsing import parse_spec
-from studies.spec_yaml import load_spec_yaml
+from studies.specs.parsing import parse_spec
+from studies.specs.yaml import load_spec_yaml
 from trainer.config import ProxySettings
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"torch", "ray", "optuna", "transformers", "studies.runner", "studies.operations"}
+HEAVY = {"torch", "ray", "optuna", "transformers", "studies.runner", "studies.workers.operations"}
 WHEN_NEEDED = {"scipy", "alembic"}
 LIST_STUDIES = """
 import json, sys

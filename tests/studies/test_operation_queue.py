@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from studies import operations as executor
 from studies import service
 from studies.database import Database
-from studies.operation_queue import execute_next
-from studies.operations import MAX_TRIES
 from studies.process_identity import process, this_process
 from studies.records import Operation, OperationState, Study
 from studies.repository import leases, operations
 from studies.tables import OperationRow
+from studies.workers import operations as executor
+from studies.workers.operation_queue import execute_next
+from studies.workers.operations import MAX_TRIES
 
 HOUR = timedelta(hours=1)
 

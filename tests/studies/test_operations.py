@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from studies import operations as executor
 from studies import service
 from studies.database import Database
 from studies.digest import document_digest
 from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
 from studies.exports import ExportManifest, write_export
-from studies.operations import execute_operation
 from studies.records import Export, Operation, OperationState, Study, Trial, TrialState
 from studies.repository import leases, operations, trials
 from studies.tables import OperationRow
+from studies.workers import operations as executor
+from studies.workers.operations import execute_operation
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ATTRIBUTES = {"ffn_width": 64, "kv_heads": 4, "heads": 4}

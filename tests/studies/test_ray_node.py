@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from model.errors import InvalidInput
-from studies import ray_node
 from studies.errors import RayUnavailable
 from studies.process_identity import has_ended, process, session_of, this_process
-from studies.ray_node import LocalRay, Node
+from studies.workers import ray_node
+from studies.workers.ray_node import LocalRay, Node
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are known to have ended on Linux only")
 DATABASE = "sqlite:////somewhere/formulary.db"

@@ -12,8 +12,8 @@ from model.errors import InvalidInput
 from model.tokenizer import MIN_VOCABULARY_SIZE
 from search.standard import MIN_VOCABULARY_SIZE as SMALLEST_SEARCHED
 from studies.spec import ImportSpec, StudySpec, build_space, search_problem, stored_spec
-from studies.spec_parsing import parse_spec
-from studies.spec_yaml import load_spec_yaml
+from studies.specs.parsing import parse_spec
+from studies.specs.yaml import load_spec_yaml
 
 BAD_SPECS = yaml.safe_load((Path(__file__).parents[1] / "bad_specs.yaml").read_text(encoding="utf-8"))
 TEXT = """

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from studies.spec_parsing import parse_spec
-from studies.spec_warnings import spec_warnings
+from studies.specs.parsing import parse_spec
+from studies.specs.warnings import spec_warnings
 
 
 def _warnings(document: dict[str, Any], **changes: Any) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.spec_yaml import dump_spec_yaml, load_spec_yaml
+from studies.specs.yaml import dump_spec_yaml, load_spec_yaml
 
 WORDS = st.sampled_from(["1e3", "yes", "null", "0x1f", "1_000", "~", "=", "<<", "- a", "a: b", "1:30", "2026-01-01"])
 TEXTS = WORDS | st.text(st.characters(exclude_categories=["C"], include_characters="\n\t"), max_size=30)

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from model.errors import InvalidInput
-from studies import dispatch, operation_queue, service, worker
+from studies import service
 from studies.database import Database
-from studies.dispatch import Run
 from studies.errors import RayUnavailable
 from studies.process_identity import this_process
 from studies.records import Study, StudyState
 from studies.repository import leases, workers
 from studies.tables import StudyRow
-from studies.worker import GivenRay, Worker
+from studies.workers import dispatch, operation_queue, worker
+from studies.workers.dispatch import Run
+from studies.workers.worker import GivenRay, Worker
 
 DEADLINE_S = 60.0
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from api.commands.consoles import printable, short
+from api.terminal.consoles import printable, short
 
 MAX_ROWS = 100
 Trial = Mapping[str, Any]

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
 from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec
 from studies.spec import StudySpec, build_space
-from studies.spec_checks import check_study
-from studies.spec_errors import Containers, first_error
+from studies.specs.checks import check_study
+from studies.specs.errors import Containers, first_error
 from trainer.config import BuiltinCorpus, JsonlCorpus, ProxySettings, TextCorpus
 
 CONTAINERS: Containers = {

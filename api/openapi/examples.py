@@ -9,5 +9,5 @@ from typing import Any
 @cache
 def load_examples() -> dict[str, Any]:
     """Bodies by the name of their schema: a study of 48 trials; its numbers are made up."""
-    document: dict[str, Any] = json.loads(files("api").joinpath("examples.json").read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(files("api.openapi").joinpath("examples.json").read_text(encoding="utf-8"))
     return document

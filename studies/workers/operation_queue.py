@@ -21,7 +21,7 @@ def execute_next(database: Database, storage: Path) -> bool:
     waiting = next((operation for operation in found if not operation.held or known_dead(operation.holder)), None)
     if waiting is None:
         return False
-    from studies.operations import execute_operation  # loads torch
+    from studies.workers.operations import execute_operation  # loads torch
 
     log.info("executing operation %d", waiting.id)
     try:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from api.commands.consoles import printable, short, short_parameters
+from api.terminal.consoles import printable, short, short_parameters
 from search.events import (
     AttemptLost,
     TrialCompleted,

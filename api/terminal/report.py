@@ -5,9 +5,9 @@ from typing import Any
 from rich.console import Console
 
 from api.client import Client
-from api.commands.consoles import short, short_parameters
-from api.commands.formula_card import formula_card
-from api.commands.tables import trial_table
+from api.terminal.consoles import short, short_parameters
+from api.terminal.formula_card import formula_card
+from api.terminal.tables import trial_table
 
 Json = dict[str, Any]
 

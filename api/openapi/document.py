@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.errors import MEDIA_TYPE
-from api.examples import load_examples
+from api.openapi.examples import load_examples
 
 Json = dict[str, Any]
 JSON = "application/json"

@@ -11,11 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from model.errors import FormularyError, InvalidInput
 from studies.database import Database
-from studies.dispatch import Run, claim_study, give_back
 from studies.errors import RayUnavailable
-from studies.operation_queue import execute_next
 from studies.process_identity import known_dead, this_process
 from studies.repository import queue, workers
+from studies.workers.dispatch import Run, claim_study, give_back
+from studies.workers.operation_queue import execute_next
 
 POLL_S = 0.2
 """Pause between two looks for work (assumed: a look is two indexed queries)."""

@@ -8,8 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from api.commands.chart import draw_chart
-from api.commands.consoles import printable, short
+from api.terminal.chart import draw_chart
+from api.terminal.consoles import printable, short
 
 VERDICT_STYLES = {"recovered": "bold green", "refuted": "bold red", "undetermined": "yellow"}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from api.client import Client
-from api.commands.search_progress import FINISHED_TRIALS, Tally, search_display
+from api.terminal.search_progress import FINISHED_TRIALS, Tally, search_display
 from search.events import (
     AttemptLost,
     TrialCompleted,
@@ -19,7 +19,7 @@ from search.events import (
 )
 
 if TYPE_CHECKING:
-    from api.event_client import Event
+    from api.transport.events import Event
 
 Json = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""Specs as users write them: read, checked, refused with remedies, warned about, written."""

@@ -1,0 +1,1 @@
+"""Workers: they give studies to Ray and execute operations."""
