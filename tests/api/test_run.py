@@ -1,9 +1,6 @@
 """``formulary run``: to the end, interrupted and continued, waiting for another process; planted and real."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -165,27 +162,3 @@ def test_a_study_without_a_complete_trial_failed(
     result = formulary("run", spec, status=1)
     assert result.stdout.splitlines()[-1] == "1"
     assert result.stderr.splitlines()[-1].startswith("error: study 1 failed: no trial completed")
-
-
-@pytest.mark.slow
-def test_a_real_study_is_run_exported_and_trained(spec: Path, tmp_path: Path) -> None:
-    def formulary(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from api.cli import main; main()", *map(str, arguments)]
-        environment = {**os.environ, "FORMULARY_HOME": str(tmp_path / "home")}
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-        assert result.returncode == 0, result.stderr
-        return result
-
-    study = formulary("run", spec).stdout.splitlines()[-1]
-    shown = json.loads(formulary("study", "show", study, "--json").stdout)
-    assert shown["state"] == "COMPLETED"
-    assert {trial["state"] for trial in shown["trials"]} == {"COMPLETE"}
-    assert all(1 < trial["metrics"]["bits_per_byte"] < 9 for trial in shown["trials"])
-    formulary("export", study, "--format", "hf", "--out", tmp_path / "model")
-    trained = formulary("pretrain", tmp_path / "model", "--max-steps", 3).stdout.splitlines()
-    assert trained[0].startswith("loss ")
-    assert " over 3 steps" in trained[0]
-    assert Path(tmp_path, trained[-1].removeprefix("checkpoint: ")).is_dir()
-    again = formulary("pretrain", tmp_path / "model", "--max-steps", 3)
-    assert again.stdout.splitlines() == trained[-1:]
-    assert "the run is already at step 3; remove" in again.stderr

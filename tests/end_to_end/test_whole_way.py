@@ -118,6 +118,8 @@ def test_export_trains_with_falling_loss(command_line: CommandLine, export: Path
     output = command_line.run("pretrain", str(export), "--max-steps", "20")
     losses = [float(number) for number in re.findall(r"\d+\.\d+", re.findall(r"loss .* -> .* over", output)[-1])]
     assert losses[-1] < losses[0] - 0.3
+    again = command_line.run("pretrain", str(export), "--max-steps", "20")
+    assert again.splitlines() == output.splitlines()[-1:]  # its checkpoint; nothing was trained
 
 
 def test_transformers_loads_the_hf_export(command_line: CommandLine, study_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,8 @@ def test_a_killed_ray_is_started_anew(home: "Home") -> None:
     job, node = home.look(study).job_id, home.node()
     assert Path(node["folder"]).exists()
     for process in home.ray_processes():
-        os.kill(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with those before it
+            os.kill(process.pid, signal.SIGKILL)
     check_end(home, study, before)
     assert home.look(study).job_id != job
     assert home.node()["process"] != node["process"]

@@ -24,13 +24,13 @@ def get(url: str, token: str | None) -> Any:
         return json.load(answer)
 
 
-def addresses(process: psutil.Process) -> set[str]:
-    """Where a process listens; nowhere if it has ended meanwhile."""
+def look_at(process: psutil.Process) -> tuple[set[str], str]:
+    """Where a process listens, and its command line; nothing if it has ended meanwhile."""
     try:
-        connections = process.net_connections()
+        connections, command = process.net_connections(), " ".join(process.cmdline())
     except psutil.NoSuchProcess:
-        return set()
-    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+        return set(), ""
+    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}, command
 
 
 def test_a_study_is_a_job_of_a_ray_that_only_this_machine_and_its_token_reach(shared_home: "Home") -> None:
@@ -42,12 +42,12 @@ def test_a_study_is_a_job_of_a_ray_that_only_this_machine_and_its_token_reach(sh
     assert address is not None
     assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
 
-    processes = [*shared_home.ray_processes(), *shared_home.drivers(study)]
-    assert any("raylet" in process.name() for process in processes)
-    listening = {address for process in processes for address in addresses(process)}
+    seen = [look_at(process) for process in (*shared_home.ray_processes(), *shared_home.drivers(study))]
+    assert any("raylet" in command for _, command in seen)
+    listening = set[str]().union(*(addresses for addresses, _ in seen))
     assert listening
     assert listening <= LOOPBACK
-    assert not [process for process in processes if token in " ".join(process.cmdline())]
+    assert not [command for _, command in seen if token in command]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         get(f"{address}/api/jobs/", None)
 
