@@ -220,6 +220,7 @@ def _end(node: Node) -> None:
     for pid in session_of(node.process):
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.kill(pid, signal.SIGKILL)
+    _becomes_true(lambda: not session_of(node.process), STOP_S)
     shutil.rmtree(node.folder, ignore_errors=True)
 
 
