@@ -5,14 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ray.exceptions import RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from studies.errors import RayUnavailable
 from studies.workers.dispatch import Run
 
-_FAILURES = (RuntimeError, OSError)
+_FAILURES = (RuntimeError, OSError, RayError)
 """What the client raises: RuntimeError for an answer that is an error, ConnectionError and requests' errors
-(which are OSErrors) where there is none."""
+(which are OSErrors) where there is none, AuthenticationError where another Ray has taken the port of one that died."""
 
 
 class Jobs:
