@@ -133,9 +133,8 @@ def test_gauges_and_log_lines_name_the_trial(logs: Path, tmp_path: Path) -> None
     lines = "\n".join(path.read_text() for path in logs.glob("worker-*.err"))
     assert "trial 0 ends: infeasible: no such device\n" in lines
     for number in (0, 1, 2):
-        assert (
-            f"trial {number} starts: seed={number}\n" in lines
-        )  # also by an actor that Tune gave up before its first step
-        assert lines.count(f"trial {number} ends: ") == 1
+        assert f"trial {number} starts: seed={number}\n" in lines
+        ends = re.findall(rf"trial {number} ends: (.*)", lines)
+        assert len([end for end in ends if end != "stopped"]) == 1  # an actor given up before its first step is stopped
     for number in (1, 2):
         assert f"trial {number} ends: bits_per_byte 2.25 at step 50\n" in lines
