@@ -86,8 +86,10 @@ def _show(client: Client, settings: Settings) -> None:
 def _run_study(client: Client) -> Json:
     from api.terminal.watching import watch_study
 
-    _say("1 of 4: POST /v1/studies: 36 short trials on this Python's own source text (about three minutes)")
-    study = create_or_continue(client, read_spec(SPEC))
+    spec = read_spec(SPEC)
+    count = spec["max_trial_count"]
+    _say(f"1 of 4: POST /v1/studies: {count} short trials on this Python's own source text (about three minutes)")
+    study = create_or_continue(client, spec)
     _say(f"\n2 of 4: GET /v1/studies/{study['id']}/events: its trials as they end")
     watch_study(messages(), client, study)
     return client.get_study(study["id"])

@@ -1,4 +1,4 @@
-"""Queries that look at many trials at once: counts, points and curves for lists and plots."""
+"""Queries that look at many trials at once: points and curves for plots."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from studies.records import Study, StudyState, TrialState
-from studies.repository.studies import get
-from studies.tables import IntermediateValueRow, MetricRow, StudyRow, TrialRow
+from studies.records import TrialState
+from studies.tables import IntermediateValueRow, MetricRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +22,6 @@ class Point:
     parameters: Mapping[str, Any]
     value: float | None
     """Its final objective; None while it runs, and where it has none."""
-
-
-def find(
-    session: Session, owner: str, states: Collection[StudyState], text: str, before_id: int | None, size: int
-) -> list[Study]:
-    """List the owner's studies in ``states`` whose name holds ``text``, newest first, starting below ``before_id``."""
-    statement = select(StudyRow.id).where(StudyRow.owner == owner, StudyRow.state.in_(states))
-    if text:
-        statement = statement.where(func.lower(StudyRow.name).contains(text.lower(), autoescape=True))
-    if before_id is not None:
-        statement = statement.where(StudyRow.id < before_id)
-    ids = session.scalars(statement.order_by(StudyRow.id.desc()).limit(size)).all()
-    return [study for study_id in ids if (study := get(session, study_id)) is not None]
-
-
-def counts_of(session: Session, study_ids: Collection[int]) -> dict[int, dict[TrialState, int]]:
-    """Count the trials of several studies in each state that occurs."""
-    table = TrialRow
-    statement = select(table.study_id, table.state, func.count()).where(table.study_id.in_(study_ids))
-    rows = session.execute(statement.group_by(table.study_id, table.state).order_by(table.study_id))
-    return {study_id: {state: count for _, state, count in of} for study_id, of in groupby(rows, key=itemgetter(0))}
 
 
 def final_values(session: Session, study_id: int, metric: str) -> dict[int, float | None]:

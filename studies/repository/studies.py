@@ -34,12 +34,21 @@ def find_by_digest(session: Session, owner: str, digest: str, states: Collection
     return None if row is None else _study(row)
 
 
-def page(session: Session, owner: str, before_id: int | None, size: int | None) -> list[Study]:
-    """List the owner's studies, newest first, ``size`` of them, starting below ``before_id``."""
-    statement = _fresh().where(StudyRow.owner == owner).order_by(StudyRow.id.desc()).limit(size)
+def page(
+    session: Session,
+    owner: str,
+    before_id: int | None,
+    size: int | None,
+    states: Collection[StudyState] = frozenset(StudyState),
+    text: str = "",
+) -> list[Study]:
+    """List the owner's studies in ``states`` whose name holds ``text``, newest first, starting below ``before_id``."""
+    statement = _fresh().where(StudyRow.owner == owner, StudyRow.state.in_(states))
+    if text:
+        statement = statement.where(func.lower(StudyRow.name).contains(text.lower(), autoescape=True))
     if before_id is not None:
         statement = statement.where(StudyRow.id < before_id)
-    return [_study(row) for row in session.scalars(statement)]
+    return [_study(row) for row in session.scalars(statement.order_by(StudyRow.id.desc()).limit(size))]
 
 
 def count_by_state(session: Session) -> dict[StudyState, int]:

@@ -7,7 +7,7 @@ from zlib import crc32
 from sqlalchemy.orm import Session
 
 from studies.records import ACTIVE_STUDY_STATES, TERMINAL_TRIAL_STATES, Study, StudyState, Trial, TrialState
-from studies.repository import overviews, trials
+from studies.repository import overviews, studies, trials
 from studies.repository.overviews import Point
 from studies.service.studies import get_study
 
@@ -78,7 +78,7 @@ def find_overviews(
     session: Session, owner: str, states: Collection[StudyState], text: str, before_id: int | None, size: int
 ) -> list[Overview]:
     """Look at the owner's studies in ``states`` whose name holds ``text``, newest first, below ``before_id``."""
-    return _overviews(session, overviews.find(session, owner, states, text, before_id, size))
+    return _overviews(session, studies.page(session, owner, before_id, size, states, text))
 
 
 def drawing(
@@ -105,7 +105,7 @@ def learning_curves(session: Session, drawn: Drawing) -> dict[int, list[tuple[in
 
 
 def _overviews(session: Session, found: Sequence[Study]) -> list[Overview]:
-    counts = overviews.counts_of(session, [study.id for study in found])
+    counts = trials.counts_of(session, [study.id for study in found])
     return [Overview(study, counts.get(study.id, {}), _best(session, study)) for study in found]
 
 
