@@ -106,14 +106,26 @@ class Transformer(nn.Module):
         self.register_buffer("cos_se", cos_se, persistent=False)
         self.register_buffer("sin_se", sin_se, persistent=False)
 
-    def forward(self, tokens_bs: Tensor) -> Tensor:
-        """Logits ``bsv`` of the token that follows each position; s is at most ``config.sequence_length``."""
+    @property
+    def head_vd(self) -> Tensor:
+        """The output projection: the embedding table where the head is tied."""
+        return self.embedding.weight if self.head is None else self.head.weight
+
+    def hidden(self, tokens_bs: Tensor) -> Tensor:
+        """Normed last hidden states ``bsd``, whose products with ``head_vd`` are the logits.
+
+        s is at most ``config.sequence_length``.
+        """
         s = tokens_bs.shape[1]
         x_bsd = self.embedding(tokens_bs)
         for block in self.blocks:
             x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s])
-        head_vd = self.embedding.weight if self.head is None else self.head.weight
-        return F.linear(self.norm(x_bsd), head_vd)
+        normed_bsd: Tensor = self.norm(x_bsd)
+        return normed_bsd
+
+    def forward(self, tokens_bs: Tensor) -> Tensor:
+        """Logits ``bsv`` of the token that follows each position."""
+        return F.linear(self.hidden(tokens_bs), self.head_vd)
 
 
 def rotations(sequence_length: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
