@@ -67,6 +67,8 @@ def proxy_config(
         seed=chosen["seed"],
         precision=settings.precision,
         evaluations=settings.evaluations,
+        annealed_evaluations=settings.annealed_evaluations,
+        compilation=settings.compilation,
         validation_bytes=settings.validation_bytes,
         threads=threads,
     )

@@ -61,8 +61,8 @@ def save_checkpoint(folder: Path, run: TrainingRun, config_key: str) -> None:
     partial = folder / f".{target.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file(llama_weights(run.network), partial / "model.safetensors")
-    save_file(_moments(run.network, run.optimizer), partial / "optimizer.safetensors")
+    save_file(llama_weights(run.single.network), partial / "model.safetensors")
+    save_file(_moments(run.single.network, run.single.optimizer), partial / "optimizer.safetensors")
     progress = run.progress
     state = CheckpointState(
         config_key=config_key,
@@ -118,11 +118,12 @@ def restore(run: TrainingRun, folder: Path, state: CheckpointState) -> None:
     Raises:
         InvalidInput: the files do not hold the tensors of this network.
     """
-    load_weights(run.network, folder / "model.safetensors")
-    expected = {f"{name}.{moment}": p.shape for name, p in run.network.named_parameters() for moment in MOMENTS}
+    load_weights(run.single.network, folder / "model.safetensors")
+    program = run.single
+    expected = {f"{name}.{moment}": p.shape for name, p in program.network.named_parameters() for moment in MOMENTS}
     moments = _load(folder / "optimizer.safetensors", expected)
-    for name, parameter in run.network.named_parameters():
-        run.optimizer.state[parameter] = {
+    for name, parameter in program.network.named_parameters():
+        program.optimizer.state[parameter] = {
             "step": torch.tensor(float(state.step), device=parameter.device),
             **{moment: moments[f"{name}.{moment}"].to(parameter.device, copy=True) for moment in MOMENTS},
         }

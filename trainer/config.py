@@ -1,14 +1,16 @@
 """What one training run is told: the proxy trial's config and the full run's, which extends it."""
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from model.config import ArchitectureConfig, FrozenConfig, InitScheme
 
 Precision = Literal["auto", "float32", "bfloat16"]
 LengthUnit = Literal["tokens", "bytes", "flops"]
+Schedule = Literal["cosine", "wsd"]
+Compilation = Literal["auto", "off", "on"]
 
 
 class BuiltinCorpus(FrozenConfig):
@@ -36,7 +38,7 @@ Corpus = Annotated[BuiltinCorpus | TextCorpus | JsonlCorpus, Field(discriminator
 
 
 class OptimizationConfig(FrozenConfig):
-    """AdamW (arXiv 1711.05101) with linear warm-up and cosine decay."""
+    """AdamW (arXiv 1711.05101) with linear warm-up, and a cosine or a cooldown at the end."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-3
     """Peak rate."""
@@ -50,12 +52,19 @@ class OptimizationConfig(FrozenConfig):
     """Share of the run spent in warm-up (assumed: proxies are short; the paper's 50 000-step run uses 0.03)."""
     final_learning_rate_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Final rate over peak rate (PanGu-π Pro, configs/LLM1B.py: 1e-5 / 1e-4)."""
+    schedule: Schedule = "cosine"
+    """``wsd`` stays at the peak until its cooldown (arXiv 2404.06395, section 4)."""
+    cooldown_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of a WSD run that is its cooldown (arXiv 2405.18392, section 3: from 0.2 on, a cosine is matched)."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
     """AdamW's betas (PanGu-π Pro, configs/LLM1B.py)."""
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest global norm of the gradient (PanGu-π Pro, configs/LLM1B.py)."""
+    z_loss: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Weight of log² Z, the square of the log of the softmax's normaliser, in the loss that is trained
+    (arXiv 2204.02311, section 5, which takes 1e-4)."""
 
 
 class InitializationConfig(FrozenConfig):
@@ -96,12 +105,23 @@ class ProxyConfig(FrozenConfig):
     """``auto`` takes bfloat16 where the machine multiplies it faster."""
     evaluations: Annotated[int, Field(ge=1, le=1000)] = 4
     """Evaluations in the run, evenly spaced; the last one is at its end."""
+    annealed_evaluations: bool = False
+    """Whether each evaluation is that of a run which ends there: a cooldown leaves the trunk, is evaluated and
+    forgotten. Needs the schedule ``wsd``."""
+    compilation: Compilation = "auto"
+    """Whether the step is compiled (``torch.compile``); ``auto`` does so on a GPU."""
     validation_bytes: Annotated[int, Field(ge=1000, le=2**32)] = 100_000
     """Size of the fixed set of bytes on which bits per byte is measured."""
     micro_batch_tokens: Annotated[int, Field(ge=2)] = 16_384
     """Largest forward pass; a bigger batch is accumulated."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of the run."""
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        if self.annealed_evaluations and self.optimization.schedule != "wsd":
+            raise ValueError("a cosine has no trunk for annealed_evaluations to leave; set schedule: wsd")
+        return self
 
 
 class PretrainConfig(ProxyConfig):
@@ -151,10 +171,14 @@ class ProxySettings(FrozenConfig):
     warmup_tokens: int | None = None
     warmup_ratio: float = 0.1
     final_learning_rate_ratio: float = 0.1
+    schedule: Schedule = "cosine"
+    cooldown_ratio: float = 0.2
     init_scheme: InitScheme = "constant"
     init_std: float | None = None
     """Standard deviation of the initial weights; when left out, 1 / sqrt(width)."""
     seed: int = 0
     precision: Precision = "auto"
     evaluations: int = 4
+    annealed_evaluations: bool = False
+    compilation: Compilation = "auto"
     validation_bytes: int = 100_000

@@ -5,20 +5,18 @@ vocabulary sees more bytes of context. END_OF_TEXT stands for no byte of the tex
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.tokenizer import END_OF_TEXT_ID
 from trainer.config import Precision
 from trainer.data import PreparedData
+from trainer.loss import IGNORED
 from trainer.precision import autocast
 from trainer.results import Evaluation
-
-IGNORED = -100
-"""A target that is not predicted."""
 
 
 class Evaluator:
@@ -34,18 +32,17 @@ class Evaluator:
         self.device = device
 
     @torch.no_grad()
-    def evaluate(self, network: nn.Module, precision: Precision) -> Evaluation:
-        """Measure the network: nats per text token, and bits per byte."""
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+    def evaluate(self, nats: Callable[[Tensor, Tensor], Tensor], precision: Precision) -> list[Evaluation]:
+        """Measure every member of a program: nats per text token, and bits per byte.
+
+        ``nats`` gives the summed cross-entropy ``m`` of inputs and targets ``bs``, as ``Program.nats`` does.
+        """
+        total_m = torch.zeros((), dtype=torch.float64, device=self.device)
         for inputs_bs, targets_bs in self.batches:
             with autocast(precision, self.device):
-                logits_bsv = network(inputs_bs)
-            loss = F.cross_entropy(
-                logits_bsv.float().flatten(0, 1), targets_bs.flatten(), ignore_index=IGNORED, reduction="sum"
-            )
-            total += loss.double()
-        nats = total.item()
-        return Evaluation(nats / self.text_tokens, nats / math.log(2) / self.text_bytes)
+                total_m = total_m + nats(inputs_bs, targets_bs)
+        bits = math.log(2) * self.text_bytes
+        return [Evaluation(total / self.text_tokens, total / bits) for total in total_m.tolist()]
 
 
 def windows(data: PreparedData, sequence_length: int) -> tuple[Tensor, Tensor]:

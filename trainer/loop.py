@@ -1,150 +1,268 @@
-"""The training loop: a generator of one result a step. To stop a run is to close it."""
+"""The training loop: a generator of one result a step. To stop a run is to close it.
+
+A run trains one network, or several of one shape side by side (``trainer.program``); the loop is the same.
+"""
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.attention import fastest_backend
-from model.initialization import initialize
-from model.transformer import Transformer
+from trainer.compilation import choose_mode, compiled, share_compiled_code
 from trainer.config import ProxyConfig
 from trainer.data import Batches, PreparedData, prepare
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
-from trainer.optim import make_optimizer, set_learning_rate
-from trainer.plan import learning_rate, plan_run
+from trainer.feeder import Feeder
+from trainer.plan import RunPlan, learning_rate, plan_run
 from trainer.precision import autocast, resolve_precision
+from trainer.program import Program, SingleProgram, StackedProgram
 from trainer.results import Evaluation, RunSummary, StepResult
+from trainer.stacks import check_stack
 from trainer.summary import Progress, data_attributes, machine_attributes, recipe_attributes, run_metrics
 
 CUDA_READING_STEPS = 10
 """Steps between readings of the loss on CUDA (assumed), because each waits for the device. A CPU reads every step."""
 CPU_MICRO_BATCH_TOKENS = 4096
-"""Largest forward pass on a CPU, whatever the config allows: beyond it activations leave the cache (measured at 1M
-parameters, batches of 16 384 tokens: 18.0k tokens/s at 4096, 16.2k at 8192, 14.4k at 16 384)."""
+"""Largest forward pass on a CPU, over all members and whatever the config allows: beyond it activations leave the cache
+(measured at 1M parameters, batches of 16 384 tokens: 18.0k tokens/s at 4096, 16.2k at 8192, 14.4k at 16 384)."""
 DIVERGED_ABOVE_UNIFORM = 1.0
 """Nats above ln V, the loss of a uniform guess, at which an evaluated run counts as diverged (assumed)."""
 
+MemberResults = Mapping[int, StepResult | TrainingDiverged]
+"""What one step gave, by the member's index in its stack; a diverged member occurs once more and then no longer."""
+
+
+@dataclass
+class Member:
+    """One network of a run."""
+
+    config: ProxyConfig
+    batches: Batches
+    progress: Progress = field(default_factory=Progress)
+    train_loss: float = math.nan
+    """Nats per token, as last read."""
+    failure: TrainingDiverged | None = None
+    ended: bool = False
+    """Whether its failure has been told."""
+
 
 class TrainingRun:
-    """One network being trained, from its initial weights or from what a checkpoint put in their place.
+    """One network being trained, from its initial weights or from what a checkpoint put in their place; or a stack.
 
-    The number of CPU threads is the process's: a process trains one network at a time.
+    The number of CPU threads is the process's: a process has one run at a time.
+
+    Args:
+        config: the network, and what it shares with ``others``.
+        data: the corpus as tokens.
+        others: further members of a stack, of the same shape (``trainer.stacks``).
 
     Raises:
-        InvalidInput: the length, batch or warm-up cannot be realised, or the corpus is too short.
+        InvalidInput: the length, batch or warm-up cannot be realised, the corpus is too short, or the configs cannot
+            be stacked.
     """
 
-    def __init__(self, config: ProxyConfig, data: PreparedData) -> None:
+    def __init__(self, config: ProxyConfig, data: PreparedData, others: Sequence[ProxyConfig] = ()) -> None:
+        configs = [config, *others]
+        check_stack(configs)
         torch.set_num_threads(config.threads)
-        architecture, optimization = config.architecture, config.optimization
+        sequence_length = config.architecture.sequence_length
         self.config, self.data = config, data
         self.plan = plan_run(config, data.bytes_per_token)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = resolve_precision(config.precision, self.device)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        self.backend = fastest_backend(self.device, dtype, architecture.sequence_length)
-        self.network = Transformer(architecture, self.backend).to(self.device)
-        std = config.initialization.std_at(architecture.width)
-        initialize(self.network, config.initialization.scheme, std, config.seed)
-        self.optimizer = make_optimizer(self.network, optimization)
-        self.batches = Batches(data.train, architecture.sequence_length, optimization.batch_tokens, config.seed)
+        self.backend = fastest_backend(self.device, dtype, sequence_length)
+        batch_tokens = config.optimization.batch_tokens
+        self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
         self.micro_batch = self._micro_batch()
-        self.evaluator = Evaluator(data, architecture.sequence_length, self.micro_batch, self.device)
-        self.progress = Progress()
-        self._read_loss = math.nan
+        self.program: Program = (
+            StackedProgram(configs, self.backend, self.device)
+            if others
+            else SingleProgram(config, self.backend, self.device)
+        )
+        self.compilation = choose_mode(config, self.micro_batch * sequence_length, len(configs), self.device)
+        self.compilation_seconds = 0.0
+        self._loss = compiled(self.program.loss, self.compilation)
+        all_batches = [member.batches for member in self.members]
+        self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda")
+        self.evaluator = Evaluator(data, sequence_length, self.micro_batch, self.device)
+
+    @property
+    def single(self) -> SingleProgram:
+        """The program of a run of one network."""
+        assert isinstance(self.program, SingleProgram)
+        return self.program
+
+    @property
+    def progress(self) -> Progress:
+        """Of the first member."""
+        return self.members[0].progress
+
+    @progress.setter
+    def progress(self, progress: Progress) -> None:
+        self.members[0].progress = progress
 
     def _micro_batch(self) -> int:
-        """Sequences of one forward pass."""
+        """Sequences of one forward pass, of each member."""
         limit = CPU_MICRO_BATCH_TOKENS if self.device.type == "cpu" else self.config.micro_batch_tokens
-        tokens = min(limit, self.config.micro_batch_tokens)
+        tokens = min(limit, self.config.micro_batch_tokens) // len(self.members)
         return max(tokens // self.config.architecture.sequence_length, 1)
 
     def results(self, max_steps: int | None = None) -> Generator[StepResult, None, None]:
-        """Train to the end, or to step ``max_steps`` of the same schedule, which is then evaluated as well.
+        """Train one network to the end, or to step ``max_steps`` of the same schedule, which is evaluated as well.
 
         Raises:
             TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
         """
+        for results in self.member_results(max_steps):
+            result = results[0]
+            if isinstance(result, TrainingDiverged):
+                raise result
+            yield result
+
+    def member_results(self, max_steps: int | None = None) -> Generator[MemberResults, None, None]:
+        """The same for every member: one that diverges says so, and the others go on.
+
+        An annealed evaluation is a result of the shorter run's last step; it precedes that of the step where it left
+        the trunk.
+        """
         last = min(self.plan.steps, max_steps or self.plan.steps)
+        if self.progress.step < last:
+            self._compile()
         while self.progress.step < last:
             step = self.progress.step + 1
             evaluated = step in self.plan.evaluation_steps or step == last
-            self._train_step(step, read=evaluated or self._is_read(step))
-            evaluation = self._evaluate() if evaluated else None
-            yield self._result(evaluation, finished=step == last)
+            self._train_step(self.plan, read=evaluated or self._is_read(step))
+            if step in self.plan.forks:
+                yield self._annealed(self.plan.fork(step))
+            evaluations = self._evaluate() if evaluated else None
+            yield self._results(self.plan, evaluations, finished=step == last)
+            if all(member.ended for member in self.members):
+                return
 
     def _is_read(self, step: int) -> bool:
         return self.device.type == "cpu" or step % CUDA_READING_STEPS == 1
 
-    def _train_step(self, step: int, read: bool) -> None:
+    def _compile(self) -> None:
+        """Compute one gradient and forget it, so that no step's time holds the compiler's."""
+        if self.compilation == "off":
+            return
         start = time.perf_counter()
-        batch = self.batches.batch(step)
-        set_learning_rate(self.optimizer, learning_rate(self.config.optimization, self.plan, step))
-        loss = self._accumulate_gradient(torch.from_numpy(batch).to(self.device))
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimization.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.progress.step = step
-        self.progress.train_bytes += int(self.data.token_bytes[batch[:, 1:]].sum())
-        if read:
-            self._read_loss = loss.item()
-        self.progress.training_seconds += time.perf_counter() - start
-        if read and not math.isfinite(self._read_loss):
-            raise TrainingDiverged(f"the loss is {self._read_loss} at step {step} of {self.plan.steps}")
+        self._accumulate_gradient(self.feeder.take(self.progress.step + 1).tokens_mbs)
+        self.program.forget_gradients()
+        self._wait()
+        self.compilation_seconds = time.perf_counter() - start
 
-    def _accumulate_gradient(self, batch_bs: Tensor) -> Tensor:
-        """Add the gradient of the batch's mean loss in micro-batches; return that loss."""
-        total = torch.zeros((), device=self.device)
-        for micro_bs in torch.split(batch_bs, self.micro_batch):
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _train_step(self, plan: RunPlan, read: bool) -> None:
+        start = time.perf_counter()
+        step = self.progress.step + 1
+        batch = self.feeder.take(step)
+        nats_m = self._accumulate_gradient(batch.tokens_mbs)
+        self.program.update([learning_rate(member.config.optimization, plan, step) for member in self.members])
+        losses = nats_m.tolist() if read else None
+        seconds = (time.perf_counter() - start) / len(self.members)
+        for index, member in enumerate(self.members):
+            member.progress.step = step
+            member.progress.train_bytes += batch.text_bytes[index]
+            member.progress.training_seconds += seconds
+            if losses is not None:
+                _read_loss(member, losses[index], plan)
+
+    def _accumulate_gradient(self, tokens_mbs: Tensor) -> Tensor:
+        """Add the gradient of each member's mean loss in micro-batches; return the mean cross-entropies ``m``."""
+        sequences = tokens_mbs.shape[1]
+        nats_m = torch.zeros(len(self.members), device=self.device)
+        for micro_mbs in torch.tensor_split(tokens_mbs, math.ceil(sequences / self.micro_batch), dim=1):
+            share = micro_mbs.shape[1] / sequences
             with autocast(self.precision, self.device):
-                logits_bsv = self.network(micro_bs[:, :-1])
-            loss = F.cross_entropy(logits_bsv.float().flatten(0, 1), micro_bs[:, 1:].flatten())
-            share = loss * (len(micro_bs) / len(batch_bs))
-            share.backward()  # type: ignore[no-untyped-call]
-            total += share.detach()
-        return total
+                objective_m, micro_nats_m = self._loss(micro_mbs[..., :-1], micro_mbs[..., 1:])
+            (objective_m.sum() * share).backward()  # type: ignore[no-untyped-call]
+            nats_m += micro_nats_m * share
+        return nats_m
 
-    def _evaluate(self) -> Evaluation:
+    def _annealed(self, fork: RunPlan) -> MemberResults:
+        """Finish a shorter run that shares the trunk so far, evaluate it, and come back to the trunk."""
         start = time.perf_counter()
-        evaluation = self.evaluator.evaluate(self.network, self.precision)
-        self.progress.evaluation_seconds += time.perf_counter() - start
-        limit = math.log(self.config.architecture.vocabulary_size) + DIVERGED_ABOVE_UNIFORM
-        if not evaluation.validation_loss <= limit:
-            reason = f"the validation loss is {evaluation.validation_loss:.3f} at step {self.progress.step}"
-            raise TrainingDiverged(f"{reason}, above the {limit:.3f} at which a run is given up")
-        return evaluation
+        trunk, before = self.program.snapshot(), [replace(member.progress) for member in self.members]
+        losses = [member.train_loss for member in self.members]
+        while self.progress.step < fork.steps:
+            self._train_step(fork, read=self._is_read(self.progress.step + 1))
+        results = self._results(fork, self._evaluate())
+        self.program.restore(trunk)
+        seconds = (time.perf_counter() - start) / len(self.members)
+        for member, progress, loss in zip(self.members, before, losses, strict=True):
+            member.progress = replace(progress, evaluation_seconds=progress.evaluation_seconds + seconds)
+            member.train_loss = loss
+        return results
 
-    def _result(self, evaluation: Evaluation | None, finished: bool) -> StepResult:
-        step = self.progress.step
+    def _evaluate(self) -> list[Evaluation]:
+        start = time.perf_counter()
+        evaluations = self.evaluator.evaluate(self.program.nats, self.precision)
+        seconds = (time.perf_counter() - start) / len(self.members)
+        limit = math.log(self.config.architecture.vocabulary_size) + DIVERGED_ABOVE_UNIFORM
+        for member, evaluation in zip(self.members, evaluations, strict=True):
+            member.progress.evaluation_seconds += seconds
+            if member.failure is None and not evaluation.validation_loss <= limit:
+                reason = f"the validation loss is {evaluation.validation_loss:.3f} at step {member.progress.step}"
+                member.failure = TrainingDiverged(f"{reason}, above the {limit:.3f} at which a run is given up")
+        return evaluations
+
+    def _results(
+        self, plan: RunPlan, evaluations: Sequence[Evaluation] | None, finished: bool = False
+    ) -> MemberResults:
+        results: dict[int, StepResult | TrainingDiverged] = {}
+        for index, member in enumerate(self.members):
+            if member.ended:
+                continue
+            member.ended = member.failure is not None
+            evaluation = evaluations[index] if evaluations else None
+            results[index] = member.failure or self._result(member, plan, evaluation, finished)
+        return results
+
+    def _result(self, member: Member, plan: RunPlan, evaluation: Evaluation | None, finished: bool) -> StepResult:
+        step, optimization = member.progress.step, member.config.optimization
         return StepResult(
             step=step,
             steps=self.plan.steps,
-            tokens=step * self.config.optimization.batch_tokens,
-            train_loss=self._read_loss,
-            learning_rate=learning_rate(self.config.optimization, self.plan, step),
-            seconds=self.progress.training_seconds,
+            tokens=step * optimization.batch_tokens,
+            train_loss=member.train_loss,
+            learning_rate=learning_rate(optimization, plan, step),
+            seconds=member.progress.training_seconds,
             evaluation=evaluation,
             finished=finished,
-            summary=self._summary(evaluation) if finished and evaluation else None,
+            summary=self._summary(member, evaluation) if finished and evaluation else None,
         )
 
-    def _summary(self, evaluation: Evaluation) -> RunSummary:
+    def _summary(self, member: Member, evaluation: Evaluation) -> RunSummary:
         attributes = {
-            **recipe_attributes(self.config, self.plan),
-            **data_attributes(self.data, self.batches, self.progress),
-            **machine_attributes(self.progress, self.device),
+            **recipe_attributes(member.config, self.plan),
+            **data_attributes(self.data, member.batches, member.progress),
+            **machine_attributes(member.progress, self.device),
             "precision": self.precision,
             "attention_backend": self.backend,
+            "compilation": self.compilation,
+            "compilation_seconds": self.compilation_seconds,
             "micro_batch_tokens": self.micro_batch * self.config.architecture.sequence_length,
+            "stack": len(self.members),
             "threads": torch.get_num_threads(),
         }
-        return RunSummary(run_metrics(self.config, self.progress, evaluation), attributes)
+        return RunSummary(run_metrics(member.config, member.progress, evaluation), attributes)
+
+
+def _read_loss(member: Member, loss: float, plan: RunPlan) -> None:
+    member.train_loss = loss
+    if member.failure is None and not math.isfinite(loss):
+        member.failure = TrainingDiverged(f"the loss is {loss} at step {member.progress.step} of {plan.steps}")
 
 
 def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, None]:
@@ -154,5 +272,20 @@ def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, Non
         InvalidInput: the corpus, the tokenizer's size or the length cannot be used.
         TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
     """
-    data = prepare(config.corpus, config.architecture.vocabulary_size, config.validation_bytes, storage)
-    yield from TrainingRun(config, data).results()
+    yield from _start([config], storage).results()
+
+
+def train_stack(configs: Sequence[ProxyConfig], storage: Path) -> Generator[MemberResults, None, None]:
+    """Train proxies of one shape as one program; each learns what it would learn alone, up to rounding.
+
+    Raises:
+        InvalidInput: as for ``train``, or the configs differ in more than ``trainer.stacks.STACKABLE_NAMES``.
+    """
+    yield from _start(configs, storage).member_results()
+
+
+def _start(configs: Sequence[ProxyConfig], storage: Path) -> TrainingRun:
+    first, *others = configs
+    share_compiled_code(storage)
+    data = prepare(first.corpus, first.architecture.vocabulary_size, first.validation_bytes, storage)
+    return TrainingRun(first, data, others)

@@ -1,12 +1,13 @@
 """How long a run is and how its learning rate moves: plain arithmetic, no torch."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from model.config import ArchitectureConfig
 from model.counts import training_flops_per_token
 from model.errors import InvalidInput
-from trainer.config import OptimizationConfig, ProxyConfig, TrainingLength
+from trainer.config import OptimizationConfig, ProxyConfig, Schedule, TrainingLength
 
 MIN_STEPS = 2
 """A cosine needs a beginning and an end."""
@@ -24,6 +25,16 @@ class RunPlan:
     warmup_steps: int
     evaluation_steps: frozenset[int]
     """Steps (counted from 1) after which the network is evaluated; the last one is among them."""
+    cooldown_steps: int = 0
+    """Last steps of a WSD schedule, in which the rate falls; 0 under a cosine."""
+    forks: Mapping[int, int] = field(default_factory=dict)
+    """Annealed evaluations: the step after which a cooldown leaves the trunk, and the step at which that shorter run
+    ends."""
+
+    def fork(self, start: int) -> "RunPlan":
+        """The shorter run whose cooldown leaves the trunk after ``start``."""
+        end = self.forks[start]
+        return replace(self, steps=end, evaluation_steps=frozenset({end}), cooldown_steps=end - start, forks={})
 
 
 def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
@@ -32,7 +43,8 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
     ``bytes_per_token`` is the average over the training side.
 
     Raises:
-        InvalidInput: the batch holds no whole sequences, or the run is shorter than ``MIN_STEPS`` or its warm-up.
+        InvalidInput: the batch holds no whole sequences, the run is shorter than ``MIN_STEPS`` or its warm-up, or a
+            cooldown begins before the warm-up ends.
     """
     batch_tokens = config.optimization.batch_tokens
     if batch_tokens % config.architecture.sequence_length:
@@ -46,7 +58,29 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
         raise InvalidInput(f"train_{config.length.unit}", reason, remedy)
     evaluations = min(config.evaluations, steps)
     evaluation_steps = frozenset(round(steps * part / evaluations) for part in range(1, evaluations + 1))
-    return RunPlan(steps, _warmup_steps(config.optimization, steps), evaluation_steps)
+    plan = RunPlan(steps, _warmup_steps(config.optimization, steps), evaluation_steps)
+    return plan if config.optimization.schedule == "cosine" else _with_cooldowns(plan, config)
+
+
+def _with_cooldowns(plan: RunPlan, config: ProxyConfig) -> RunPlan:
+    """The same plan under a WSD schedule, with a fork for every evaluation but the last where they are annealed."""
+
+    def cooldown(end: int) -> int:
+        return min(max(round(config.optimization.cooldown_ratio * end), 1), end - 1)
+
+    ends = sorted(plan.evaluation_steps - {plan.steps}) if config.annealed_evaluations else []
+    for end in [*ends, plan.steps]:
+        if end - cooldown(end) < plan.warmup_steps:
+            reason = (
+                f"the cooldown of the run of {end} steps begins before the {plan.warmup_steps} steps of warm-up end"
+            )
+            raise InvalidInput("warmup_tokens", reason, "give a shorter warm-up, or fewer evaluations")
+    return replace(
+        plan,
+        cooldown_steps=cooldown(plan.steps),
+        evaluation_steps=frozenset({plan.steps}) if config.annealed_evaluations else plan.evaluation_steps,
+        forks={end - cooldown(end): end for end in ends},
+    )
 
 
 def _tokens(length: TrainingLength, architecture: ArchitectureConfig, bytes_per_token: float) -> float:
@@ -66,12 +100,26 @@ def _warmup_steps(optimization: OptimizationConfig, steps: int) -> int:
 
 
 def learning_rate(optimization: OptimizationConfig, plan: RunPlan, step: int) -> float:
-    """Rate of ``step`` (counted from 1): linear to the peak, then a cosine to the final rate at the last step.
+    """Rate of ``step`` (counted from 1): linear to the peak, then down to the final rate at the last step.
 
-    SGDR's cosine without restarts (arXiv 1608.03983, equation 5), after a linear warm-up.
+    ``cosine`` is SGDR's without restarts (arXiv 1608.03983, equation 5). ``wsd`` stays at the peak (warm-up, stable,
+    decay: arXiv 2404.06395, section 4) until a cooldown of the form 1 - sqrt (arXiv 2405.18392, section 3).
     """
     peak, final_ratio = optimization.learning_rate, optimization.final_learning_rate_ratio
     if step <= plan.warmup_steps:
         return peak * step / plan.warmup_steps
+    return peak * (final_ratio + (1 - final_ratio) * _SHAPES[optimization.schedule](plan, step))
+
+
+def _cosine(plan: RunPlan, step: int) -> float:
     progress = (step - plan.warmup_steps) / (plan.steps - plan.warmup_steps)
-    return peak * (final_ratio + (1 - final_ratio) * (1 + math.cos(math.pi * progress)) / 2)
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def _wsd(plan: RunPlan, step: int) -> float:
+    progress = max(step - (plan.steps - plan.cooldown_steps), 0) / plan.cooldown_steps
+    return 1 - math.sqrt(progress)
+
+
+_SHAPES: Mapping[Schedule, Callable[[RunPlan, int], float]] = {"cosine": _cosine, "wsd": _wsd}
+"""Share of the way from the final rate to the peak, after the warm-up."""

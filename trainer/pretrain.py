@@ -75,7 +75,7 @@ def _start_or_resume(folder: Path, config: PretrainConfig, data: PreparedData, c
     if found is None:
         run = TrainingRun(config, data)
         if config.initial_weights is not None:
-            load_weights(run.network, _inside(folder, config.initial_weights, "pretrain.initial_weights"))
+            load_weights(run.single.network, _inside(folder, config.initial_weights, "pretrain.initial_weights"))
         return run
     checkpoint, state = found
     if state.config_key != config_key:

@@ -45,8 +45,10 @@ def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation)
 def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
     """The fixed choices of this trainer, and what became of the config's lengths."""
     return {
-        "schedule": "cosine",
+        "schedule": config.optimization.schedule,
         "final_learning_rate_ratio": config.optimization.final_learning_rate_ratio,
+        "cooldown_tokens": plan.cooldown_steps * config.optimization.batch_tokens,
+        "annealed_tokens": sum(end - start for start, end in plan.forks.items()) * config.optimization.batch_tokens,
         "warmup_tokens": plan.warmup_steps * config.optimization.batch_tokens,
         "decay_mode": "decoupled",
         "parametrisation": "standard",

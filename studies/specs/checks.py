@@ -113,5 +113,8 @@ def _check_runs(spec: StudySpec, space: Space) -> None:
         proxy_config(spec.proxy, trial.values, trial.attributes, spec.resources_per_trial.threads)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
-        name = str(detail["loc"][-1]) if detail["loc"] else "proxy"
+        if not detail["loc"]:  # of fields together: the validator wrote reason and remedy
+            reason, _, remedy = detail["msg"].removeprefix("Value error, ").partition("; ")
+            raise InvalidInput("proxy", reason, remedy) from None
+        name = str(detail["loc"][-1])
         raise InvalidInput(f"proxy.{name}", f"{detail['input']!r} does not fit", detail["msg"]) from None

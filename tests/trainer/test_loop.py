@@ -107,11 +107,11 @@ def test_the_first_step_is_adamw_with_clipping(config: ProxyConfig, data: Prepar
     config = optimize(config, warmup_tokens=0, final_learning_rate_ratio=1.0, gradient_clip=0.01)
     run, reference = TrainingRun(config, data), TrainingRun(config, data)
     next(run.results())
-    batch = torch.from_numpy(reference.batches.batch(1))
-    logits = reference.network(batch[:, :-1])
+    batch = torch.from_numpy(reference.members[0].batches.batch(1))
+    logits = reference.single.network(batch[:, :-1])
     torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
-    norm = torch.stack([p.grad.norm() for p in reference.network.parameters() if p.grad is not None]).norm()
-    for trained, parameter in zip(run.network.parameters(), reference.network.parameters(), strict=True):
+    norm = torch.stack([p.grad.norm() for p in reference.single.network.parameters() if p.grad is not None]).norm()
+    for trained, parameter in zip(run.single.network.parameters(), reference.single.network.parameters(), strict=True):
         assert parameter.grad is not None
         gradient = parameter.grad * 0.01 / norm
         decay = 0.1 if parameter.ndim == 2 else 0.0
@@ -128,7 +128,7 @@ def test_threads_are_those_of_the_config(config: ProxyConfig, data: PreparedData
 
 def test_norm_gains_do_not_decay(config: ProxyConfig, data: PreparedData) -> None:
     run = TrainingRun(config, data)
-    decayed, free = make_optimizer(run.network, config.optimization).param_groups
+    decayed, free = make_optimizer(run.single.network, config.optimization).param_groups
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     assert {p.ndim for p in decayed["params"]} == {2}
     assert {p.ndim for p in free["params"]} == {1}
@@ -175,7 +175,7 @@ def test_a_high_rate_diverges_with_a_reason(config: ProxyConfig, storage: Path) 
 def test_a_loss_that_is_not_finite_diverges(config: ProxyConfig, data: PreparedData) -> None:
     run = TrainingRun(change(config, initialization=InitializationConfig(std=10.0)), data)
     with torch.no_grad():
-        run.network.embedding.weight[:] = math.nan
+        run.single.network.embedding.weight[:] = math.nan
     with pytest.raises(TrainingDiverged, match="the loss is nan at step 1 of 12"):
         next(run.results())
 
