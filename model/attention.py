@@ -1,55 +1,250 @@
-"""The one door to attention: every backend computes softmax(Q Kᵀ / √e) V with a causal mask.
+"""The one door to attention: every backend computes softmax(scale · Q Kᵀ) V over the past of each position.
 
-Shapes: b batch, h query heads, k key and value heads, s sequence, e channels of a head.
+``document_mask`` narrows the past to the position's own document.
+
+Shapes: b batch, h query heads, k key and value heads, s sequence, e channels of a head, n sequences of all heads,
+t positions of the whole batch, c documents of the whole batch.
 """
 
+import importlib
+import inspect
+import logging
 from collections.abc import Callable
-from typing import Literal
+from functools import cache, partial
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-AttentionBackend = Literal["sdpa", "matmul"]
+from model.config import ArchitectureConfig
+
+AttentionBackend = Literal["sdpa", "matmul", "flash-attn-2", "flash-attn-3", "torch-varlen"]
+"""``sdpa`` is PyTorch's scaled dot product, ``matmul`` plain products, ``torch-varlen`` the kernel for sequences of
+varying length that CUDA builds of PyTorch bring; the others are the packages of the Flash-Attention project."""
 
 LONGEST_MATMUL_SEQUENCE = 384
 """Longest S at which plain products beat the fused kernel in bfloat16 on a CPU: 7 against 16 ms at 256, 17 against 28
 at 384, undecided at 512, 105 against 50 at 1024 (measured: forward and backward, batch 8, at 1024 batch 4, 4 heads of
 32 channels, one thread with AMX). In float32 the fused kernel won at each: 11 against 14 ms at 256."""
+FLASH_CAPABILITY = (8, 0)
+"""Oldest CUDA compute capability of the flash kernels, Ampere's (README of flash-attn 2.8.3)."""
+HOPPER = 9
+"""Major compute capability that the wheels of flash-attn 3 are built for (README of flash-attn 2.8.3)."""
+FLASH_HEAD_DIM_STEP = 8
+LARGEST_FLASH_HEAD_DIM = 192
+"""Heads of the flash kernels have a multiple of 8 channels, and at most 192 where the backward pass of flash-attn 3 is
+deterministic (csrc/flash_attn/flash_api.cpp of 2.8.3, hopper/flash_api.cpp)."""
+FLASH_ATTN_2, FLASH_ATTN_3 = "flash_attn", "flash_attn_interface"
+"""Names under which the two packages are imported (their READMEs)."""
+
+log = logging.getLogger(__name__)
 
 
-def attend(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, backend: AttentionBackend) -> Tensor:
+def attend(
+    query_bhse: Tensor,
+    key_bkse: Tensor,
+    value_bkse: Tensor,
+    backend: AttentionBackend,
+    scale: float | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Causal attention in which h / k query heads share each key and value head (arXiv 2305.13245).
+
+    Args:
+        query_bhse: positions that look.
+        key_bkse: positions that are looked at.
+        value_bkse: what is mixed.
+        backend: who computes it.
+        scale: factor of the scores; 1 / √e when left out (arXiv 1706.03762, section 3.2.1).
+        mask: of ``document_mask``, for the same backend; without it the whole past is seen.
 
     Returns:
         The mixed values, ``bhse``, in the dtype of the query.
     """
-    return _BACKENDS[backend](query_bhse, key_bkse, value_bkse)
+    scale = query_bhse.shape[-1] ** -0.5 if scale is None else scale
+    return _ATTENTION[backend](query_bhse, key_bkse, value_bkse, scale, mask)
 
 
-def fastest_backend(device: torch.device, dtype: torch.dtype, sequence_length: int) -> AttentionBackend:
+def document_mask(documents_bs: Tensor, backend: AttentionBackend, dtype: torch.dtype) -> Tensor:
+    """What ``attend`` takes as ``mask`` so that each position sees its own document only; one for all layers.
+
+    For ``sdpa`` and ``matmul`` it is what is added to the scores, ``b1ss``, built without a look at the values, so
+    that it works under ``torch.func.vmap``. The other kernels take the documents' first positions in the whole batch;
+    to know how many there are waits for the device once.
+
+    Args:
+        documents_bs: index of the document of each position, constant inside a document.
+        backend: who will compute attention.
+        dtype: of queries, keys and values.
+    """
+    return _hidden_scores(documents_bs, dtype) if backend in ("sdpa", "matmul") else _document_starts(documents_bs)
+
+
+def fastest_backend(
+    device: torch.device, dtype: torch.dtype, architecture: ArchitectureConfig, stacked: bool = False
+) -> AttentionBackend:
     """Choose the backend for the dtype in which attention is computed (under autocast, the autocast dtype).
 
-    On a CPU plain products win in bfloat16 up to ``LONGEST_MATMUL_SEQUENCE``; in float32 the fused kernel wins.
+    A rule, not a timing of the moment: the same config on the same machine gives the same losses. On a CPU it follows
+    measurements (``LONGEST_MATMUL_SEQUENCE``). On CUDA in bfloat16 it takes flash-attn 3 on Hopper, 1.5 to 2 times as
+    fast forward as flash-attn 2 there (arXiv 2407.08608, abstract), else flash-attn 2, else what PyTorch brings, and
+    says so (not measured: no version of this has run on a GPU).
+
+    Args:
+        device: where the network is.
+        dtype: of queries, keys and values.
+        architecture: its sequence length, head size and masking decide.
+        stacked: whether attention runs under ``torch.func.vmap``, which the flash kernels do not.
     """
-    if device.type == "cpu" and dtype == torch.bfloat16 and sequence_length <= LONGEST_MATMUL_SEQUENCE:
-        return "matmul"
-    return "sdpa"
+    if device.type == "cpu":
+        return _fastest_on_cpu(dtype, architecture.sequence_length)
+    if device.type != "cuda" or stacked or not _fits_flash(device, dtype, architecture.head_dim):
+        return "sdpa"
+    return _flash_backend(torch.cuda.get_device_capability(device)[0], architecture.mask_documents)
 
 
-def _sdpa(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor) -> Tensor:
-    return F.scaled_dot_product_attention(query_bhse, key_bkse, value_bkse, is_causal=True, enable_gqa=True)
+def _fastest_on_cpu(dtype: torch.dtype, sequence_length: int) -> AttentionBackend:
+    return "matmul" if dtype == torch.bfloat16 and sequence_length <= LONGEST_MATMUL_SEQUENCE else "sdpa"
 
 
-def _matmul(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor) -> Tensor:
+def _fits_flash(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
+    return (
+        dtype == torch.bfloat16
+        and head_dim % FLASH_HEAD_DIM_STEP == 0
+        and head_dim <= LARGEST_FLASH_HEAD_DIM
+        and torch.cuda.get_device_capability(device) >= FLASH_CAPABILITY
+    )
+
+
+@cache
+def _flash_backend(capability: int, mask_documents: bool) -> AttentionBackend:
+    """The best of what is installed; a stand-in is announced once a process."""
+    if capability == HOPPER and _why_not(FLASH_ATTN_3) is None:
+        return "flash-attn-3"
+    reason = _why_not(FLASH_ATTN_2)
+    if reason is None:
+        return "flash-attn-2"
+    stand_in: AttentionBackend = "torch-varlen" if mask_documents and _has_varlen() else "sdpa"
+    log.warning("attention runs on %s, because flash-attn cannot be loaded: %s", stand_in, reason)
+    return stand_in
+
+
+def _sdpa(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float, mask_b1ss: Tensor | None) -> Tensor:
+    return F.scaled_dot_product_attention(
+        query_bhse, key_bkse, value_bkse, mask_b1ss, is_causal=mask_b1ss is None, scale=scale, enable_gqa=True
+    )
+
+
+def _matmul(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float, mask_b1ss: Tensor | None) -> Tensor:
     b, h, s, e = query_bhse.shape
-    group = h // key_bkse.shape[1]
     query_nse = query_bhse.reshape(b * h, s, e)
-    key_nse = key_bkse.repeat_interleave(group, dim=1).reshape(b * h, s, e)
-    value_nse = value_bkse.repeat_interleave(group, dim=1).reshape(b * h, s, e)
-    future_ss = query_nse.new_full((s, s), float("-inf")).triu(diagonal=1)
-    scores_nss = torch.baddbmm(future_ss, query_nse, key_nse.transpose(1, 2), alpha=e**-0.5)
+    key_nse, value_nse = (_repeat_heads(shared, h).reshape(b * h, s, e) for shared in (key_bkse, value_bkse))
+    if mask_b1ss is None:
+        hidden = query_nse.new_full((s, s), float("-inf")).triu(diagonal=1)
+    else:
+        hidden = mask_b1ss.expand(b, h, s, s).reshape(b * h, s, s)
+    scores_nss = torch.baddbmm(hidden, query_nse, key_nse.transpose(1, 2), alpha=scale)
     return torch.bmm(scores_nss.softmax(dim=-1), value_nse).view(b, h, s, e)
 
 
-_BACKENDS: dict[AttentionBackend, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"sdpa": _sdpa, "matmul": _matmul}
+def _repeat_heads(shared_bkse: Tensor, heads: int) -> Tensor:
+    """One key or value head for each query head; ``repeat_interleave`` by 1 would copy."""
+    group = heads // shared_bkse.shape[1]
+    return shared_bkse if group == 1 else shared_bkse.repeat_interleave(group, dim=1)
+
+
+def _hidden_scores(documents_bs: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a position sees another, -inf where it does not, ``b1ss``."""
+    s = documents_bs.shape[1]
+    future_ss = torch.ones(s, s, dtype=torch.bool, device=documents_bs.device).triu(diagonal=1)
+    hidden_bss = (documents_bs[:, :, None] != documents_bs[:, None, :]) | future_ss
+    return torch.zeros_like(hidden_bss, dtype=dtype).masked_fill(hidden_bss, float("-inf"))[:, None]
+
+
+def _document_starts(documents_bs: Tensor) -> Tensor:
+    """First position of each document in the whole batch, and the end of the last, ``c + 1``.
+
+    A document ends with its row: what goes on in the next row is another one.
+    """
+    changes_bs = documents_bs.diff(dim=1) != 0
+    starts_t = F.pad(changes_bs, (1, 0), value=True).flatten()
+    return F.pad(starts_t.nonzero().flatten(), (0, 1), value=len(starts_t)).int()
+
+
+def _flash_attn(
+    package: str, query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float, starts_c: Tensor | None
+) -> Tensor:
+    """Flash-Attention 2 or 3 (arXiv 2307.08691, 2407.08608); deterministic, so that a run can be repeated."""
+    kernels = _kernels(package)
+    options = {"softmax_scale": scale, "causal": True, "deterministic": True}
+    query_bshe, key_bske, value_bske = (tensor.transpose(1, 2) for tensor in (query_bhse, key_bkse, value_bkse))
+    if starts_c is None:
+        mixed_bshe: Tensor = kernels.flash_attn_func(query_bshe, key_bske, value_bske, **options)
+        return mixed_bshe.transpose(1, 2)
+    b, s = query_bshe.shape[:2]
+    mixed_the: Tensor = kernels.flash_attn_varlen_func(
+        query_bshe.flatten(0, 1),
+        key_bske.flatten(0, 1),
+        value_bske.flatten(0, 1),
+        cu_seqlens_q=starts_c,
+        cu_seqlens_k=starts_c,
+        max_seqlen_q=s,  # no document is longer than its row: the longest need not be known
+        max_seqlen_k=s,
+        **options,
+    )
+    return mixed_the.unflatten(0, (b, s)).transpose(1, 2)
+
+
+def _torch_varlen(
+    query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float, starts_c: Tensor | None
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    b, _, s, _ = query_bhse.shape
+    if starts_c is None:
+        starts_c = torch.arange(0, b * s + 1, s, dtype=torch.int32, device=query_bhse.device)
+    packed = (tensor.transpose(1, 2).flatten(0, 1) for tensor in (query_bhse, key_bkse, value_bkse))
+    mixed_the = varlen_attn(*packed, starts_c, starts_c, s, s, scale=scale, window_size=(-1, 0), enable_gqa=True)
+    mixed_bshe: Tensor = mixed_the.unflatten(0, (b, s))
+    return mixed_bshe.transpose(1, 2)
+
+
+@cache
+def _kernels(package: str) -> Any:
+    """A flash-attn package, imported at its first use.
+
+    Raises:
+        ImportError: it is missing, was built for another PyTorch, or is only the folder that another one shares.
+    """
+    module = importlib.import_module(package)
+    if not hasattr(module, "flash_attn_varlen_func"):
+        raise ImportError(f"{package} has no flash_attn_varlen_func")
+    return module
+
+
+def _why_not(package: str) -> str | None:
+    """Why a flash-attn package cannot be used; None where it can."""
+    try:
+        _kernels(package)
+    except (ImportError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _has_varlen() -> bool:
+    """Whether PyTorch brings the kernel with grouped-query attention, as it does since 2.13 at the latest."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    return "enable_gqa" in inspect.signature(varlen_attn).parameters
+
+
+_ATTENTION: dict[AttentionBackend, Callable[[Tensor, Tensor, Tensor, float, Tensor | None], Tensor]] = {
+    "sdpa": _sdpa,
+    "matmul": _matmul,
+    "flash-attn-2": partial(_flash_attn, FLASH_ATTN_2),
+    "flash-attn-3": partial(_flash_attn, FLASH_ATTN_3),
+    "torch-varlen": _torch_varlen,
+}

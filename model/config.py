@@ -74,6 +74,8 @@ class ArchitectureConfig(FrozenConfig):
     """Whether the output projection is the embedding table."""
     sequence_length: Annotated[int, Field(ge=2, le=MAX_SEQUENCE_LENGTH)] = 256
     """S, the longest context in tokens."""
+    mask_documents: bool = False
+    """Whether a position sees its own document only, from its END_OF_TEXT on, and not the whole sequence before it."""
     rope_theta: Annotated[float, Field(gt=0)] = 10_000.0
     """Base of the rotary frequencies (arXiv 2104.09864, section 3.2.2)."""
     norm_eps: Annotated[float, Field(gt=0)] = 1e-5

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.attention import AttentionBackend, attend
+from model.attention import AttentionBackend, attend, document_mask
 from model.config import ArchitectureConfig
+from model.tokenizer import END_OF_TEXT_ID
 
 
 class RMSNorm(nn.Module):
@@ -39,12 +40,12 @@ class Attention(nn.Module):
         self.value = nn.Linear(config.width, kv_width, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor) -> Tensor:
-        """Mix earlier positions into each position."""
+    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mix earlier positions into each position; ``mask`` is that of ``attend``."""
         query_bhse = rotate(self._split_heads(self.query(x_bsd)), cos_se, sin_se)
         key_bkse = rotate(self._split_heads(self.key(x_bsd)), cos_se, sin_se)
         value_bkse = self._split_heads(self.value(x_bsd))
-        mixed_bhse = attend(query_bhse, key_bkse, value_bkse, self.backend)
+        mixed_bhse = attend(query_bhse, key_bkse, value_bkse, self.backend, mask=mask)
         output_bsd: Tensor = self.output(mixed_bhse.transpose(1, 2).flatten(2))
         return output_bsd
 
@@ -79,9 +80,9 @@ class Block(nn.Module):
         self.ffn_norm = RMSNorm(config.width, config.norm_eps)
         self.ffn = FeedForward(config.width, config.ffn_width)
 
-    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor) -> Tensor:
-        """Pass the residual stream through the layer."""
-        attended_bsd = x_bsd + self.attention(self.attention_norm(x_bsd), cos_se, sin_se)
+    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Pass the residual stream through the layer; ``mask`` is that of ``attend``."""
+        attended_bsd = x_bsd + self.attention(self.attention_norm(x_bsd), cos_se, sin_se, mask)
         output_bsd: Tensor = attended_bsd + self.ffn(self.ffn_norm(attended_bsd))
         return output_bsd
 
@@ -97,7 +98,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: ArchitectureConfig, backend: AttentionBackend = "sdpa") -> None:
         super().__init__()
-        self.config = config
+        self.config, self.backend = config, backend
         self.embedding = nn.Embedding(config.vocabulary_size, config.width)
         self.blocks = nn.ModuleList(Block(config, backend) for _ in range(config.depth))
         self.norm = RMSNorm(config.width, config.norm_eps)
@@ -118,10 +119,16 @@ class Transformer(nn.Module):
         """
         s = tokens_bs.shape[1]
         x_bsd = self.embedding(tokens_bs)
+        mask = self._document_mask(tokens_bs, _product_dtype(x_bsd)) if self.config.mask_documents else None
         for block in self.blocks:
-            x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s])
+            x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s], mask)
         normed_bsd: Tensor = self.norm(x_bsd)
         return normed_bsd
+
+    def _document_mask(self, tokens_bs: Tensor, dtype: torch.dtype) -> Tensor:
+        """Keep each token inside its document; END_OF_TEXT, which precedes a document, is its first token."""
+        documents_bs = (tokens_bs == END_OF_TEXT_ID).cumsum(1)
+        return document_mask(documents_bs, self.backend, dtype)
 
     def forward(self, tokens_bs: Tensor) -> Tensor:
         """Logits ``bsv`` of the token that follows each position."""

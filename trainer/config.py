@@ -165,6 +165,8 @@ class ProxySettings(FrozenConfig):
     head_dim: int = 32
     kv_heads: int | None = None
     tied_head: bool = True
+    mask_documents: bool = False
+    """Whether a token attends to its own document only."""
     learning_rate: float = 3e-3
     batch_tokens: int = 4096
     weight_decay: float = 0.1

@@ -77,7 +77,7 @@ class TrainingRun:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = resolve_precision(config.precision, self.device)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        self.backend = fastest_backend(self.device, dtype, sequence_length)
+        self.backend = fastest_backend(self.device, dtype, config.architecture, stacked=bool(others))
         batch_tokens = config.optimization.batch_tokens
         self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
         self.micro_batch = self._micro_batch()

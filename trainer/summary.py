@@ -56,6 +56,7 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
         "init_scheme": config.initialization.scheme,
         "init_std": config.initialization.std_at(config.architecture.width),
         "steps": plan.steps,
+        "mask_documents": config.architecture.mask_documents,
     }
 
 

@@ -21,7 +21,12 @@ DEPTH = "architecture.depth"
 HEAD_DIM = "architecture.head_dim"
 SEQUENCE_LENGTH = "architecture.sequence_length"
 VOCABULARY = "architecture.vocabulary_size"
-INHERITED = ("architecture.tied_head", "architecture.rope_theta", "architecture.norm_eps")
+INHERITED = (
+    "architecture.tied_head",
+    "architecture.mask_documents",
+    "architecture.rope_theta",
+    "architecture.norm_eps",
+)
 
 
 def choose_architecture(basis: Basis) -> list[RecipeField]:

@@ -3,8 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.initialization import initialize
+from model.tokenizer import END_OF_TEXT_ID
 from model.transformer import RMSNorm, Transformer, rotate, rotations
 
 CONFIG = ArchitectureConfig(
@@ -98,10 +100,56 @@ def test_bfloat16_stays_near_float32(cast: str) -> None:
     assert (logits.float() - exact).norm() < 0.02 * exact.norm()
 
 
-def test_backends_give_the_same_network() -> None:
-    by_matmul = Transformer(CONFIG, "matmul")
+@pytest.mark.parametrize("mask_documents", [False, True])
+def test_backends_give_the_same_network(mask_documents: bool) -> None:
+    config = CONFIG.model_copy(update={"mask_documents": mask_documents})
+    by_matmul = Transformer(config, "matmul")
     by_matmul.load_state_dict(network().state_dict())
-    torch.testing.assert_close(by_matmul(tokens()), network()(tokens()), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(by_matmul(packed()), network(config)(packed()), atol=1e-5, rtol=1e-5)
+
+
+def packed() -> torch.Tensor:
+    """Sequences that hold the end of a document, a whole one (positions 5 to 13) and the beginning of a third."""
+    batch = tokens().clamp(min=1)
+    batch[:, [5, 14]] = END_OF_TEXT_ID
+    return batch
+
+
+MASKED = CONFIG.model_copy(update={"mask_documents": True})
+
+
+def test_masked_logits_do_not_see_another_document() -> None:
+    built, before = network(MASKED), packed()
+    after = before.clone()
+    after[:, 3] = 1 + before[:, 3] % 60
+    changed = (built(before) - built(after)).abs().amax(dim=(0, 2))
+    assert changed[3:5].min() > 1e-4
+    assert changed[5:].max() < 1e-6
+    whole_past = network()
+    assert (whole_past(before) - whole_past(after)).abs().amax(dim=(0, 2))[5:].min() > 1e-4
+
+
+def test_a_masked_document_has_the_same_logits_wherever_it_lies() -> None:
+    built = network(MASKED)
+    for document in (slice(0, 5), slice(5, 14), slice(14, 24)):
+        alone = network()(packed()[:, document])
+        torch.testing.assert_close(built(packed())[:, document], alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "matmul"])
+def test_stacked_masked_networks_equal_each_alone(backend: AttentionBackend) -> None:
+    built = [Transformer(MASKED, backend) for _ in range(2)]
+    for seed, one in enumerate(built):
+        initialize(one, "constant", 0.2, seed)
+    batches = torch.stack([packed(), packed().roll(2, dims=1)])
+    parameters, _ = torch.func.stack_module_state(built)  # type: ignore[arg-type]
+
+    def logits(one: dict[str, torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = torch.func.functional_call(built[0], one, (batch,))
+        return result
+
+    alone = torch.stack([one(batch) for one, batch in zip(built, batches, strict=True)])
+    torch.testing.assert_close(torch.func.vmap(logits)(parameters, batches), alone, atol=1e-5, rtol=1e-5)
 
 
 def test_it_learns_a_batch_by_heart() -> None:

@@ -77,3 +77,26 @@ def test_the_sum_does_not_depend_on_the_batch(data: PreparedData) -> None:
     assert many.validation_loss == pytest.approx(loss.item(), rel=1e-5)
     bits = loss.item() * int((targets_ns != IGNORED).sum()) / math.log(2)
     assert many.bits_per_byte == pytest.approx(bits / 10_000, rel=1e-5)
+
+
+def test_masked_documents_are_evaluated_as_if_alone(data: PreparedData) -> None:
+    architecture = ArchitectureConfig(
+        vocabulary_size=300, depth=2, width=32, ffn_width=32, head_dim=16, kv_heads=2, sequence_length=512
+    )
+    plain = Transformer(architecture)
+    initialize(plain, "constant", 0.2, 0)
+    masked = Transformer(architecture.model_copy(update={"mask_documents": True}))
+    masked.load_state_dict(plain.state_dict())
+    inputs_ns, targets_ns = windows(data, 512)
+    nats = 0.0
+    for inputs_s, targets_s in zip(inputs_ns, targets_ns, strict=True):
+        begins = torch.cat([torch.tensor([True]), inputs_s[1:] == END_OF_TEXT_ID])
+        lengths = [*begins.nonzero().flatten().diff().tolist(), 512 - int(begins.nonzero()[-1])]
+        for document, targets in zip(inputs_s.split(lengths), targets_s.split(lengths), strict=True):
+            with torch.no_grad():
+                logits = plain(document[None])[0].double()
+            nats += F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum").item()
+    found = Evaluator(data, 512, 4, CPU).evaluate(masked, "float32")
+    assert found.bits_per_byte == pytest.approx(nats / math.log(2) / 10_000, rel=1e-5)
+    unmasked = Evaluator(data, 512, 4, CPU).evaluate(plain, "float32")
+    assert found.bits_per_byte != pytest.approx(unmasked.bits_per_byte, rel=1e-5)

@@ -88,6 +88,16 @@ def test_the_same_config_gives_the_same_losses_bit_for_bit(config: ProxyConfig, 
     assert losses(other) != losses(first)
 
 
+def test_masked_documents_train_otherwise_and_say_so(config: ProxyConfig, storage: Path) -> None:
+    architecture = config.architecture.model_copy(update={"mask_documents": True})
+    masked, plain = (list(train(one, storage)) for one in (change(config, architecture=architecture), config))
+    for results, expected in ((masked, True), (plain, False)):
+        assert results[-1].summary is not None
+        assert results[-1].summary.attributes["mask_documents"] is expected
+    assert losses(masked) != losses(plain)
+    assert losses(masked)[-1] == pytest.approx(losses(plain)[-1], abs=0.1)
+
+
 def test_bfloat16_trains_to_about_the_same_loss(config: ProxyConfig, storage: Path) -> None:
     single, half = (list(train(change(config, precision=precision), storage)) for precision in ("float32", "bfloat16"))
     assert half[-1].summary is not None
