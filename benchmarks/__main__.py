@@ -20,6 +20,7 @@ class Figure:
 
 FIGURES = (
     Figure("bf16_training_speed", "precision_speed", 1.2),
+    Figure("attention_choice", "attention_choice", 0.8),
     Figure("cached_preparation", "preparation", 20.0),
     Figure("trial_overhead", "trial_overhead", 30.0),
     Figure("formula_coverage", "coverage_figure", 0.92),

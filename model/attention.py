@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +23,13 @@ AttentionBackend = Literal["sdpa", "matmul", "flash-attn-2", "flash-attn-3", "to
 """``sdpa`` is PyTorch's scaled dot product, ``matmul`` plain products, ``torch-varlen`` the kernel for sequences of
 varying length that CUDA builds of PyTorch bring; the others are the packages of the Flash-Attention project."""
 
-LONGEST_MATMUL_SEQUENCE = 384
-"""Longest S at which plain products beat the fused kernel in bfloat16 on a CPU: 7 against 16 ms at 256, 17 against 28
-at 384, undecided at 512, 105 against 50 at 1024 (measured: forward and backward, batch 8, at 1024 batch 4, 4 heads of
-32 channels, one thread with AMX). In float32 the fused kernel won at each: 11 against 14 ms at 256."""
+MATMUL_SEQUENCE_PER_CHANNEL = 16
+LONGEST_MATMUL_SEQUENCE = 640
+"""Plain products beat the fused kernel in bfloat16 on a CPU up to S = 16 e, where the softmax, whose work does not grow
+with e, takes over; and below S = 768, where the fused kernel turns to larger blocks. Time of the fused kernel over that
+of plain products: 1.3 to 1.8 at 256, 0.8 (e = 16), 1.0 (32) and 1.4 (64) at 384, 0.75, 1.1 and 1.3 at 512, 1.3 (64) at
+640, 0.5 to 0.9 at 768 (measured: forward and backward, 2048 tokens, CPU seconds of one thread with AMX). In float32 the
+fused kernel won or tied at each. Masks of documents move none of these limits."""
 FLASH_CAPABILITY = (8, 0)
 """Oldest CUDA compute capability of the flash kernels, Ampere's (README of flash-attn 2.8.3)."""
 HOPPER = 9
@@ -87,9 +90,9 @@ def fastest_backend(
     """Choose the backend for the dtype in which attention is computed (under autocast, the autocast dtype).
 
     A rule, not a timing of the moment: the same config on the same machine gives the same losses. On a CPU it follows
-    measurements (``LONGEST_MATMUL_SEQUENCE``). On CUDA in bfloat16 it takes flash-attn 3 on Hopper, 1.5 to 2 times as
-    fast forward as flash-attn 2 there (arXiv 2407.08608, abstract), else flash-attn 2, else what PyTorch brings, and
-    says so (not measured: no version of this has run on a GPU).
+    measurements (``MATMUL_SEQUENCE_PER_CHANNEL``). On CUDA in bfloat16 it takes flash-attn 3 on Hopper, 1.5 to 2 times
+    as fast as flash-attn 2 there (arXiv 2407.08608, abstract), else flash-attn 2, else what PyTorch brings, and says so
+    (not measured: no version of this has run on a GPU).
 
     Args:
         device: where the network is.
@@ -98,14 +101,15 @@ def fastest_backend(
         stacked: whether attention runs under ``torch.func.vmap``, which the flash kernels do not.
     """
     if device.type == "cpu":
-        return _fastest_on_cpu(dtype, architecture.sequence_length)
+        return _fastest_on_cpu(dtype, architecture.sequence_length, architecture.head_dim)
     if device.type != "cuda" or stacked or not _fits_flash(device, dtype, architecture.head_dim):
         return "sdpa"
     return _flash_backend(torch.cuda.get_device_capability(device)[0], architecture.mask_documents)
 
 
-def _fastest_on_cpu(dtype: torch.dtype, sequence_length: int) -> AttentionBackend:
-    return "matmul" if dtype == torch.bfloat16 and sequence_length <= LONGEST_MATMUL_SEQUENCE else "sdpa"
+def _fastest_on_cpu(dtype: torch.dtype, sequence_length: int, head_dim: int) -> AttentionBackend:
+    longest = min(MATMUL_SEQUENCE_PER_CHANNEL * head_dim, LONGEST_MATMUL_SEQUENCE)
+    return "matmul" if dtype == torch.bfloat16 and sequence_length <= longest else "sdpa"
 
 
 def _fits_flash(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
@@ -138,20 +142,16 @@ def _sdpa(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float
 
 def _matmul(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float, mask_b1ss: Tensor | None) -> Tensor:
     b, h, s, e = query_bhse.shape
+    group = h // key_bkse.shape[1]
     query_nse = query_bhse.reshape(b * h, s, e)
-    key_nse, value_nse = (_repeat_heads(shared, h).reshape(b * h, s, e) for shared in (key_bkse, value_bkse))
+    key_nse = key_bkse.repeat_interleave(group, dim=1).reshape(b * h, s, e)
+    value_nse = value_bkse.repeat_interleave(group, dim=1).reshape(b * h, s, e)
     if mask_b1ss is None:
         hidden = query_nse.new_full((s, s), float("-inf")).triu(diagonal=1)
     else:
         hidden = mask_b1ss.expand(b, h, s, s).reshape(b * h, s, s)
     scores_nss = torch.baddbmm(hidden, query_nse, key_nse.transpose(1, 2), alpha=scale)
     return torch.bmm(scores_nss.softmax(dim=-1), value_nse).view(b, h, s, e)
-
-
-def _repeat_heads(shared_bkse: Tensor, heads: int) -> Tensor:
-    """One key or value head for each query head; ``repeat_interleave`` by 1 would copy."""
-    group = heads // shared_bkse.shape[1]
-    return shared_bkse if group == 1 else shared_bkse.repeat_interleave(group, dim=1)
 
 
 def _hidden_scores(documents_bs: Tensor, dtype: torch.dtype) -> Tensor:
@@ -178,22 +178,22 @@ def _flash_attn(
     """Flash-Attention 2 or 3 (arXiv 2307.08691, 2407.08608); deterministic, so that a run can be repeated."""
     kernels = _kernels(package)
     options = {"softmax_scale": scale, "causal": True, "deterministic": True}
-    query_bshe, key_bske, value_bske = (tensor.transpose(1, 2) for tensor in (query_bhse, key_bkse, value_bkse))
     if starts_c is None:
+        query_bshe, key_bske, value_bske = (tensor.transpose(1, 2) for tensor in (query_bhse, key_bkse, value_bkse))
         mixed_bshe: Tensor = kernels.flash_attn_func(query_bshe, key_bske, value_bske, **options)
         return mixed_bshe.transpose(1, 2)
-    b, s = query_bshe.shape[:2]
-    mixed_the: Tensor = kernels.flash_attn_varlen_func(
-        query_bshe.flatten(0, 1),
-        key_bske.flatten(0, 1),
-        value_bske.flatten(0, 1),
+    b, _, s, _ = query_bhse.shape
+    mixed_the = kernels.flash_attn_varlen_func(
+        _packed(query_bhse),
+        _packed(key_bkse),
+        _packed(value_bkse),
         cu_seqlens_q=starts_c,
         cu_seqlens_k=starts_c,
         max_seqlen_q=s,  # no document is longer than its row: the longest need not be known
         max_seqlen_k=s,
         **options,
     )
-    return mixed_the.unflatten(0, (b, s)).transpose(1, 2)
+    return _unpacked(mixed_the, b)
 
 
 def _torch_varlen(
@@ -204,10 +204,24 @@ def _torch_varlen(
     b, _, s, _ = query_bhse.shape
     if starts_c is None:
         starts_c = torch.arange(0, b * s + 1, s, dtype=torch.int32, device=query_bhse.device)
-    packed = (tensor.transpose(1, 2).flatten(0, 1) for tensor in (query_bhse, key_bkse, value_bkse))
-    mixed_the = varlen_attn(*packed, starts_c, starts_c, s, s, scale=scale, window_size=(-1, 0), enable_gqa=True)
-    mixed_bshe: Tensor = mixed_the.unflatten(0, (b, s))
-    return mixed_bshe.transpose(1, 2)
+    query_the, key_tke, value_tke = (_packed(tensor) for tensor in (query_bhse, key_bkse, value_bkse))
+    mixed_the = cast(
+        Tensor,
+        varlen_attn(
+            query_the, key_tke, value_tke, starts_c, starts_c, s, s, scale=scale, window_size=(-1, 0), enable_gqa=True
+        ),
+    )
+    return _unpacked(mixed_the, b)
+
+
+def _packed(tensor_bhse: Tensor) -> Tensor:
+    """All positions of the batch one after the other, ``the``."""
+    return tensor_bhse.transpose(1, 2).flatten(0, 1)
+
+
+def _unpacked(tensor_the: Tensor, batch: int) -> Tensor:
+    t, h, e = tensor_the.shape
+    return tensor_the.view(batch, t // batch, h, e).transpose(1, 2)
 
 
 @cache

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model import attention
-from model.attention import LONGEST_MATMUL_SEQUENCE, AttentionBackend, attend, document_mask, fastest_backend
+from model.attention import AttentionBackend, attend, document_mask, fastest_backend
 from model.config import ArchitectureConfig
 
 BACKENDS: list[AttentionBackend] = ["sdpa", "matmul"]
@@ -208,7 +208,10 @@ def architecture(sequence_length: int = 256, **changes: Any) -> ArchitectureConf
 
 def test_on_a_cpu_the_fastest_backend_follows_the_measurements() -> None:
     assert fastest_backend(CPU, torch.bfloat16, architecture(256)) == "matmul"
-    assert fastest_backend(CPU, torch.bfloat16, architecture(LONGEST_MATMUL_SEQUENCE + 1)) == "sdpa"
+    assert fastest_backend(CPU, torch.bfloat16, architecture(512, head_dim=16)) == "sdpa"
+    assert fastest_backend(CPU, torch.bfloat16, architecture(512, head_dim=32)) == "matmul"
+    assert fastest_backend(CPU, torch.bfloat16, architecture(640, head_dim=64)) == "matmul"
+    assert fastest_backend(CPU, torch.bfloat16, architecture(768, head_dim=64)) == "sdpa"
     assert fastest_backend(CPU, torch.float32, architecture(256)) == "sdpa"
 
 

@@ -85,3 +85,8 @@ def test_what_the_corpus_does_not_allow_is_impossible(request_of, settings):
 def test_a_run_has_one_length(lengths):
     with pytest.raises(InvalidInput):
         training_length(ProxySettings(**lengths))
+
+
+def test_masking_reaches_the_run(request_of):
+    *_, last = train_proxy(request_of(mask_documents=True))
+    assert last.attributes["mask_documents"] is True
