@@ -162,14 +162,18 @@ def _hidden_scores(documents_bs: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros_like(hidden_bss, dtype=dtype).masked_fill(hidden_bss, float("-inf"))[:, None]
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _document_starts(documents_bs: Tensor) -> Tensor:
     """First position of each document in the whole batch, and the end of the last, ``c + 1``.
 
-    A document ends with its row: what goes on in the next row is another one.
+    A document ends with its row: what goes on in the next row is another one. Empty documents at the end make c a
+    power of two, so that compiled code meets few shapes.
     """
     changes_bs = documents_bs.diff(dim=1) != 0
-    starts_t = F.pad(changes_bs, (1, 0), value=True).flatten()
-    return F.pad(starts_t.nonzero().flatten(), (0, 1), value=len(starts_t)).int()
+    begins_t = F.pad(changes_bs, (1, 0), value=True).flatten()
+    starts = begins_t.nonzero().flatten()
+    places = 1 << (len(starts) - 1).bit_length()
+    return F.pad(starts, (0, places + 1 - len(starts)), value=len(begins_t)).int()
 
 
 def _flash_attn(
@@ -224,17 +228,22 @@ def _unpacked(tensor_the: Tensor, batch: int) -> Tensor:
     return tensor_the.view(batch, t // batch, h, e).transpose(1, 2)
 
 
-@cache
+_LOADED: dict[str, Any] = {}
+"""flash-attn packages from their first use on; compiled code finds them here, because it cannot import."""
+
+
 def _kernels(package: str) -> Any:
-    """A flash-attn package, imported at its first use.
+    """A flash-attn package, imported once.
 
     Raises:
         ImportError: it is missing, was built for another PyTorch, or is only the folder that another one shares.
     """
-    module = importlib.import_module(package)
-    if not hasattr(module, "flash_attn_varlen_func"):
-        raise ImportError(f"{package} has no flash_attn_varlen_func")
-    return module
+    if package not in _LOADED:
+        module = importlib.import_module(package)
+        if not hasattr(module, "flash_attn_varlen_func"):
+            raise ImportError(f"{package} has no flash_attn_varlen_func")
+        _LOADED[package] = module
+    return _LOADED[package]
 
 
 def _why_not(package: str) -> str | None:

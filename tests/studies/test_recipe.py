@@ -354,4 +354,4 @@ def test_masking_is_inherited_from_the_study(mask_documents: bool) -> None:
     spec = study(mask_documents=mask_documents)
     for target in (Target(total_parameters=BUDGET, tokens=10**7), Target(total_parameters=10**9, tokens=10**11)):
         recipe = recipe_for_target(spec, trials(spec), [], target)
-        assert recipe.pretrain.architecture.mask_documents is mask_documents
+        assert recipe.config.architecture.mask_documents is mask_documents
