@@ -12,7 +12,15 @@ MAX_WIDTH = 65_536
 MAX_FFN_WIDTH = 1_048_576
 MAX_SEQUENCE_LENGTH = 1_048_576
 
-InitScheme = Literal["constant", "gpt2"]
+SHORTCUT_REDUCTION = 32
+"""Width over the width of the augmented shortcut's bottleneck (arXiv 2312.17276, table 3), rounded up."""
+SERIES_TERMS = 2
+"""Activation functions in PanGu-π's FFN (arXiv 2312.17276, table 2: n = 2)."""
+DEFAULT_HEAD_DIM = 32
+
+BlockKind = Literal["llama", "pangu_pi"]
+InitScheme = Literal["constant", "gpt2", "internlm", "mup"]
+Parametrisation = Literal["standard", "mup"]
 
 
 class FrozenConfig(BaseModel):
@@ -55,8 +63,13 @@ def _scalar_kinds(annotation: Any) -> set[Any]:
 class ArchitectureConfig(FrozenConfig):
     """A LLaMA-style decoder: RMSNorm, RoPE, SwiGLU, grouped-query attention (arXiv 2302.13971, 2305.13245).
 
-    ``width`` is the residual width d; attention uses ``heads = width / head_dim`` query heads.
+    ``width`` is the residual width d; attention uses ``heads = width / head_dim`` query heads. The equations of every
+    option are in docs/network.md.
     """
+
+    block: BlockKind = "llama"
+    """``pangu_pi`` adds an augmented shortcut beside attention and a series of activations in the FFN
+    (arXiv 2312.17276, equations 4 and 7)."""
 
     vocabulary_size: Annotated[int, Field(ge=2, le=MAX_VOCABULARY_SIZE)]
     """V, rows of the embedding table."""
@@ -66,7 +79,7 @@ class ArchitectureConfig(FrozenConfig):
     """d, a multiple of ``head_dim``."""
     ffn_width: Annotated[int, Field(ge=1, le=MAX_FFN_WIDTH)]
     """Hidden width of the SwiGLU block; ffn_ratio = ffn_width / width."""
-    head_dim: Annotated[int, Field(ge=2, le=1024)] = 32
+    head_dim: Annotated[int, Field(ge=2, le=1024)] = DEFAULT_HEAD_DIM
     """Channels of one head; even, because RoPE rotates pairs."""
     kv_heads: Annotated[int, Field(ge=1, le=MAX_WIDTH // 2)]
     """Key and value heads; divides ``heads``. Filled with ``heads`` (plain multi-head attention) when left out."""
@@ -80,6 +93,11 @@ class ArchitectureConfig(FrozenConfig):
     """Base of the rotary frequencies (arXiv 2104.09864, section 3.2.2)."""
     norm_eps: Annotated[float, Field(gt=0)] = 1e-5
     """Added to the mean square in RMSNorm (PanGu-π Pro, configs/LLM1B.py)."""
+    qk_norm: bool = False
+    """Whether queries and keys are normed, each head by itself (arXiv 2302.05442, section 2; RMSNorm with a gain that
+    the heads of a layer share, as in Qwen3)."""
+    mup_base_width: Annotated[int, Field(ge=2, le=MAX_WIDTH)] | None = None
+    """Width at which muP equals the standard parametrisation (arXiv 2203.03466, table 8); None: standard."""
 
     @property
     def heads(self) -> int:
@@ -91,12 +109,37 @@ class ArchitectureConfig(FrozenConfig):
         """Expansion rate of the FFN, ffn_width / width."""
         return self.ffn_width / self.width
 
+    @property
+    def shortcut_width(self) -> int:
+        """Channels in the middle of the augmented shortcut; 0 in a block without one."""
+        return -(-self.width // SHORTCUT_REDUCTION) if self.block == "pangu_pi" else 0
+
+    @property
+    def activations(self) -> int:
+        """Activation functions that are summed in the FFN; 1 is the plain activation, which has no parameters."""
+        return SERIES_TERMS if self.block == "pangu_pi" else 1
+
+    @property
+    def parametrisation(self) -> Parametrisation:
+        """How scales and rates follow the width."""
+        return "standard" if self.mup_base_width is None else "mup"
+
+    @property
+    def base_width(self) -> int:
+        """The width whose deviations and learning rates the config gives; under the standard one, its own."""
+        return self.mup_base_width or self.width
+
+    @property
+    def width_multiplier(self) -> float:
+        """Width over base width; 1 under the standard parametrisation."""
+        return self.width / self.base_width
+
     @model_validator(mode="before")
     @classmethod
     def _fill_kv_heads(cls, data: Any) -> Any:
         if not isinstance(data, dict) or data.get("kv_heads") is not None:
             return data
-        width, head_dim = data.get("width"), data.get("head_dim", 32)
+        width, head_dim = data.get("width"), data.get("head_dim", DEFAULT_HEAD_DIM)
         if isinstance(width, int) and isinstance(head_dim, int) and head_dim > 0:
             return {**data, "kv_heads": max(width // head_dim, 1)}
         return data

@@ -28,15 +28,30 @@ class ParameterCounts:
 
 def count_parameters(config: ArchitectureConfig) -> ParameterCounts:
     """Count the parameters of ``model.transformer.Transformer`` with this config."""
-    width, kv_width = config.width, config.kv_heads * config.head_dim
-    table = config.vocabulary_size * width
+    table = config.vocabulary_size * config.width
+    head_norms = 2 * config.head_dim if config.qk_norm else 0
     return ParameterCounts(
         embedding=table,
-        attention=config.depth * 2 * width * (width + kv_width),
-        ffn=config.depth * 3 * width * config.ffn_width,
-        norm=(2 * config.depth + 1) * width,
+        attention=_attention_matrices(config),
+        ffn=_ffn_matrices(config) + _series(config),
+        norm=config.depth * (2 * config.width + head_norms) + config.width,
         head=0 if config.tied_head else table,
     )
+
+
+def _attention_matrices(config: ArchitectureConfig) -> int:
+    """Query, key, value and output projections, and the two matrices of the augmented shortcut."""
+    kv_width = config.kv_heads * config.head_dim
+    return config.depth * 2 * config.width * (config.width + kv_width + config.shortcut_width)
+
+
+def _ffn_matrices(config: ArchitectureConfig) -> int:
+    return config.depth * 3 * config.width * config.ffn_width
+
+
+def _series(config: ArchitectureConfig) -> int:
+    """A scale and a shift for each channel and each of the summed activations."""
+    return config.depth * 2 * config.activations * config.ffn_width if config.activations > 1 else 0
 
 
 def embedding_share(config: ArchitectureConfig) -> float:
@@ -55,8 +70,7 @@ def forward_flops_per_token(config: ArchitectureConfig) -> int:
     is counted dense: each token meets all S positions in the score and the value product, 2 S d each, and the
     causal half that a kernel may skip is not taken off (derived; arXiv 2204.02311, appendix B).
     """
-    counts = count_parameters(config)
-    matrices = counts.attention + counts.ffn + config.vocabulary_size * config.width
+    matrices = _attention_matrices(config) + _ffn_matrices(config) + config.vocabulary_size * config.width
     return 2 * matrices + config.depth * 4 * config.sequence_length * config.width
 
 

@@ -1,5 +1,8 @@
 """A LLaMA-style decoder (arXiv 2302.13971): RMSNorm, RoPE, SwiGLU and grouped-query attention, without biases.
 
+With ``block: pangu_pi`` its layers are those of PanGu-π (arXiv 2312.17276). A forward pass changes no tensor in place
+and branches on the config alone, so that it runs under ``torch.func.vmap`` over stacked parameters.
+
 Shapes: b batch, s sequence, d width, h query heads, k key and value heads, e channels of a head, f FFN width,
 v vocabulary. A tensor's suffix names its axes: ``x_bsd`` is (batch, sequence, width).
 """
@@ -9,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.attention import AttentionBackend, attend, document_mask
-from model.config import ArchitectureConfig
+from model.config import DEFAULT_HEAD_DIM, ArchitectureConfig
 from model.tokenizer import END_OF_TEXT_ID
 
 
@@ -34,18 +37,21 @@ class Attention(nn.Module):
         super().__init__()
         self.backend = backend
         self.head_dim = config.head_dim
+        self.scale = attention_scale(config)
         kv_width = config.kv_heads * config.head_dim
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(config.width, kv_width, bias=False)
         self.value = nn.Linear(config.width, kv_width, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=False)
+        self.query_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.key_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
 
     def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mix earlier positions into each position; ``mask`` is that of ``attend``."""
-        query_bhse = rotate(self._split_heads(self.query(x_bsd)), cos_se, sin_se)
-        key_bkse = rotate(self._split_heads(self.key(x_bsd)), cos_se, sin_se)
+        query_bhse = rotate(self.query_norm(self._split_heads(self.query(x_bsd))), cos_se, sin_se)
+        key_bkse = rotate(self.key_norm(self._split_heads(self.key(x_bsd))), cos_se, sin_se)
         value_bkse = self._split_heads(self.value(x_bsd))
-        mixed_bhse = attend(query_bhse, key_bkse, value_bkse, self.backend, mask=mask)
+        mixed_bhse = attend(query_bhse, key_bkse, value_bkse, self.backend, scale=self.scale, mask=mask)
         output_bsd: Tensor = self.output(mixed_bhse.transpose(1, 2).flatten(2))
         return output_bsd
 
@@ -54,35 +60,77 @@ class Attention(nn.Module):
         return x_bsd.view(b, s, -1, self.head_dim).transpose(1, 2)
 
 
-class FeedForward(nn.Module):
-    """SwiGLU: (silu(x W_gate) ⊙ x W_up) W_down (arXiv 2002.05202, equation 6)."""
+class SeriesActivation(nn.Module):
+    """Σ_i silu(a_i ⊙ x + b_i) with learned a_i and b_i for each channel (arXiv 2312.17276, equation 7)."""
 
-    def __init__(self, width: int, ffn_width: int) -> None:
+    def __init__(self, width: int, terms: int) -> None:
         super().__init__()
+        self.scale = nn.Parameter(torch.ones(terms, width))
+        self.shift = nn.Parameter(torch.zeros(terms, width))
+
+    def forward(self, x_bsf: Tensor) -> Tensor:
+        """Activate each channel, in the dtype of x."""
+        scale_nf, shift_nf = self.scale.to(x_bsf.dtype), self.shift.to(x_bsf.dtype)
+        first, *others = (
+            F.silu(torch.addcmul(shift_f, scale_f, x_bsf)) for scale_f, shift_f in zip(scale_nf, shift_nf, strict=True)
+        )
+        return sum(others, first)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: (σ(x W_gate) ⊙ x W_up) W_down (arXiv 2002.05202, equation 6); σ is silu, or in PanGu-π a series of it."""
+
+    def __init__(self, config: ArchitectureConfig) -> None:
+        super().__init__()
+        width, ffn_width = config.width, config.ffn_width
         self.gate = nn.Linear(width, ffn_width, bias=False)
         self.up = nn.Linear(width, ffn_width, bias=False)
         self.down = nn.Linear(ffn_width, width, bias=False)
+        self.series = SeriesActivation(ffn_width, config.activations) if config.activations > 1 else nn.SiLU()
 
     def forward(self, x_bsd: Tensor) -> Tensor:
         """Transform each position by itself."""
-        hidden_bsf = F.silu(self.gate(x_bsd)) * self.up(x_bsd)
+        hidden_bsf = self.series(self.gate(x_bsd)) * self.up(x_bsd)
         output_bsd: Tensor = self.down(hidden_bsf)
         return output_bsd
 
 
+class AugmentedShortcut(nn.Module):
+    """gelu(x W_reduce) W_restore, a bottleneck beside attention (arXiv 2312.17276, section 4.1, for equation 5)."""
+
+    def __init__(self, width: int, bottleneck: int) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(width, bottleneck, bias=False)
+        self.restore = nn.Linear(bottleneck, width, bias=False)
+
+    def forward(self, x_bsd: Tensor) -> Tensor:
+        """Project each position by itself."""
+        output_bsd: Tensor = self.restore(F.gelu(self.reduce(x_bsd)))
+        return output_bsd
+
+
 class Block(nn.Module):
-    """One layer: attention, then the feed-forward network, each on the normed residual stream and added to it."""
+    """One layer: attention, then the feed-forward network, each on the normed residual stream and added to it.
+
+    PanGu-π adds an augmented shortcut to that sum beside attention, on the same normed stream (arXiv 2312.17276,
+    equation 4, with T = 1).
+    """
 
     def __init__(self, config: ArchitectureConfig, backend: AttentionBackend) -> None:
         super().__init__()
         self.attention_norm = RMSNorm(config.width, config.norm_eps)
         self.attention = Attention(config, backend)
+        bottleneck = config.shortcut_width
+        self.shortcut = AugmentedShortcut(config.width, bottleneck) if bottleneck else None
         self.ffn_norm = RMSNorm(config.width, config.norm_eps)
-        self.ffn = FeedForward(config.width, config.ffn_width)
+        self.ffn = FeedForward(config)
 
     def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pass the residual stream through the layer; ``mask`` is that of ``attend``."""
-        attended_bsd = x_bsd + self.attention(self.attention_norm(x_bsd), cos_se, sin_se, mask)
+        normed_bsd = self.attention_norm(x_bsd)
+        attended_bsd = x_bsd + self.attention(normed_bsd, cos_se, sin_se, mask)
+        if self.shortcut is not None:
+            attended_bsd = attended_bsd + self.shortcut(normed_bsd)
         output_bsd: Tensor = attended_bsd + self.ffn(self.ffn_norm(attended_bsd))
         return output_bsd
 
@@ -115,7 +163,8 @@ class Transformer(nn.Module):
     def hidden(self, tokens_bs: Tensor) -> Tensor:
         """Normed last hidden states ``bsd``, whose products with ``head_vd`` are the logits.
 
-        s is at most ``config.sequence_length``.
+        Under muP they hold the output multiplier, base width / width (arXiv 2203.03466, table 8). s is at most
+        ``config.sequence_length``.
         """
         s = tokens_bs.shape[1]
         x_bsd = self.embedding(tokens_bs)
@@ -123,7 +172,7 @@ class Transformer(nn.Module):
         for block in self.blocks:
             x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s], mask)
         normed_bsd: Tensor = self.norm(x_bsd)
-        return normed_bsd
+        return normed_bsd if self.config.width_multiplier == 1 else normed_bsd / self.config.width_multiplier
 
     def _document_mask(self, tokens_bs: Tensor, dtype: torch.dtype) -> Tensor:
         """Keep each token inside its document; END_OF_TEXT, which precedes a document, is its first token."""
@@ -133,6 +182,15 @@ class Transformer(nn.Module):
     def forward(self, tokens_bs: Tensor) -> Tensor:
         """Logits ``bsv`` of the token that follows each position."""
         return F.linear(self.hidden(tokens_bs), self.head_vd)
+
+
+def attention_scale(config: ArchitectureConfig) -> float | None:
+    """Factor of the attention scores; None: the usual 1 / √e.
+
+    muP divides by e instead (arXiv 2203.03466, definition 4.1): √e₀ / e, which is the usual factor at the default head
+    width e₀ = 32 (assumed: the base network's head).
+    """
+    return None if config.parametrisation == "standard" else DEFAULT_HEAD_DIM**0.5 / config.head_dim
 
 
 def rotations(sequence_length: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:

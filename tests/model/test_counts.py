@@ -11,7 +11,7 @@ from model.transformer import Transformer
 LLAMA_7B = ArchitectureConfig(
     vocabulary_size=32_000, depth=32, width=4096, ffn_width=11_008, head_dim=128, tied_head=False, sequence_length=2048
 )
-GROUPS = {"embedding": "embedding", "head": "head", "attention": "attention", "ffn": "ffn"}
+GROUPS = {"embedding": "embedding", "head": "head", "attention": "attention", "shortcut": "attention", "ffn": "ffn"}
 
 
 @st.composite
@@ -26,6 +26,8 @@ def architectures(draw: st.DrawFn) -> ArchitectureConfig:
         kv_heads=kv_heads,
         tied_head=draw(st.booleans()),
         sequence_length=draw(st.integers(2, 40)),
+        block=draw(st.sampled_from(["llama", "pangu_pi"])),
+        qk_norm=draw(st.booleans()),
     )
 
 
@@ -37,8 +39,8 @@ def on_meta(config: ArchitectureConfig) -> Transformer:
 def built_counts(network: Transformer) -> dict[str, int]:
     counts = dict.fromkeys(("embedding", "attention", "ffn", "norm", "head"), 0)
     for name, parameter in network.named_parameters():
-        group = "norm" if name.endswith("gain") else next(group for group in GROUPS if group in name.split("."))
-        counts[group] += parameter.numel()
+        part = next(part for part in GROUPS if part in name.split(".")) if not name.endswith("gain") else "norm"
+        counts[GROUPS.get(part, part)] += parameter.numel()
     return counts
 
 
@@ -75,6 +77,15 @@ def test_llama_7b_has_its_published_size() -> None:
     counts = count_parameters(LLAMA_7B)
     assert counts.total == 6_738_415_616
     assert vars(counts) == built_counts(on_meta(LLAMA_7B))
+
+
+def test_a_pangu_pi_block_costs_what_the_paper_says() -> None:
+    """Of a width of 2048: 2 d² / 32 for the bottleneck (section 4.1), a scale and a shift for two activations."""
+    shape = {"vocabulary_size": 100, "depth": 12, "width": 2048, "ffn_width": 5464, "head_dim": 128}
+    plain, pangu = (count_parameters(ArchitectureConfig(**shape, block=block)) for block in ("llama", "pangu_pi"))
+    assert pangu.attention - plain.attention == 12 * 2 * 2048**2 // 32
+    assert pangu.ffn - plain.ffn == 12 * 2 * 2 * 5464
+    assert (pangu.norm, pangu.embedding) == (plain.norm, plain.embedding)
 
 
 def test_embedding_share_counts_both_tables_only_when_untied() -> None:

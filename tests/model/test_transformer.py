@@ -2,21 +2,37 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.func import functional_call, stack_module_state, vmap
 
 from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.initialization import initialize
 from model.tokenizer import END_OF_TEXT_ID
-from model.transformer import RMSNorm, Transformer, rotate, rotations
+from model.transformer import Block, RMSNorm, SeriesActivation, Transformer, attention_scale, rotate, rotations
 
 CONFIG = ArchitectureConfig(
     vocabulary_size=61, depth=2, width=32, ffn_width=45, head_dim=8, kv_heads=2, sequence_length=24
+)
+PANGU_PI = CONFIG.model_copy(update={"block": "pangu_pi"})
+NORMED = PANGU_PI.model_copy(update={"qk_norm": True})
+MUP = NORMED.model_copy(update={"mup_base_width": 8, "tied_head": False})
+each_config = pytest.mark.parametrize(
+    "config", [CONFIG, NORMED, MUP], ids=["llama", "pangu_pi with qk_norm", "mup, untied"]
 )
 
 
 def network(config: ArchitectureConfig = CONFIG, std: float = 0.2) -> Transformer:
     built = Transformer(config)
     initialize(built, "constant", std, seed=1)
+    return stirred(built)
+
+
+def stirred(built: Transformer, seed: int = 3) -> Transformer:
+    """The network with every vector away from its start, so that none is without effect."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in built.named_parameters():
+        if not name.endswith("weight"):
+            parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
     return built
 
 
@@ -65,8 +81,9 @@ def test_rotation_turns_each_pair_by_its_angle() -> None:
     torch.testing.assert_close(rotate(x, cos[4:], sin[4:]).flatten(), expected)
 
 
-def test_logits_do_not_see_the_future() -> None:
-    built, before = network(), tokens()
+@each_config
+def test_logits_do_not_see_the_future(config: ArchitectureConfig) -> None:
+    built, before = network(config), tokens()
     after = before.clone()
     after[:, 10] = (after[:, 10] + 1) % CONFIG.vocabulary_size
     changed = (built(before) - built(after)).abs().amax(dim=(0, 2))
@@ -74,8 +91,111 @@ def test_logits_do_not_see_the_future() -> None:
     assert changed[10:].min() > 1e-4
 
 
-def test_shorter_sequences_give_the_same_prefix() -> None:
-    built = network()
+@each_config
+def test_logits_are_products_of_the_hidden_states_with_the_head(config: ArchitectureConfig) -> None:
+    built = network(config)
+    torch.testing.assert_close(built(tokens()), built.hidden(tokens()) @ built.head_vd.T)
+    normed = RMSNorm(config.width, config.norm_eps)
+    normed.load_state_dict(built.norm.state_dict())
+    x = built.embedding(tokens())
+    for block in built.blocks:
+        x = block(x, built.cos_se, built.sin_se)
+    torch.testing.assert_close(built.hidden(tokens()), normed(x) / config.width_multiplier)
+
+
+@each_config
+@pytest.mark.parametrize("backend", ["matmul", "sdpa"])
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # sdpa on a CPU has no batching rule
+def test_stacked_networks_give_the_logits_of_each(config: ArchitectureConfig, backend: AttentionBackend) -> None:
+    members = [Transformer(config, backend) for _ in range(3)]
+    for seed, member in enumerate(members):
+        initialize(member, "constant", 0.2, seed)
+        stirred(member, seed)
+    stacked, _ = stack_module_state(members)  # type: ignore[arg-type]
+
+    def logits(parameters: dict[str, torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = functional_call(members[0], parameters, (batch,))
+        return result
+
+    batches = torch.stack([tokens().roll(shift, 0) for shift in range(3)])
+    together = vmap(logits)(stacked, batches)
+    for member, batch, own in zip(members, batches, together, strict=True):
+        torch.testing.assert_close(own, member(batch), atol=1e-5, rtol=1e-5)
+    together.square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in stacked.values())
+
+
+def test_a_pangu_pi_layer_is_the_papers_sum() -> None:
+    """AugMSA(Z) = MSA(Z) + Z + T(Z), and Σ silu(a x + b) for the activation, written out."""
+    layer = network(PANGU_PI).blocks[1]
+    assert isinstance(layer, Block)
+    assert layer.shortcut is not None
+    assert isinstance(layer.ffn.series, SeriesActivation)
+    cos, sin = rotations(24, 8, 10_000.0)
+    z = torch.randn(2, 24, 32, generator=torch.Generator().manual_seed(7))
+    h = layer.attention_norm(z)
+    bottleneck = torch.nn.functional.gelu(h @ layer.shortcut.reduce.weight.T)
+    assert bottleneck.shape[-1] == 1  # 32 / 32
+    attended = layer.attention(h, cos, sin) + z + bottleneck @ layer.shortcut.restore.weight.T
+    h = layer.ffn_norm(attended)
+    x = h @ layer.ffn.gate.weight.T
+    a, b = layer.ffn.series.scale, layer.ffn.series.shift
+    activated = sum(y * torch.sigmoid(y) for y in (a[0] * x + b[0], a[1] * x + b[1]))
+    expected = attended + (activated * (h @ layer.ffn.up.weight.T)) @ layer.ffn.down.weight.T
+    torch.testing.assert_close(layer(z, cos, sin), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_pangu_pi_network_without_its_additions_is_a_llama_network() -> None:
+    plain, pangu = network(), Transformer(PANGU_PI)
+    initialize(pangu, "constant", 0.2, seed=1)
+    assert not pangu.load_state_dict(plain.state_dict(), strict=False).unexpected_keys
+    for block in pangu.blocks:
+        torch.nn.init.zeros_(block.shortcut.restore.weight)  # type: ignore[union-attr, arg-type]
+    torch.testing.assert_close(pangu(tokens()), plain(tokens()))
+
+
+def test_every_activation_of_a_series_learns_its_own_way() -> None:
+    built, batch = Transformer(PANGU_PI), tokens(2)
+    initialize(built, "constant", 0.2, seed=1)
+    optimizer = torch.optim.AdamW(built.parameters(), lr=0.01)
+    for _ in range(3):
+        torch.nn.functional.cross_entropy(built(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    first, second = built.state_dict()["blocks.0.ffn.series.scale"]
+    assert (first - 1).abs().mean() > 0.005
+    assert second.abs().mean() > 0.005
+    assert (first - 1 - second).abs().mean() > 0.001
+
+
+def test_normed_queries_and_keys_do_not_follow_the_size_of_their_weights() -> None:
+    config = CONFIG.model_copy(update={"qk_norm": True, "norm_eps": 1e-12})
+    built = network(config)
+    before = built(tokens())
+    for block in built.blocks:
+        block.attention.query.weight.data *= 5  # type: ignore[union-attr, operator]
+        block.attention.key.weight.data *= 0.3  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(built(tokens()), before, atol=1e-4, rtol=1e-4)
+
+
+def test_mup_at_its_base_width_and_head_is_the_standard_network() -> None:
+    shape = {"vocabulary_size": 61, "depth": 2, "width": 64, "ffn_width": 45, "sequence_length": 24}
+    built = [Transformer(ArchitectureConfig(**shape, mup_base_width=base)) for base in (None, 64)]
+    initialize(built[0], "constant", 0.2, seed=1)
+    initialize(built[1], "mup", 0.2, seed=1)
+    torch.testing.assert_close(built[0](tokens()), built[1](tokens()))
+
+
+@pytest.mark.parametrize("head_dim", [8, 32, 64])
+def test_mup_divides_scores_by_the_head_width(head_dim: int) -> None:
+    config = CONFIG.model_copy(update={"head_dim": head_dim, "mup_base_width": 64})
+    assert attention_scale(config) == pytest.approx(32**0.5 / head_dim)
+    assert attention_scale(CONFIG) is None
+
+
+@each_config
+def test_shorter_sequences_give_the_same_prefix(config: ArchitectureConfig) -> None:
+    built = network(config)
     torch.testing.assert_close(built(tokens())[:, :7], built(tokens()[:, :7]), atol=1e-5, rtol=1e-5)
 
 
@@ -87,9 +207,10 @@ def test_state_dict_holds_every_parameter_once_and_no_buffer(tied_head: bool) ->
     assert ("head.weight" in built.state_dict()) is not tied_head
 
 
+@each_config
 @pytest.mark.parametrize("cast", ["autocast", "whole network"])
-def test_bfloat16_stays_near_float32(cast: str) -> None:
-    built = network(std=0.05)
+def test_bfloat16_stays_near_float32(cast: str, config: ArchitectureConfig) -> None:
+    built = network(config, std=0.05)
     exact = built(tokens())
     if cast == "autocast":
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -100,11 +221,12 @@ def test_bfloat16_stays_near_float32(cast: str) -> None:
     assert (logits.float() - exact).norm() < 0.02 * exact.norm()
 
 
+@each_config
 @pytest.mark.parametrize("mask_documents", [False, True])
-def test_backends_give_the_same_network(mask_documents: bool) -> None:
-    config = CONFIG.model_copy(update={"mask_documents": mask_documents})
+def test_backends_give_the_same_network(mask_documents: bool, config: ArchitectureConfig) -> None:
+    config = config.model_copy(update={"mask_documents": mask_documents})
     by_matmul = Transformer(config, "matmul")
-    by_matmul.load_state_dict(network().state_dict())
+    by_matmul.load_state_dict(network(config).state_dict())
     torch.testing.assert_close(by_matmul(packed()), network(config)(packed()), atol=1e-5, rtol=1e-5)
 
 
@@ -152,8 +274,9 @@ def test_stacked_masked_networks_equal_each_alone(backend: AttentionBackend) -> 
     torch.testing.assert_close(torch.func.vmap(logits)(parameters, batches), alone, atol=1e-5, rtol=1e-5)
 
 
-def test_it_learns_a_batch_by_heart() -> None:
-    built, batch = network(std=0.02), tokens(2)
+@pytest.mark.parametrize("config", [CONFIG, NORMED], ids=["llama", "pangu_pi with qk_norm"])
+def test_it_learns_a_batch_by_heart(config: ArchitectureConfig) -> None:
+    built, batch = network(config, std=0.02), tokens(2)
     optimizer = torch.optim.AdamW(built.parameters(), lr=0.01)
     for _ in range(60):
         loss = torch.nn.functional.cross_entropy(built(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
