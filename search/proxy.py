@@ -54,6 +54,7 @@ def proxy_config(
         pydantic.ValidationError: a value is out of bounds.
     """
     chosen = {**settings.model_dump(exclude={"corpus"}), **values}
+    chosen["mup_base_width"] = chosen["mup_base_width"] if chosen["init_scheme"] == "mup" else None
     architecture = {name: chosen[name] for name in ArchitectureConfig.model_fields if name in chosen}
     optimization = {name: chosen[name] for name in OptimizationConfig.model_fields if name in chosen}
     return ProxyConfig(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from model.config import ArchitectureConfig, FrozenConfig, InitScheme
+from model.config import MAX_WIDTH, ArchitectureConfig, BlockKind, FrozenConfig, InitScheme
 
 Precision = Literal["auto", "float32", "bfloat16"]
 LengthUnit = Literal["tokens", "bytes", "flops"]
@@ -72,10 +72,10 @@ class InitializationConfig(FrozenConfig):
 
     scheme: InitScheme = "constant"
     std: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Standard deviation of the normal draws; when left out, 1 / sqrt(width)."""
+    """Standard deviation of the normal draws; when left out, 1 / sqrt(width). Under muP, that at the base width."""
 
     def std_at(self, width: int) -> float:
-        """The deviation in a network of this width.
+        """The deviation in a network of this width; pass the architecture's ``base_width``.
 
         1 / sqrt(width) keeps the scale of what a layer passes on (LeCun et al. 1998, Efficient BackProp, section 4.6),
         so that networks of different width start alike. At the paper's width of 1792 it is 0.024, near the usual
@@ -123,6 +123,12 @@ class ProxyConfig(FrozenConfig):
             raise ValueError("a cosine has no trunk for annealed_evaluations to leave; set schedule: wsd")
         return self
 
+    @model_validator(mode="after")
+    def _check_parametrisation(self) -> Self:
+        if (self.initialization.scheme == "mup") != (self.architecture.parametrisation == "mup"):
+            raise ValueError("initialization.scheme mup and architecture.mup_base_width go together; give both or none")
+        return self
+
 
 class PretrainConfig(ProxyConfig):
     """A full run: a proxy's config with a tokenizer of its own and checkpoints."""
@@ -157,6 +163,7 @@ class ProxySettings(FrozenConfig):
     train_bytes: Annotated[int, Field(gt=0, lt=LARGEST_NUMBER)] | None = None
     train_flops: Annotated[float, Field(gt=0)] | None = None
     sequence_length: int = 256
+    block: BlockKind = "llama"
     depth: int = 4
     width: int = 128
     vocabulary_size: int = 1024
@@ -167,6 +174,8 @@ class ProxySettings(FrozenConfig):
     tied_head: bool = True
     mask_documents: bool = False
     """Whether a token attends to its own document only."""
+    qk_norm: bool = False
+    """Whether queries and keys are normed, each head by itself."""
     learning_rate: float = 3e-3
     batch_tokens: int = 4096
     weight_decay: float = 0.1
@@ -175,9 +184,14 @@ class ProxySettings(FrozenConfig):
     final_learning_rate_ratio: float = 0.1
     schedule: Schedule = "cosine"
     cooldown_ratio: float = 0.2
+    z_loss: float = 0.0
+    """Weight of log² Z in the loss."""
     init_scheme: InitScheme = "constant"
     init_std: float | None = None
-    """Standard deviation of the initial weights; when left out, 1 / sqrt(width)."""
+    """Standard deviation of the initial weights; when left out, 1 / sqrt(width). Under muP, that at the base width."""
+    mup_base_width: Annotated[int, Field(ge=2, le=MAX_WIDTH)] = 128
+    """Width at which muP equals the standard parametrisation; read under ``init_scheme: mup`` only (assumed: the
+    default ``width``, so that the default network is the same under both)."""
     seed: int = 0
     precision: Precision = "auto"
     evaluations: int = 4

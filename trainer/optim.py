@@ -1,45 +1,62 @@
-"""AdamW with decoupled decay of matrices (arXiv 1711.05101, algorithm 2)."""
+"""AdamW with decoupled decay of matrices (arXiv 1711.05101, algorithm 2), in groups of one learning rate each."""
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from model.config import ArchitectureConfig
+from model.parametrisation import Scales, scales
+from model.transformer import Transformer
 from trainer.config import OptimizationConfig
 
 
-def make_optimizer(network: nn.Module, optimization: OptimizationConfig) -> torch.optim.AdamW:
-    """Build AdamW with two groups: matrices, the embedding among them, decay; norm gains do not.
+def make_optimizer(network: Transformer, optimization: OptimizationConfig) -> torch.optim.AdamW:
+    """Build AdamW with a group for each pair of rate and decay that the parametrisation knows.
+
+    The standard one has two: matrices, the embedding among them, decay; gains and other vectors do not. muP has a
+    third, of hidden matrices, with its own ``rate_scale``.
 
     The fused kernel is used on every device (measured on one CPU core at 1M parameters: 1.7 ms a step, foreach 5.0 ms).
     """
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    members: dict[Scales, list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            members[scales(name, network.config)].append(parameter)
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": optimization.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": optimization.weight_decay * own.decay, "rate_scale": own.rate}
+        for own, parameters in members.items()
     ]
-    betas = (optimization.beta1, optimization.beta2)
-    return torch.optim.AdamW(groups, lr=optimization.learning_rate, betas=betas, eps=optimization.epsilon, fused=True)
+    rate, betas = optimization.learning_rate, (optimization.beta1, optimization.beta2)
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=betas, eps=optimization.epsilon, fused=True)
+    set_learning_rate(optimizer, rate)
+    return optimizer
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every group."""
+    """Set the rate of every group, ``rate`` times the group's scale."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["rate_scale"]
 
 
 class StackedAdamW:
     """AdamW on parameters whose first axis is the member, each with its own rate and decay.
 
     The same steps as ``torch.optim.AdamW`` (arXiv 1711.05101, algorithm 2), whose fused kernel takes one rate for a
-    tensor.
+    tensor. ``architecture`` is the members' own and tells each parameter's share of rate and decay.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], optimizations: Sequence[OptimizationConfig]) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        optimizations: Sequence[OptimizationConfig],
+        architecture: ArchitectureConfig,
+    ) -> None:
         self._parameters = parameters
-        self._decays = {name: _decay(name) for name in parameters}
+        self._scales = {name: scales(name, architecture) for name in parameters}
         self._weight_decays = [optimization.weight_decay for optimization in optimizations]
         self._beta1, self._beta2 = optimizations[0].beta1, optimizations[0].beta2
         self._epsilon = optimizations[0].epsilon
@@ -55,14 +72,14 @@ class StackedAdamW:
         for name, parameter in self._parameters.items():
             gradient, mean, square = parameter.grad, self._means[name], self._squares[name]
             assert gradient is not None
-            shrink = [
-                1 - rate * decay * self._decays[name] for rate, decay in zip(rates, self._weight_decays, strict=True)
-            ]
+            own = self._scales[name]
+            own_rates = [rate * own.rate for rate in rates]
+            shrink = [1 - rate * decay * own.decay for rate, decay in zip(own_rates, self._weight_decays, strict=True)]
             parameter.mul_(_beside(shrink, parameter))
             mean.lerp_(gradient, 1 - self._beta1)
             square.mul_(self._beta2).addcmul_(gradient, gradient, value=1 - self._beta2)
             denominator = (square.sqrt() / correction2**0.5).add_(self._epsilon)
-            parameter.sub_(mean / denominator * _beside([rate / correction1 for rate in rates], parameter))
+            parameter.sub_(mean / denominator * _beside([rate / correction1 for rate in own_rates], parameter))
 
     def snapshot(self) -> Any:
         """A copy of the state."""
@@ -92,7 +109,3 @@ def _beside(values: Sequence[float], parameter: Tensor) -> Tensor:
         .view(-1, *[1] * (parameter.ndim - 1))
         .to(parameter.device, non_blocking=True)
     )
-
-
-def _decay(name: str) -> float:
-    return 1.0 if name.endswith(".weight") else 0.0

@@ -93,7 +93,8 @@ class StackedProgram:
         self._buffers = dict(networks[0].named_buffers())
         self._network = networks[0].to("meta")
         self._optimization = configs[0].optimization
-        self.optimizer = StackedAdamW(self.parameters, [config.optimization for config in configs])
+        optimizations = [config.optimization for config in configs]
+        self.optimizer = StackedAdamW(self.parameters, optimizations, configs[0].architecture)
 
     def loss(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`Program`."""
@@ -157,6 +158,6 @@ def _prefixed(*states: dict[str, Tensor]) -> dict[str, Tensor]:
 def initial_network(config: ProxyConfig, backend: AttentionBackend) -> Transformer:
     """A network on the CPU with the initial weights of its seed."""
     network = Transformer(config.architecture, backend)
-    std = config.initialization.std_at(config.architecture.width)
+    std = config.initialization.std_at(config.architecture.base_width)
     initialize(network, config.initialization.scheme, std, config.seed)
     return network

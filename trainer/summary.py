@@ -44,17 +44,23 @@ def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation)
 
 def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
     """The fixed choices of this trainer, and what became of the config's lengths."""
+    architecture = config.architecture
+    base = {} if architecture.mup_base_width is None else {"mup_base_width": architecture.mup_base_width}
     return {
+        "block": architecture.block,
+        "qk_norm": architecture.qk_norm,
+        "z_loss": config.optimization.z_loss,
         "schedule": config.optimization.schedule,
         "final_learning_rate_ratio": config.optimization.final_learning_rate_ratio,
         "cooldown_tokens": plan.cooldown_steps * config.optimization.batch_tokens,
         "annealed_tokens": sum(end - start for start, end in plan.forks.items()) * config.optimization.batch_tokens,
         "warmup_tokens": plan.warmup_steps * config.optimization.batch_tokens,
         "decay_mode": "decoupled",
-        "parametrisation": "standard",
+        "parametrisation": architecture.parametrisation,
+        **base,
         "optimizer": "adamw",
         "init_scheme": config.initialization.scheme,
-        "init_std": config.initialization.std_at(config.architecture.width),
+        "init_std": config.initialization.std_at(architecture.base_width),
         "steps": plan.steps,
         "mask_documents": config.architecture.mask_documents,
     }

@@ -37,7 +37,7 @@ def write(recipe: Recipe, folder: Path) -> Recipe:
 
     config = recipe.config
     network = Transformer(config.architecture)
-    std = config.initialization.std_at(config.architecture.width)
+    std = config.initialization.std_at(config.architecture.base_width)
     initialize(network, config.initialization.scheme, std, config.seed)
     write_hf_folder(network, load_tokenizer(folder / config.tokenizer), folder)
     return recipe.starting_from(WEIGHTS)

@@ -92,7 +92,7 @@ def test_stacked_adamw_steps_like_the_library(config: ProxyConfig) -> None:
     weights = torch.randn(2, 4, 5, generator=generator)
     stacked = {"block.weight": weights.clone().requires_grad_(), "norm.gain": torch.ones(2, 5).requires_grad_()}
     configs = [config.optimization.model_copy(update={"weight_decay": decay}) for decay in decays]
-    optimizer = StackedAdamW(stacked, configs)
+    optimizer = StackedAdamW(stacked, configs, config.architecture)
     alone = []
     for index in range(2):
         matrix, gain = weights[index].clone().requires_grad_(), torch.ones(5).requires_grad_()
