@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import MAX_FFN_WIDTH, MAX_WIDTH
+from model.config import MAX_FFN_WIDTH, MAX_WIDTH, SERIES_TERMS, SHORTCUT_REDUCTION
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -28,7 +28,10 @@ class Shapes:
     vocabulary_size: Ints
     head_dim: Ints
     kv_heads: Ints
+    pangu_pi: Bools
+    """Which shapes have PanGu-π's block; the others have LLaMA's."""
     tied_head: bool
+    qk_norm: bool
 
     def __getitem__(self, index: Any) -> "Shapes":
         return Shapes(
@@ -36,7 +39,9 @@ class Shapes:
             self.vocabulary_size[index],
             self.head_dim[index],
             self.kv_heads[index],
+            self.pangu_pi[index],
             self.tied_head,
+            self.qk_norm,
         )
 
     @property
@@ -44,16 +49,32 @@ class Shapes:
         """What the width must be a multiple of: whole heads, in whole groups of key and value heads."""
         return self.head_dim * np.maximum(self.kv_heads, 1)
 
+    @property
+    def _tables(self) -> int:
+        return 1 if self.tied_head else 2
+
+    @property
+    def _head_norms(self) -> Ints:
+        """Gains of the normed queries and keys."""
+        gains: Ints = 2 * self.depth * self.head_dim * self.qk_norm
+        return gains
+
+    @property
+    def _series(self) -> Ints:
+        """Scales and shifts of the series activation for one FFN channel."""
+        parameters: Ints = 2 * SERIES_TERMS * self.depth * self.pangu_pi
+        return parameters
+
     def without_ffn(self, width: Ints) -> Ints:
-        """Parameters beside the FFN: embedding, head, attention (arXiv 2305.13245) and RMSNorm gains."""
+        """Parameters beside the FFN: embedding, head, attention (arXiv 2305.13245), its shortcut and norm gains."""
         key_value_width = np.where(self.kv_heads == 0, width, self.kv_heads * self.head_dim)
-        block = 2 * width * width + 2 * width * key_value_width + 2 * width
-        tables = 1 if self.tied_head else 2
-        return tables * self.vocabulary_size * width + self.depth * block + width
+        shortcut_width = -(-width // SHORTCUT_REDUCTION) * self.pangu_pi
+        block = 2 * width * (width + key_value_width + shortcut_width + 1)
+        return self._tables * self.vocabulary_size * width + self.depth * block + width + self._head_norms
 
     def per_ffn_channel(self, width: Ints) -> Ints:
-        """Parameters that one more FFN channel adds: three SwiGLU matrices in every block."""
-        return 3 * self.depth * width
+        """Parameters that one more FFN channel adds: three SwiGLU matrices in every block, and its activations."""
+        return 3 * self.depth * width + self._series
 
     def total(self, width: Ints, ffn_width: Ints) -> Ints:
         """All parameters."""
@@ -62,13 +83,16 @@ class Shapes:
     def width_at(self, parameters: float, ratio: Floats) -> Floats:
         """The real width at which ``parameters`` are spent with FFN width = ratio × width.
 
-        The positive root of A·d² + B·d = N, the count above with f = ratio·d (derived).
+        The positive root of A·d² + B·d + C = N, the count above with f = ratio·d (derived). The bottleneck of PanGu-π's
+        shortcut counts as d / 32, which is at most one channel below its whole number; that moves the root by less
+        than half a channel.
         """
         grouped = self.kv_heads > 0
-        quadratic = self.depth * (np.where(grouped, 2, 4) + 3 * ratio)
-        tables = 1 if self.tied_head else 2
-        linear = tables * self.vocabulary_size + self.depth * (2 + 2 * self.kv_heads * self.head_dim) + 1
-        root: Floats = (np.sqrt(linear**2.0 + 4 * quadratic * parameters) - linear) / (2 * quadratic)
+        quadratic = self.depth * (np.where(grouped, 2, 4) + 3 * ratio + 2 / SHORTCUT_REDUCTION * self.pangu_pi)
+        linear = self._tables * self.vocabulary_size + self.depth * (2 + 2 * self.kv_heads * self.head_dim) + 1
+        linear = linear + ratio * self._series
+        left = np.maximum(parameters - self._head_norms, 0)
+        root: Floats = (np.sqrt(linear**2.0 + 4 * quadratic * left) - linear) / (2 * quadratic)
         return root
 
 

@@ -9,6 +9,7 @@ from model.config import FrozenConfig
 
 PARAMETER_NAMES = frozenset(
     {
+        "block",
         "depth",
         "width",
         "vocabulary_size",

@@ -100,13 +100,14 @@ class EqualBudget:
 
     budget: Budget
     tied_head: bool
+    qk_norm: bool
     ratio_range: tuple[float, float] | None
     complete: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The shape parameters; the ratio too, unless it is continuous."""
-        shape = ("depth", "vocabulary_size", "head_dim", "kv_heads")
+        shape = ("block", "depth", "vocabulary_size", "head_dim", "kv_heads")
         return shape if self.ratio_range else (*shape, "ffn_ratio")
 
     def ratios(self, columns: Columns) -> tuple[Floats, Floats]:
@@ -122,7 +123,8 @@ class EqualBudget:
         depth, vocabulary_size, head_dim, kv_heads = (
             columns[name].astype(np.int64) for name in ("depth", "vocabulary_size", "head_dim", "kv_heads")
         )
-        return Shapes(depth, vocabulary_size, head_dim, kv_heads, self.tied_head)
+        pangu_pi = columns["block"] == "pangu_pi"
+        return Shapes(depth, vocabulary_size, head_dim, kv_heads, pangu_pi, self.tied_head, self.qk_norm)
 
     def allows(self, columns: Columns) -> Bools:
         """Which rows have at least one legal width.
@@ -172,8 +174,8 @@ class EqualBudget:
 
     def _too_small(self, columns: Columns, shapes: Shapes, smallest: Ints) -> InfeasibleSpace:
         row = int(smallest.argmin())
-        names = [name for name in self.names if columns[name][row]]
-        shape = ", ".join(f"{name} {columns[name][row]:g}" for name in names)
+        given = {name: columns[name][row] for name in self.names if columns[name][row]}
+        shape = ", ".join(f"{name} {value if name == 'block' else f'{value:g}'}" for name, value in given.items())
         tables = int(shapes.vocabulary_size[row] * shapes.width_unit[row]) * (1 if self.tied_head else 2)
         return self._refuse(
             f"the smallest network of the space ({shape}) has {smallest[row]}, {tables} of them for the vocabulary",

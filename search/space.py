@@ -18,7 +18,7 @@ from search.rules import RATIO_SLACK, EqualBudget, InfeasibleSpace, Rule, WholeH
 from search.standard import check_name, check_parameter, check_value
 from trainer.config import ProxySettings
 
-BUDGET_NAMES = frozenset({"depth", "width", "vocabulary_size", "head_dim", "kv_heads", "ffn_ratio"})
+BUDGET_NAMES = frozenset({"block", "depth", "width", "vocabulary_size", "head_dim", "kv_heads", "ffn_ratio"})
 """Parameters that a parameter count depends on."""
 
 MAX_INNER_POINTS = 10_000
@@ -175,7 +175,9 @@ class Space:
             np.array([self._value(values, name) or 0], dtype=np.int64)
             for name in ("depth", "vocabulary_size", "head_dim", "kv_heads")
         )
-        return Shapes(depth, vocabulary_size, head_dim, kv_heads, self.settings.tied_head)
+        pangu_pi = np.array([self._value(values, "block") == "pangu_pi"])
+        settings = self.settings
+        return Shapes(depth, vocabulary_size, head_dim, kv_heads, pangu_pi, settings.tied_head, settings.qk_norm)
 
     def _ratio_bounds(self, asked: float) -> tuple[float, float]:
         return _ratio_range(self.parameters.get("ffn_ratio")) or (asked / RATIO_SLACK, asked * RATIO_SLACK)
@@ -206,7 +208,7 @@ def _ratio_range(parameter: Parameter | None) -> tuple[float, float] | None:
 def _shape_rule(space: Mapping[str, Parameter], settings: ProxySettings, budget: Budget | None) -> Rule:
     if budget is None:
         return WholeHeads()
-    return EqualBudget(budget, settings.tied_head, _ratio_range(space.get("ffn_ratio")))
+    return EqualBudget(budget, settings.tied_head, settings.qk_norm, _ratio_range(space.get("ffn_ratio")))
 
 
 def _check_names(space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Choice]], budget: Budget | None) -> None:

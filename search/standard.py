@@ -11,13 +11,14 @@ from model.errors import InvalidInput
 from search.parameters import PARAMETER_NAMES, CategoricalParameter, FloatParameter, Parameter
 from trainer.config import InitializationConfig, OptimizationConfig, ProxyConfig, ProxySettings
 
-LATER_NAMES = frozenset({"block", "inherit_method", "sampling_rate", "rounds"})
+LATER_NAMES = frozenset({"inherit_method", "sampling_rate", "rounds"})
 """Standard names that this version cannot vary yet."""
 
 MIN_VOCABULARY_SIZE = 257
 """256 bytes and the end-of-text token: the smallest byte-level vocabulary (derived)."""
 
 _SOURCES: dict[str, tuple[type[FrozenConfig], str]] = {
+    "block": (ArchitectureConfig, "block"),
     "depth": (ArchitectureConfig, "depth"),
     "width": (ArchitectureConfig, "width"),
     "head_dim": (ArchitectureConfig, "head_dim"),

@@ -17,7 +17,7 @@ MAX_BYTES = 32 * 2**20
 """As much as the application takes in one request."""
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1000
-TEXT_PARAMETERS = frozenset({"init_scheme"})
+TEXT_PARAMETERS = frozenset({"block", "init_scheme"})
 """Standard columns that hold words; the others hold numbers."""
 
 Direction = Literal["minimize", "maximize"]

@@ -22,10 +22,13 @@ HEAD_DIM = "architecture.head_dim"
 SEQUENCE_LENGTH = "architecture.sequence_length"
 VOCABULARY = "architecture.vocabulary_size"
 INHERITED = (
+    "architecture.block",
     "architecture.tied_head",
     "architecture.mask_documents",
     "architecture.rope_theta",
     "architecture.norm_eps",
+    "architecture.qk_norm",
+    "architecture.mup_base_width",
 )
 
 
@@ -73,10 +76,12 @@ def _frame(basis: Basis, head_dim: int, vocabulary_size: int) -> Frame:
     architecture = basis.config.architecture
     return Frame(
         budget=Budget(basis.target.total_parameters, basis.tolerance),
+        block=architecture.block,
         vocabulary_size=vocabulary_size,
         head_dim=head_dim,
         kv_heads=0 if architecture.kv_heads == architecture.heads else architecture.kv_heads,
         tied_head=architecture.tied_head,
+        qk_norm=architecture.qk_norm,
         ffn_ratio=architecture.ffn_ratio if basis.same_scale else PAPER_FFN_RATIO,
     )
 

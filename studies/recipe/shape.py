@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.config import MAX_DEPTH, MAX_WIDTH
+from model.config import MAX_DEPTH, MAX_WIDTH, BlockKind
 from model.errors import InvalidInput
 from search.budget import Budget, Floats, Ints, Shapes, legal_widths
 
@@ -28,11 +28,13 @@ class Frame:
     """What a shape must keep while depth and width vary."""
 
     budget: Budget
+    block: BlockKind
     vocabulary_size: int
     head_dim: int
     kv_heads: int
     """0: as many as query heads."""
     tied_head: bool
+    qk_norm: bool
     ffn_ratio: float
     """FFN width over width asked for."""
 
@@ -101,5 +103,7 @@ class Frame:
             vocabulary_size=self.vocabulary_size * same,
             head_dim=self.head_dim * same,
             kv_heads=self.kv_heads * same,
+            pangu_pi=np.full(len(depths), self.block == "pangu_pi"),
             tied_head=self.tied_head,
+            qk_norm=self.qk_norm,
         )

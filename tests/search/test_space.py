@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
-from search.budget import Shapes
+from search.budget import Budget, Shapes, legal_widths
 from search.parameters import (
     CategoricalParameter,
     Constraints,
@@ -60,10 +60,12 @@ def network(space: Space, point: Point) -> ArchitectureConfig:
     head_dim=st.sampled_from([2, 8, 32, 64]),
     kv_heads=st.sampled_from([None, 1, 2, 4]),
     ffn_width=st.integers(1, 5000),
+    block=st.sampled_from(["llama", "pangu_pi"]),
     tied=st.booleans(),
+    qk_norm=st.booleans(),
 )
 def test_the_counts_for_arrays_are_those_of_the_model(
-    depth, vocabulary_size, heads, head_dim, kv_heads, ffn_width, tied
+    depth, vocabulary_size, heads, head_dim, kv_heads, ffn_width, block, tied, qk_norm
 ):
     assume(kv_heads is None or heads % kv_heads == 0)
     config = ArchitectureConfig(
@@ -73,9 +75,12 @@ def test_the_counts_for_arrays_are_those_of_the_model(
         head_dim=head_dim,
         kv_heads=kv_heads,
         ffn_width=ffn_width,
+        block=block,
         tied_head=tied,
+        qk_norm=qk_norm,
     )
-    shape = Shapes(*(np.array([n]) for n in (depth, vocabulary_size, head_dim, kv_heads or 0)), tied_head=tied)
+    columns = (depth, vocabulary_size, head_dim, kv_heads or 0, block == "pangu_pi")
+    shape = Shapes(*(np.array([column]) for column in columns), tied_head=tied, qk_norm=qk_norm)
     total = shape.total(np.array([config.width]), np.array([ffn_width]))
     assert total.tolist() == [count_parameters(config).total]
 
@@ -90,6 +95,7 @@ def ranges(draw, low, high, log=False):
 def specs(draw):
     shape: dict[str, Parameter] = {}
     options = {
+        "block": st.sampled_from([choices("llama", "pangu_pi"), choices("pangu_pi")]),
         "depth": ranges(1, 48, log=True),
         "vocabulary_size": st.lists(st.integers(257, 60_000), min_size=1, max_size=4, unique=True).map(
             lambda v: choices(*v)
@@ -107,7 +113,8 @@ def specs(draw):
             shape[name] = draw(options[name])
     target = int(10 ** draw(st.floats(4.5, 9.5)))
     tolerance = 10 ** draw(st.floats(-3, -1))
-    proxy = PROXY.model_copy(update={"tied_head": draw(st.booleans())})
+    fixed = {"tied_head": st.booleans(), "qk_norm": st.booleans(), "block": st.sampled_from(["llama", "pangu_pi"])}
+    proxy = PROXY.model_copy(update={name: draw(values) for name, values in fixed.items()})
     return shape, budget(target, tolerance), proxy
 
 
@@ -132,7 +139,48 @@ def test_every_point_meets_the_budget_and_builds_a_network(spec, seed):
         assert total == point.attributes["total_parameters"]
         assert config.ffn_width == point.attributes["ffn_width"]
         check_ratio(space, point)
-        assert space.point(space.unit(point.values)).values == pytest.approx(point.values, rel=1e-9)
+        again = space.point(space.unit(point.values)).values
+        for name, value in point.values.items():
+            assert again[name] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-9))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    depth=st.integers(1, 20),
+    vocabulary_size=st.integers(257, 3000),
+    unit=st.sampled_from([(2, 0), (6, 1), (8, 0), (10, 3), (32, 2)]),
+    pangu=st.booleans(),
+    qk_norm=st.booleans(),
+    target=st.integers(5_000, 3_000_000),
+)
+def test_no_width_that_meets_the_budget_is_missed(depth, vocabulary_size, unit, pangu, qk_norm, target):
+    columns = (depth, vocabulary_size, *unit, pangu)
+    shape = Shapes(*(np.array([column]) for column in columns), tied_head=True, qk_norm=qk_norm)
+    wanted = Budget(target, 0.02)
+    step = int(shape.width_unit[0])
+    every = np.arange(step, 3_000_000 // vocabulary_size + step, step, dtype=np.int64)
+    rows = np.zeros(len(every), dtype=np.int64)
+    ffn_width = wanted.ffn_width(shape[rows], every, np.array([1.0])[rows], np.array([4.0])[rows])
+    found, of_found = legal_widths(wanted, shape, 1.0, 4.0)
+    assert found.tolist() == every[ffn_width > 0].tolist()
+    assert of_found.tolist() == ffn_width[ffn_width > 0].tolist()
+
+
+def test_both_blocks_meet_one_budget_with_widths_of_their_own():
+    space = build({"block": choices("llama", "pangu_pi")}, constraints=budget(1_000_000, 0.001))
+    llama, pangu = (space.point({"block": unit}) for unit in (0.25, 0.75))
+    assert (llama.values["block"], pangu.values["block"]) == ("llama", "pangu_pi")
+    assert llama.attributes["ffn_width"] > pangu.attributes["ffn_width"]
+    for point in (llama, pangu):
+        assert count_parameters(network(space, point)).total == point.attributes["total_parameters"]
+        assert abs(point.attributes["total_parameters"] / 1_000_000 - 1) <= 0.001
+
+
+def test_mup_comes_with_its_base_width_and_the_other_schemes_without():
+    proxy = PROXY.model_copy(update={"mup_base_width": 64})
+    space = build({"init_scheme": choices("gpt2", "mup")}, proxy=proxy)
+    standard, mup = (network(space, space.point({"init_scheme": unit})) for unit in (0.25, 0.75))
+    assert (standard.mup_base_width, mup.mup_base_width) == (None, 64)
 
 
 def check_ratio(space, point):
