@@ -1,7 +1,7 @@
-"""To and from Hugging Face ``transformers``: the same network under the names of ``LlamaForCausalLM``.
+"""To and from Hugging Face ``transformers``: as ``LlamaForCausalLM``, and with QK-norm as ``Qwen3ForCausalLM``.
 
-What is read may come from anyone: only JSON and safetensors are opened, and any config but a plain LLaMA decoder's is
-refused.
+What is read may come from anyone: only JSON and safetensors are opened, and any config but a plain decoder's of these
+two kinds is refused.
 """
 
 from pathlib import Path
@@ -11,17 +11,27 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from model.files import read_capped
-from model.llama_weights import MAX_JSON_BYTES, WEIGHTS_FILE, llama_weights, read_weights, weight_files
+from model.llama_weights import MAX_JSON_BYTES, WEIGHTS_FILE, exchange_weights, read_weights, weight_files
 from model.tokenizer import END_OF_TEXT, END_OF_TEXT_ID, save
 from model.transformer import Transformer, rotations
 
-_LLAMA_ONLY = "give a LLaMA folder with RMSNorm, unscaled RoPE, SwiGLU, no biases, no quantization and no remote code"
+_LLAMA_ONLY = (
+    "give a LLaMA folder with RMSNorm, unscaled RoPE, SwiGLU, no biases, no quantization and no remote code, or such a "
+    "Qwen3 one without sliding windows"
+)
 
 
 class _RopeParameters(BaseModel):
@@ -31,13 +41,13 @@ class _RopeParameters(BaseModel):
     rope_theta: float = 10_000.0
 
 
-class _LlamaFile(BaseModel):
-    """The fields of a LLaMA ``config.json`` that change the logits; a ``Literal`` holds the one value we have."""
+class _DecoderFile(BaseModel):
+    """The fields of a ``config.json`` that change the logits; a ``Literal`` holds the values we have."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    model_type: Literal["llama"]
-    architectures: list[Literal["LlamaForCausalLM"]] | None = None
+    model_type: Literal["llama", "qwen3"]
+    architectures: list[Literal["LlamaForCausalLM", "Qwen3ForCausalLM"]] | None = None
     auto_map: None = None
     quantization_config: None = None
     hidden_act: Literal["silu"] = "silu"
@@ -56,6 +66,17 @@ class _LlamaFile(BaseModel):
     max_position_embeddings: int = 2048
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = False
+    use_sliding_window: Literal[False] = False
+    layer_types: list[Literal["full_attention"]] | None = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        name = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}[self.model_type]
+        if any(architecture != name for architecture in self.architectures or ()):
+            raise ValueError(f"a {self.model_type} network is a {name}")
+        if self.model_type == "qwen3" and not (self.head_dim and self.num_key_value_heads):
+            raise ValueError("a qwen3 config names head_dim and num_key_value_heads")
+        return self
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
@@ -77,55 +98,81 @@ class _LlamaFile(BaseModel):
             "sequence_length": self.max_position_embeddings,
             "rope_theta": self.rope_parameters.rope_theta if self.rope_parameters else self.rope_theta,
             "norm_eps": self.rms_norm_eps,
+            "qk_norm": self.model_type == "qwen3",
         }
 
 
-def llama_config(config: ArchitectureConfig) -> LlamaConfig:
-    """The same architecture for ``transformers``; documents begin and end with ``END_OF_TEXT``."""
-    return LlamaConfig(
-        architectures=["LlamaForCausalLM"],
-        dtype="float32",
-        vocab_size=config.vocabulary_size,
-        hidden_size=config.width,
-        intermediate_size=config.ffn_width,
-        num_hidden_layers=config.depth,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.kv_heads,
-        head_dim=config.head_dim,
-        max_position_embeddings=config.sequence_length,
-        rms_norm_eps=config.norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        tie_word_embeddings=config.tied_head,
-        bos_token_id=END_OF_TEXT_ID,
-        eos_token_id=END_OF_TEXT_ID,
-    )
+def check_exportable(config: ArchitectureConfig) -> None:
+    """Check that ``transformers`` has a class with this forward pass.
+
+    Raises:
+        InvalidInput: it has none.
+    """
+    if config.block != "llama":
+        reason = f"transformers has no class for {config.block} blocks"
+        raise InvalidInput("architecture.block", reason, "use the formulary format, or block: llama")
 
 
-def to_transformers(network: Transformer) -> LlamaForCausalLM:
-    """Copy the network into ``LlamaForCausalLM``, in float32 and evaluation mode; the logits are the same."""
-    weights = llama_weights(network)
+def transformers_config(config: ArchitectureConfig) -> LlamaConfig | Qwen3Config:
+    """The same architecture for ``transformers``; documents begin and end with ``END_OF_TEXT``.
+
+    Raises:
+        InvalidInput: ``transformers`` has no class for it.
+    """
+    check_exportable(config)
+    fields: dict[str, Any] = {
+        "dtype": "float32",
+        "vocab_size": config.vocabulary_size,
+        "hidden_size": config.width,
+        "intermediate_size": config.ffn_width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "max_position_embeddings": config.sequence_length,
+        "rms_norm_eps": config.norm_eps,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "tie_word_embeddings": config.tied_head,
+        "bos_token_id": END_OF_TEXT_ID,
+        "eos_token_id": END_OF_TEXT_ID,
+    }
+    if config.qk_norm:
+        return Qwen3Config(architectures=["Qwen3ForCausalLM"], **fields)
+    return LlamaConfig(architectures=["LlamaForCausalLM"], **fields)
+
+
+def to_transformers(network: Transformer) -> LlamaForCausalLM | Qwen3ForCausalLM:
+    """Copy the network into the class of ``transformers``, in float32 and evaluation mode; the logits are the same.
+
+    Raises:
+        InvalidInput: ``transformers`` has no class for it.
+    """
+    config = transformers_config(network.config)
+    weights = exchange_weights(network)
     if network.config.tied_head:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
-    llama: LlamaForCausalLM = LlamaForCausalLM(llama_config(network.config))
-    llama.load_state_dict(weights)
-    llama.eval()  # type: ignore[no-untyped-call]
-    return llama
+    copied: LlamaForCausalLM | Qwen3ForCausalLM
+    copied = Qwen3ForCausalLM(config) if isinstance(config, Qwen3Config) else LlamaForCausalLM(config)
+    copied.load_state_dict(weights)
+    copied.eval()  # type: ignore[no-untyped-call]
+    return copied
 
 
 def write_hf_folder(network: Transformer, tokenizer: Tokenizer, folder: Path) -> None:
     """Write what ``AutoModelForCausalLM`` and ``AutoTokenizer`` load: configs, float32 weights and tokenizer.
 
     Raises:
-        InvalidInput: the tokenizer has more tokens than the network has rows.
+        InvalidInput: the tokenizer has more tokens than the network has rows, or ``transformers`` has no class for it.
     """
+    config = transformers_config(network.config)
     tokens, rows = tokenizer.get_vocab_size(), network.config.vocabulary_size
     if tokens > rows:
         raise InvalidInput("tokenizer", f"has {tokens} tokens, the network {rows}", "use the tokenizer it trained with")
     folder.mkdir(parents=True, exist_ok=True)
-    llama_config(network.config).save_pretrained(folder)
+    config.save_pretrained(folder)
     generation = {"bos_token_id": END_OF_TEXT_ID, "eos_token_id": END_OF_TEXT_ID, "pad_token_id": END_OF_TEXT_ID}
     GenerationConfig(**generation).save_pretrained(folder)  # type: ignore[no-untyped-call]
-    save_file(llama_weights(network), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    save_file(exchange_weights(network), folder / WEIGHTS_FILE, metadata={"format": "pt"})
     PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         bos_token=END_OF_TEXT,
@@ -138,10 +185,10 @@ def write_hf_folder(network: Transformer, tokenizer: Tokenizer, folder: Path) ->
 
 
 def from_transformers(folder: Path, backend: AttentionBackend = "sdpa") -> Transformer:
-    """Read a LLaMA folder, sharded or not, into a float32 network on the CPU with the same logits.
+    """Read a LLaMA or Qwen3 folder, sharded or not, into a float32 network on the CPU with the same logits.
 
     Raises:
-        InvalidInput: the config is not that of a plain LLaMA decoder, the weights are pickled, missing, broken, or do
+        InvalidInput: the config is not that of a plain decoder, the weights are pickled, missing, broken, or do
             not fit the config.
     """
     config = _read_architecture(folder / "config.json")
@@ -156,7 +203,7 @@ def from_transformers(folder: Path, backend: AttentionBackend = "sdpa") -> Trans
 def _read_architecture(path: Path) -> ArchitectureConfig:
     content = read_capped(path, MAX_JSON_BYTES, "config", _LLAMA_ONLY)
     try:
-        return ArchitectureConfig.model_validate(_LlamaFile.model_validate_json(content).architecture())
+        return ArchitectureConfig.model_validate(_DecoderFile.model_validate_json(content).architecture())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         got = f", got {first['input']!r:.80}" if first["loc"] else ""

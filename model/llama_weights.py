@@ -1,5 +1,8 @@
 """A network's tensors under the names of ``LlamaForCausalLM``, and reading them from files that nobody has checked.
 
+What LLaMA has not goes by names of its own; with QK-norm the names are those of ``Qwen3ForCausalLM``. All names of a
+muP network begin with ``mup.``, since LLaMA's forward pass has not its multipliers and would give other logits.
+
 Only JSON and safetensors are opened, and every shape is compared with the network before a tensor is loaded.
 """
 
@@ -12,12 +15,14 @@ from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from model.files import read_capped
-from model.transformer import Transformer
+from model.transformer import Transformer, attention_scale
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+MUP_PREFIX = "mup."
 MAX_JSON_BYTES = 16 * 2**20
 """Largest config or shard index that is read; one line of 80 bytes a tensor makes 200 000 tensors (derived)."""
 
@@ -33,10 +38,16 @@ _BLOCK_NAMES = {
     "attention.key.weight": "self_attn.k_proj.weight",
     "attention.value.weight": "self_attn.v_proj.weight",
     "attention.output.weight": "self_attn.o_proj.weight",
+    "attention.query_norm.gain": "self_attn.q_norm.weight",
+    "attention.key_norm.gain": "self_attn.k_norm.weight",
+    "shortcut.reduce.weight": "shortcut.reduce.weight",
+    "shortcut.restore.weight": "shortcut.restore.weight",
     "ffn_norm.gain": "post_attention_layernorm.weight",
     "ffn.gate.weight": "mlp.gate_proj.weight",
     "ffn.up.weight": "mlp.up_proj.weight",
     "ffn.down.weight": "mlp.down_proj.weight",
+    "ffn.series.scale": "mlp.series.scale",
+    "ffn.series.shift": "mlp.series.shift",
 }
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _FLOAT_DTYPES = ("F32", "F16", "BF16")
@@ -46,8 +57,27 @@ _REMEDY = f"give a folder with {WEIGHTS_FILE}, or shards and {INDEX_FILE}"
 
 
 def llama_weights(network: Transformer) -> dict[str, Tensor]:
-    """The network's parameters under their LLaMA names, in float32 on the CPU; a tied head is not repeated."""
-    return {_llama_name(name): weight.detach().cpu().float() for name, weight in network.named_parameters()}
+    """The network's parameters under their names in files, in float32 on the CPU; a tied head is not repeated."""
+    return {
+        _file_name(name, network.config): weight.detach().cpu().float() for name, weight in network.named_parameters()
+    }
+
+
+def exchange_weights(network: Transformer) -> dict[str, Tensor]:
+    """The weights with which LLaMA's or Qwen3's forward pass gives the same logits.
+
+    muP's multipliers are folded into them: that of the scores into the queries (their gains under QK-norm, since what
+    is normed has no size), that of the output into the last norm. Both are exact up to rounding.
+    """
+    weights = {name.removeprefix(MUP_PREFIX): weight for name, weight in llama_weights(network).items()}
+    config, scale = network.config, attention_scale(network.config)
+    if scale is None:
+        return weights
+    folded = "self_attn.q_norm.weight" if config.qk_norm else "self_attn.q_proj.weight"
+    for name in filter(lambda name: name.endswith(folded), weights):
+        weights[name] = weights[name] * (scale * config.head_dim**0.5)
+    weights["model.norm.weight"] = weights["model.norm.weight"] / config.width_multiplier
+    return weights
 
 
 def load_weights(network: Transformer, path: Path) -> None:
@@ -83,8 +113,8 @@ def read_weights(files: list[Path], network: Transformer) -> dict[str, Tensor]:
     Raises:
         InvalidInput: a file is missing or broken, or the tensors do not fit the network.
     """
-    names = {_llama_name(name): name for name, _ in network.named_parameters()}
-    shapes = {_llama_name(name): list(weight.shape) for name, weight in network.named_parameters()}
+    names = {_file_name(name, network.config): name for name, _ in network.named_parameters()}
+    shapes = {_file_name(name, network.config): list(weight.shape) for name, weight in network.named_parameters()}
     ignored = _NOT_PARAMETERS + (("lm_head.weight",) if network.config.tied_head else ())
     weights: dict[str, Tensor] = {}
     for path in files:
@@ -92,7 +122,7 @@ def read_weights(files: list[Path], network: Transformer) -> dict[str, Tensor]:
             weights.update((names[name], tensor) for name, tensor in _tensors(path, shapes, ignored))
         except (SafetensorError, OSError) as error:
             raise InvalidInput("weights", f"{path} cannot be read ({error})", _REMEDY) from error
-    missing = [llama_name for llama_name, name in names.items() if name not in weights]
+    missing = [file_name for file_name, name in names.items() if name not in weights]
     if missing:
         raise InvalidInput("weights", f"{missing[0]} is missing", "give the complete weights of this config")
     return weights
@@ -125,6 +155,10 @@ def _tensors(path: Path, shapes: Mapping[str, list[int]], ignored: tuple[str, ..
                 reason = f"{name} has dtype {header.get_dtype()}"
                 raise InvalidInput("weights", reason, f"give weights in {', '.join(_FLOAT_DTYPES)}")
             yield name, file.get_tensor(name).to(torch.float32, copy=True)
+
+
+def _file_name(name: str, config: ArchitectureConfig) -> str:
+    return _llama_name(name) if config.parametrisation == "standard" else MUP_PREFIX + _llama_name(name)
 
 
 def _llama_name(name: str) -> str:

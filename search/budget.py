@@ -89,10 +89,10 @@ class Shapes:
         """
         grouped = self.kv_heads > 0
         quadratic = self.depth * (np.where(grouped, 2, 4) + 3 * ratio + 2 / SHORTCUT_REDUCTION * self.pangu_pi)
-        linear = self._tables * self.vocabulary_size + self.depth * (2 + 2 * self.kv_heads * self.head_dim) + 1
-        linear = linear + ratio * self._series
+        per_block = 2 + 2 * self.kv_heads * self.head_dim
+        linear = self._tables * self.vocabulary_size + self.depth * per_block + 1 + ratio * self._series
         left = np.maximum(parameters - self._head_norms, 0)
-        root: Floats = (np.sqrt(linear**2.0 + 4 * quadratic * left) - linear) / (2 * quadratic)
+        root: Floats = (np.sqrt(linear**2 + 4 * quadratic * left) - linear) / (2 * quadratic)
         return root
 
 

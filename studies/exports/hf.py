@@ -1,4 +1,4 @@
-"""A folder for Hugging Face transformers: a LLaMA config, its initial weights and the tokenizer."""
+"""A folder for Hugging Face transformers: a LLaMA or Qwen3 config, its initial weights and the tokenizer."""
 
 import os
 import shutil
@@ -21,10 +21,23 @@ Or load the untrained network, which starts from the same weights, with transfor
 """
 
 
+def check(recipe: Recipe) -> None:
+    """Refuse blocks for which transformers has no class.
+
+    Raises:
+        InvalidInput: names ``format`` and the format that holds them.
+    """
+    block = recipe.config.architecture.block
+    if block != "llama":
+        reason = f"hf cannot hold the {block} blocks of this recipe: transformers has no class for them"
+        raise InvalidInput("format", reason, "use the format formulary, which trains them, or a study of llama blocks")
+
+
 def write(recipe: Recipe, folder: Path) -> Recipe:
     """Draw the initial weights from the recipe's seed and name them in the config.
 
-    Imports torch when called, because the API reaches this module.
+    Under muP they are not named: the file holds them with its multipliers folded in, for transformers alone, and
+    training draws the same network from the seed. Imports torch when called, because the API reaches this module.
 
     Raises:
         InvalidInput: the weights fit into neither the memory nor the disk of this machine.
@@ -40,7 +53,7 @@ def write(recipe: Recipe, folder: Path) -> Recipe:
     std = config.initialization.std_at(config.architecture.base_width)
     initialize(network, config.initialization.scheme, std, config.seed)
     write_hf_folder(network, load_tokenizer(folder / config.tokenizer), folder)
-    return recipe.starting_from(WEIGHTS)
+    return recipe if config.architecture.parametrisation == "mup" else recipe.starting_from(WEIGHTS)
 
 
 def _check_room(recipe: Recipe, folder: Path) -> None:
@@ -53,4 +66,4 @@ def _check_room(recipe: Recipe, folder: Path) -> None:
         raise InvalidInput("total_parameters", reason, remedy)
 
 
-EXPORTER = Exporter(write=write, usage=USAGE)
+EXPORTER = Exporter(check=check, write=write, usage=USAGE)

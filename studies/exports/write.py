@@ -42,15 +42,26 @@ class ExportManifest(FrozenConfig):
     """The recipe's warnings, for whoever does not open the README."""
 
 
+def check_export(format: str, recipe: Recipe) -> None:
+    """Check that a format can hold a recipe.
+
+    Raises:
+        InvalidInput: the format is unknown, or cannot.
+    """
+    _exporter(format).check(recipe)
+
+
 def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: Path, folder: Path) -> ExportManifest:
     """Write ``recipe`` to ``folder``, which appears complete or not at all.
 
     The tokenizer is trained on the recipe's corpus, or taken from the cache under ``storage``.
 
     Raises:
-        InvalidInput: the format is unknown, the folder holds something, or the corpus cannot give the tokenizer.
+        InvalidInput: the format is unknown or cannot hold the recipe, the folder holds something, or the corpus cannot
+            give the tokenizer.
     """
     exporter = _exporter(format)
+    exporter.check(recipe)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InvalidInput(
             "folder", f"{folder.name!r} exists and is not empty", "give a folder that does not exist yet"

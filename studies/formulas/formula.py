@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from model.config import FrozenConfig
+from model.config import FrozenConfig, Parametrisation
 
 FormulaKind = Literal["depth_width", "learning_rate_batch"]
 Verdict = Literal[
@@ -49,6 +49,8 @@ class Formula(FrozenConfig):
     id: str
     revision: Annotated[int, Field(ge=1)]
     kind: FormulaKind
+    parametrisation: Parametrisation = "standard"
+    """Of the trials that it was fitted to; a rate means something else under muP, so that the two are never mixed."""
     form: str
     statement: str
     latex: str

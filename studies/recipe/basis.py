@@ -19,7 +19,7 @@ SAME_SCALE = 1.1
 """(assumed) Up to this factor a target counts as the study's own budget."""
 REACH = 30.0
 """(assumed) Beyond this factor in N, settings of a trial give way to published ones. Under the standard
-parametrisation the best rate, batch and head width all drift with size."""
+parametrisation the best rate, batch and head width all drift with size; under muP the rate does not."""
 
 CENTRE = "centre of the study's space (no trial is complete)"
 
@@ -42,6 +42,7 @@ class Basis:
     tolerance: float
     """Largest relative distance from the target's N."""
     formulas: tuple[Formula, ...]
+    """The study's laws under the config's parametrisation."""
 
     @property
     def factor(self) -> float:
@@ -86,8 +87,13 @@ def gather(spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula]
         measured_tokens=_range([trial.metrics.get("train_tokens") for trial in complete]),
         measured_batches=_range(trial_config(spec, trial).optimization.batch_tokens for trial in complete),
         tolerance=budget.tolerance,
-        formulas=tuple(formulas),
+        formulas=of_parametrisation(config, formulas),
     )
+
+
+def of_parametrisation(config: ProxyConfig, formulas: Sequence[Formula]) -> tuple[Formula, ...]:
+    """The laws that hold under the config's parametrisation."""
+    return tuple(law for law in formulas if law.parametrisation == config.architecture.parametrisation)
 
 
 def best_trial(spec: StudySpec, trials: Sequence[Trial]) -> Trial | None:

@@ -30,6 +30,7 @@ MIN_DEPTH = 4
 layers were best and 1 layer 0.1 bits per byte worse; the paper's aspect ratio would give 1 or 2)."""
 
 CITATIONS: dict[str, tuple[float | str | None, str]] = {
+    "architecture.block": ("llama", "LLaMA (arXiv 2302.13971), section 2.2"),
     "architecture.rope_theta": (10_000.0, "RoFormer (arXiv 2104.09864), section 3.2.2"),
     "architecture.norm_eps": (1e-5, PAPER_CONFIG),
     "optimization.weight_decay": (0.1, PAPER_CONFIG),

@@ -82,9 +82,10 @@ def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str,
     if basis.number is None:
         yield "No trial of the study is complete: nothing here was measured, every value is a default or a law's."
     elif not basis.in_reach:
+        published = "Batch, context" if architecture.parametrisation == "mup" else "Learning rate, batch, context"
         yield (
             f"The target is {figures(basis.factor)} times outside the sizes of the trials; a trial's settings are "
-            f"trusted up to ×{figures(REACH)} (assumed). Learning rate, batch, context and head width are therefore "
+            f"trusted up to ×{figures(REACH)} (assumed). {published} and head width are therefore "
             "published values, and what the study found may not hold at this size."
         )
         yield (
@@ -96,18 +97,25 @@ def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str,
             f"The target is {figures(basis.factor)} times outside the sizes of the trials; rankings of small runs "
             "need not hold at scale."
         )
-        yield _rate_comparison(basis, architecture)
+    if basis.number is not None and not basis.same_scale:
+        yield from _rate_warning(basis, architecture)
     if factors.get("tokens", 1) > REACH:
         yield f"The run is {figures(factors['tokens'])} times outside the lengths of the trials."
     yield from _share_warning(architecture)
 
 
-def _rate_comparison(basis: Basis, architecture: ArchitectureConfig) -> str:
-    rate = default_learning_rate(compute_flops(architecture, basis.target.tokens))
-    return (
-        "The best learning rate falls with size, and the study knows it at the sizes of its trials only; "
-        f"{DEEPSEEK_LAW}, gives {figures(rate)} at this compute."
-    )
+def _rate_warning(basis: Basis, architecture: ArchitectureConfig) -> Iterator[str]:
+    if architecture.parametrisation == "mup":
+        yield (
+            "The learning rate is that of the trials: muP keeps the best one over width, and over depth, batch and "
+            "length only as far as it was seen to (arXiv 2203.03466, table 1)."
+        )
+    elif basis.in_reach:
+        rate = default_learning_rate(compute_flops(architecture, basis.target.tokens))
+        yield (
+            "The best learning rate falls with size, and the study knows it at the sizes of its trials only; "
+            f"{DEEPSEEK_LAW}, gives {figures(rate)} at this compute."
+        )
 
 
 def _share_warning(architecture: ArchitectureConfig) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from model.errors import InvalidInput
 from studies.formulas.formula import Formula
-from studies.recipe.basis import trial_config
+from studies.recipe.basis import of_parametrisation, trial_config
 from studies.recipe.laws import label, usable_batch_law
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, trial_field
 from studies.records import Trial, TrialState
@@ -44,7 +44,7 @@ def _origin(name: str, trial: Trial) -> str:
 
 
 def _quoted(config: ProxyConfig, formulas: Sequence[Formula]) -> str:
-    law, _ = usable_batch_law(formulas)
+    law, _ = usable_batch_law(of_parametrisation(config, formulas))
     if law is None:
         return ""
     batch = config.optimization.batch_tokens

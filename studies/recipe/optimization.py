@@ -56,7 +56,11 @@ def _full_batch(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:
 
 
 def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> RecipeField:
-    """The law's rate at the batch where it is decided and near; else the best trial's; else the published one."""
+    """The law's rate at the batch where it is decided and near; else the best trial's; else the published one.
+
+    The published one holds under the standard parametrisation; muP keeps the trial's rate at every width instead
+    (arXiv 2203.03466, section 4).
+    """
     law, reason = usable_batch_law(basis.formulas)
     if law is not None:
         distance, size_distance = law.distance(batch_tokens), law.size_distance(basis.target.total_parameters)
@@ -65,6 +69,8 @@ def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_t
             note = f"at {batch_tokens} tokens a batch, {where}"
             return formula_field(RATE, law.rate(batch_tokens), law.formula, note)
         reason = f"{label(law.formula)} is not used: {where}"
+    if architecture.parametrisation == "mup":
+        return _rate_of_trial(basis, batch_tokens, f"{reason}; muP keeps the best rate over width")
     if basis.in_reach:
         return _rate_of_trial(basis, batch_tokens, reason)
     compute = compute_flops(architecture, basis.target.tokens)

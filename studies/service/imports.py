@@ -63,6 +63,11 @@ def add_import(session: Session, owner: str, table: ReadTable) -> Study:
     studies.set_state(session, study.id, StudyState.COMPLETED, started_at=now, finished_at=now)
     trials.add_many(session, study.id, table.trials)
     context = replace(table.context, studies=(str(study.id),))
-    named = {law.kind: {"id": context.formula_id(law.kind), "studies": context.studies} for law in table.fitted}
-    formulas.add(session, study.id, [law.model_copy(update=named[law.kind]) for law in table.fitted], now)
+    named = [
+        law.model_copy(
+            update={"id": context.formula_id(law.kind, law.parametrisation), "studies": context.studies},
+        )
+        for law in table.fitted
+    ]
+    formulas.add(session, study.id, named, now)
     return get_study(session, owner, study.id)

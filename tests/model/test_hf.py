@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
-from model.hf import from_transformers, llama_config, to_transformers, write_hf_folder
+from model.hf import from_transformers, to_transformers, transformers_config, write_hf_folder
 from model.initialization import initialize
-from model.llama_weights import load_weights
+from model.llama_weights import llama_weights, load_weights
 from model.tokenizer import END_OF_TEXT, train_tokenizer
 from model.transformer import Transformer
 
@@ -38,6 +38,11 @@ CONFIGS = {
         vocabulary_size=301, depth=1, width=24, ffn_width=7, head_dim=6, kv_heads=1, sequence_length=20
     ),
 }
+CONFIGS["qk_norm"] = CONFIGS["untied, grouped"].model_copy(update={"qk_norm": True})
+MUP_CONFIGS = {
+    name: CONFIGS[like].model_copy(update={"mup_base_width": 12})
+    for name, like in (("mup, tied", "tied"), ("mup, untied", "untied, grouped"), ("mup, qk_norm", "qk_norm"))
+}
 each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
 
@@ -45,8 +50,9 @@ def network(config: ArchitectureConfig) -> Transformer:
     built = Transformer(config)
     initialize(built, "constant", 0.2, seed=3)
     generator = torch.Generator().manual_seed(5)
-    for block in built.blocks:
-        torch.nn.init.uniform_(block.ffn_norm.gain, 0.5, 1.5, generator)
+    for name, gain in built.named_parameters():
+        if name.endswith("gain"):
+            torch.nn.init.uniform_(gain, 0.5, 1.5, generator)
     return built
 
 
@@ -69,7 +75,7 @@ def test_the_folder_loads_in_transformers_and_here(config: ArchitectureConfig, t
     ours = network(config)
     write_hf_folder(ours, TOKENIZER, tmp_path)
     llama = AutoModelForCausalLM.from_pretrained(tmp_path)
-    assert isinstance(llama, LlamaForCausalLM)
+    assert isinstance(llama, Qwen3ForCausalLM if config.qk_norm else LlamaForCausalLM)
     assert llama.dtype == torch.float32
     assert_same_logits(ours, llama)
     back = from_transformers(tmp_path)
@@ -77,6 +83,41 @@ def test_the_folder_loads_in_transformers_and_here(config: ArchitectureConfig, t
     for name, weight in ours.state_dict().items():
         assert torch.equal(weight, back.state_dict()[name])
     assert_same_logits(back, llama)
+
+
+@pytest.mark.parametrize("config", MUP_CONFIGS.values(), ids=MUP_CONFIGS.keys())
+def test_mup_is_folded_into_the_weights_of_the_folder(config: ArchitectureConfig, tmp_path: Path) -> None:
+    ours = network(config)
+    assert_same_logits(ours, to_transformers(ours))
+    write_hf_folder(ours, TOKENIZER, tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert_same_logits(ours, loaded)
+    back = from_transformers(tmp_path)
+    assert back.config == config.model_copy(update={"mup_base_width": None})
+    assert_same_logits(back, loaded)
+    with pytest.raises(InvalidInput, match=r"weights: .* does not belong to the config"):
+        load_weights(Transformer(config), tmp_path / "model.safetensors")
+
+
+def test_weights_of_a_mup_network_come_back_unfolded_and_no_llama_takes_them(tmp_path: Path) -> None:
+    ours, again = network(MUP_CONFIGS["mup, tied"]), Transformer(MUP_CONFIGS["mup, tied"])
+    save_file(llama_weights(ours), tmp_path / "model.safetensors")
+    load_weights(again, tmp_path / "model.safetensors")
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in ours.state_dict().items())
+    with pytest.raises(InvalidInput, match=r"weights: mup\.model.* does not belong to the config"):
+        load_weights(Transformer(CONFIGS["tied"]), tmp_path / "model.safetensors")
+
+
+def test_a_pangu_pi_network_has_files_of_its_own_and_no_class_in_transformers(tmp_path: Path) -> None:
+    config = CONFIGS["qk_norm"].model_copy(update={"block": "pangu_pi"})
+    ours, again = network(config), Transformer(config)
+    save_file(llama_weights(ours), tmp_path / "model.safetensors")
+    load_weights(again, tmp_path / "model.safetensors")
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in ours.state_dict().items())
+    for refused in (lambda: to_transformers(ours), lambda: write_hf_folder(ours, TOKENIZER, tmp_path / "hf")):
+        with pytest.raises(InvalidInput, match=r"^architecture.block: .*pangu_pi blocks; use the formulary format"):
+            refused()
+    assert not (tmp_path / "hf").exists()
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +163,9 @@ def test_a_tokenizer_larger_than_the_network_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shard_size", ["50GB", "20KB"])
-def test_a_foreign_parent_is_read(dtype: torch.dtype, shard_size: str, tmp_path: Path) -> None:
-    parent = LlamaForCausalLM(llama_config(CONFIGS["untied, grouped"])).to(dtype)
+@pytest.mark.parametrize("kind", ["untied, grouped", "qk_norm"])
+def test_a_foreign_parent_is_read(kind: str, dtype: torch.dtype, shard_size: str, tmp_path: Path) -> None:
+    parent = (Qwen3ForCausalLM if kind == "qk_norm" else LlamaForCausalLM)(transformers_config(CONFIGS[kind])).to(dtype)
     parent.save_pretrained(tmp_path, max_shard_size=shard_size)
     assert (tmp_path / "model.safetensors.index.json").exists() is (shard_size == "20KB")
     ours = from_transformers(tmp_path, backend="matmul")
@@ -169,6 +211,9 @@ REFUSED = [
     ("num_key_value_heads", 3),
     ("num_hidden_layers", 10**9),
     ("rms_norm_eps", -1.0),
+    ("model_type", "qwen3"),
+    ("use_sliding_window", True),
+    ("layer_types", ["sliding_attention"]),
 ]
 
 

@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ from hypothesis import strategies as st
 
 from model.counts import count_parameters
 from model.errors import InvalidInput
+from search.events import Value
 from search.space import Space
 from studies.formulas.depth_width import fit_depth_width
 from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Coefficient, Formula, Verdict
 from studies.formulas.learning_rate_batch import fit_learning_rate_batch
-from studies.formulas.observations import FitContext
+from studies.formulas.observations import FitContext, Observation, by_parametrisation
+from studies.formulas.registry import fit_all
 from studies.formulas.simulation import (
     DepthPlan,
     RateBatchPlan,
@@ -201,6 +204,71 @@ class TestLearningRate:
     def test_the_trials_rate_at_another_batch_says_so(self) -> None:
         recipe = recipe_for_target(SPEC, TRIALS, [], Target(total_parameters=BUDGET, tokens=512))
         assert "not at this recipe's 256" in field(recipe, "optimization.learning_rate").note
+
+
+class TestNetworkOptions:
+    def test_block_norms_and_z_loss_of_the_study_go_over(self) -> None:
+        spec = study(block="pangu_pi", qk_norm=True, z_loss=1e-4, init_scheme="internlm")
+        for recipe in (
+            recipe_from_trial(spec, trials(spec)[3], []),
+            recipe_for_target(spec, trials(spec), [], Target(total_parameters=7 * BUDGET, tokens=10**7)),
+            recipe_for_target(spec, [], [], Target(total_parameters=7 * BUDGET, tokens=10**7)),
+        ):
+            check_sources(recipe)
+            architecture = recipe.config.architecture
+            assert (architecture.block, architecture.qk_norm, architecture.mup_base_width) == ("pangu_pi", True, None)
+            assert recipe.config.optimization.z_loss == 1e-4
+            assert recipe.config.initialization.scheme == "internlm"
+        assert count_parameters(architecture).total == pytest.approx(7 * BUDGET, rel=0.03)
+
+    @pytest.mark.parametrize("factor", [1, 10, 1000])
+    def test_mup_keeps_its_base_width_and_the_trials_rate_at_every_size(self, factor: int) -> None:
+        spec = study(init_scheme="mup", mup_base_width=64)
+        found = trials(spec)
+        recipe = recipe_for_target(spec, found, [], Target(total_parameters=factor * BUDGET, tokens=10**9))
+        assert recipe.config.architecture.mup_base_width == 64
+        assert recipe.config.initialization.scheme == "mup"
+        rate = field(recipe, "optimization.learning_rate")
+        assert (rate.value, rate.source) == (found[4].parameters["learning_rate"], "trial")
+        assert any("muP keeps the best one" in warning for warning in recipe.warnings) is (factor > 1)
+        assert not any("DeepSeek" in warning or "Learning rate" in warning for warning in recipe.warnings)
+
+    @pytest.mark.parametrize("scheme", ["constant", "mup"])
+    def test_a_law_of_the_other_parametrisation_is_not_used(self, scheme: str) -> None:
+        spec = study(init_scheme=scheme)
+        target = Target(total_parameters=BUDGET, tokens=20_000_000)
+        for kind in ("standard", "mup"):
+            laws = [law("recovered").model_copy(update={"parametrisation": kind}) for law in (rate_law, depth_law)]
+            own = (kind == "mup") == (scheme == "mup")
+            recipe = recipe_for_target(spec, trials(spec), laws, target)
+            assert ("formula" in {field.source for field in recipe.fields}) is own
+            rate = field(recipe_from_trial(spec, trials(spec)[3], laws), "optimization.learning_rate")
+            assert ("gives" in rate.note) is own
+
+    def test_each_parametrisation_has_a_law_of_its_own(self) -> None:
+        """Planted with another exponent under muP; one row of each failed before it reported its attributes."""
+        context = FitContext(("7",), "validation_loss")
+        rows = []
+        for scheme, exponent in (("gpt2", 0.5), ("mup", 0.2)):
+            plan = RateBatchPlan(exponent=exponent, jitter=0.01, missing=0.0)
+            planted = plant_rate_batch(plan, np.random.default_rng(0))
+            said: dict[str, Value] = {"parametrisation": "mup" if scheme == "mup" else "standard"}
+            rows += [
+                replace(row, parameters={**row.parameters, "init_scheme": scheme}, attributes=said if index else {})
+                for index, row in enumerate(planted)
+            ]
+        laws = {law.parametrisation: law for law in fit_all(rows, context)}
+        assert {law.id for law in laws.values()} == {"7-learning_rate_batch-r1", "7-learning_rate_batch-mup-r1"}
+        assert laws["standard"].coefficients["r"].estimate == pytest.approx(0.5, abs=0.05)
+        assert laws["mup"].coefficients["r"].estimate == pytest.approx(0.2, abs=0.05)
+        assert laws["mup"].statement.endswith("(under muP)")
+
+    def test_a_failed_trial_is_of_its_studys_only_parametrisation(self) -> None:
+        failed = Observation(0, TrialState.FAIL, {"learning_rate": 0.1}, {}, {})
+        done = [replace(failed, attributes={"parametrisation": name}) for name in ("mup", "standard")]
+        assert by_parametrisation([failed, done[0]]) == {"mup": [failed, done[0]]}
+        assert by_parametrisation([failed, done[1]]) == {"standard": [failed, done[1]]}
+        assert by_parametrisation([failed]) == {"standard": [failed]}
 
 
 class TestDepth:

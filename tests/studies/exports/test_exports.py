@@ -70,8 +70,8 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("storage")
 
 
-def recipe_on(corpus: JsonlCorpus | BuiltinCorpus) -> Recipe:
-    spec = SPEC.model_copy(update={"proxy": SPEC.proxy.model_copy(update={"corpus": corpus})})
+def recipe_on(corpus: JsonlCorpus | BuiltinCorpus, **proxy: Any) -> Recipe:
+    spec = SPEC.model_copy(update={"proxy": SPEC.proxy.model_copy(update={"corpus": corpus, **proxy})})
     point = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy).describe({})
     metrics = {"bits_per_byte": 3.0, "total_parameters": float(point.attributes["total_parameters"])}
     trial = Trial(0, TrialState.COMPLETE, point.values, metrics, point.attributes, None, 1, None, None)
@@ -234,7 +234,7 @@ class TestHuggingFace:
     def test_the_weights_are_those_of_the_seed(self, folders: dict[str, Path], recipe: Recipe) -> None:
         config = recipe.config
         drawn = Transformer(config.architecture)
-        std = config.initialization.std_at(config.architecture.width)
+        std = config.initialization.std_at(config.architecture.base_width)
         initialize(drawn, config.initialization.scheme, std, config.seed)
         written = from_transformers(folders["hf"]).state_dict()
         assert all(torch.equal(weight, written[name]) for name, weight in drawn.state_dict().items())
@@ -242,6 +242,40 @@ class TestHuggingFace:
     def test_initial_weights_name_their_source(self, folders: dict[str, Path]) -> None:
         field = next(field for field in document(folders["hf"])["recipe"] if field["name"] == "initial_weights")
         assert (field["value"], field["source"]) == ("model.safetensors", "derived")
+
+
+class TestNetworkOptions:
+    def test_pangu_pi_is_refused_for_hf_and_trains_from_formulary(
+        self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        made = recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)), block="pangu_pi", qk_norm=True)
+        with pytest.raises(InvalidInput, match=r"^format: hf cannot hold .* use the format formulary"):
+            write_export("hf", made, provenance, storage, tmp_path / "hf")
+        assert not list(tmp_path.iterdir())
+        folder = tmp_path / "own"
+        write_export("formulary", made, provenance, storage, folder)
+        whole = shutil.copytree(folder, tmp_path / "whole")
+        expected = [result.train_loss for result in pretrain(whole, storage, [corpus.parent], 6)]
+        losses = [result.train_loss for steps in (3, 6) for result in pretrain(folder, storage, [corpus.parent], steps)]
+        assert losses == expected  # the checkpoint holds the tensors that LLaMA has not
+        assert losses[-1] < losses[0]
+
+    def test_mup_starts_as_the_same_network_in_transformers_and_here(
+        self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        made = recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)), init_scheme="mup", mup_base_width=16)
+        for name in EXPORTERS:
+            write_export(name, made, provenance, storage, tmp_path / name)
+        config = PretrainConfig.model_validate(document(tmp_path / "hf")["pretrain"])
+        assert config.initial_weights is None
+        drawn = Transformer(config.architecture)
+        initialize(drawn, "mup", config.initialization.std_at(16), config.seed)
+        tokens = torch.arange(40).view(2, 20)
+        with torch.no_grad():
+            logits = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")(tokens).logits
+            torch.testing.assert_close(logits, drawn(tokens), atol=1e-5, rtol=1e-5)
+        first, again = (next(iter(pretrain(tmp_path / name, storage, [corpus.parent], 1))) for name in EXPORTERS)
+        assert first.train_loss == again.train_loss
 
 
 class TestPretrain:
