@@ -3,12 +3,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from model.config import ArchitectureConfig
 from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from trainer.config import InitializationConfig, LengthUnit, OptimizationConfig, ProxyConfig, TrainingLength
 from trainer.plan import MAX_DEFAULT_WARMUP_STEPS, RunPlan, learning_rate, plan_run
+from trainer.summary import recipe_attributes
 
 ARCHITECTURE = ArchitectureConfig(vocabulary_size=512, depth=2, width=64, ffn_width=128, kv_heads=2, sequence_length=64)
 
@@ -93,3 +95,28 @@ def test_halfway_down_the_cosine_the_rate_is_the_mean_of_both_ends() -> None:
 def test_left_out_deviation_follows_the_width() -> None:
     assert InitializationConfig().std_at(400) == 0.05
     assert InitializationConfig(std=0.02).std_at(400) == 0.02
+
+
+@pytest.mark.parametrize(("scheme", "base"), [("mup", None), ("constant", 64), ("gpt2", 128)])
+def test_a_scheme_and_a_parametrisation_that_contradict_each_other_are_refused(scheme: str, base: int | None) -> None:
+    document = proxy(10_000).model_dump()
+    document["architecture"]["mup_base_width"] = base
+    document["initialization"]["scheme"] = scheme
+    with pytest.raises(ValidationError, match="go together; give both or none"):
+        ProxyConfig.model_validate(document)
+
+
+def test_a_trial_stores_its_parametrisation() -> None:
+    standard = proxy(10_000)
+    mup = standard.model_copy(
+        update={
+            "architecture": ARCHITECTURE.model_copy(update={"mup_base_width": 16, "block": "pangu_pi"}),
+            "initialization": InitializationConfig(scheme="mup"),
+        }
+    )
+    plan = plan_run(standard, 1.0)
+    stored = [recipe_attributes(config, plan) for config in (standard, mup)]
+    assert stored[0]["parametrisation"] == "standard"
+    assert "mup_base_width" not in stored[0]
+    expected = {"parametrisation": "mup", "mup_base_width": 16, "block": "pangu_pi", "init_std": 0.25}
+    assert expected.items() <= stored[1].items()

@@ -54,6 +54,25 @@ def test_each_member_learns_what_it_learns_alone(config: ProxyConfig, data: Prep
         assert last.summary.attributes["stack"] == 3
 
 
+def test_members_of_pangu_pi_under_mup_learn_what_they_learn_alone(config: ProxyConfig, data: PreparedData) -> None:
+    options = {"block": "pangu_pi", "qk_norm": True, "mup_base_width": config.architecture.width // 2}
+    architecture = config.architecture.model_copy(update=options)
+    first = config.model_copy(
+        update={"architecture": architecture, "initialization": InitializationConfig(scheme="mup")}
+    )
+    configs = [first, first.model_copy(update={"seed": 3})]
+    configs[1] = configs[1].model_copy(
+        update={"optimization": config.optimization.model_copy(update={"learning_rate": 3e-3, "weight_decay": 0.5})}
+    )
+    stacked = list(TrainingRun(configs[0], data, configs[1:]).member_results(12))
+    for index, alone in enumerate(configs):
+        wanted = [result.train_loss for result in TrainingRun(alone, data).results(12)]
+        found = [results[index] for results in stacked]
+        assert [result.train_loss for result in found if isinstance(result, StepResult)] == pytest.approx(
+            wanted, rel=1e-4
+        )
+
+
 def test_a_diverging_member_leaves_the_others_alone(config: ProxyConfig, data: PreparedData) -> None:
     healthy = member(config, seed=1)
     run = TrainingRun(config, data, [healthy])
