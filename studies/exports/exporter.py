@@ -11,8 +11,6 @@ from studies.recipe import Recipe
 class Exporter:
     """One export format."""
 
-    check: Callable[[Recipe], None]
-    """Raises ``InvalidInput`` for a recipe that the format cannot hold; before anything is spent."""
     write: Callable[[Recipe, Path], Recipe]
     """Adds the format's files to a folder that holds ``tokenizer.json``; returns the recipe as it is to be recorded."""
     usage: str

@@ -6,13 +6,9 @@ from studies.exports.exporter import Exporter
 from studies.recipe import Recipe
 
 
-def check(recipe: Recipe) -> None:
-    """Accept every recipe."""
-
-
 def write(recipe: Recipe, folder: Path) -> Recipe:
     """Record the recipe as it is: the initial weights follow from its seed."""
     return recipe
 
 
-EXPORTER = Exporter(check=check, write=write, usage="")
+EXPORTER = Exporter(write=write, usage="")

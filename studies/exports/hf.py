@@ -21,18 +21,6 @@ Or load the untrained network, which starts from the same weights, with transfor
 """
 
 
-def check(recipe: Recipe) -> None:
-    """Refuse blocks for which transformers has no class.
-
-    Raises:
-        InvalidInput: names ``format`` and the format that holds them.
-    """
-    block = recipe.config.architecture.block
-    if block != "llama":
-        reason = f"hf cannot hold the {block} blocks of this recipe: transformers has no class for them"
-        raise InvalidInput("format", reason, "use the format formulary, which trains them, or a study of llama blocks")
-
-
 def write(recipe: Recipe, folder: Path) -> Recipe:
     """Draw the initial weights from the recipe's seed and name them in the config.
 
@@ -66,4 +54,4 @@ def _check_room(recipe: Recipe, folder: Path) -> None:
         raise InvalidInput("total_parameters", reason, remedy)
 
 
-EXPORTER = Exporter(check=check, write=write, usage=USAGE)
+EXPORTER = Exporter(write=write, usage=USAGE)

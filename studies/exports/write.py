@@ -13,10 +13,9 @@ from model.config import FrozenConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
 from studies.exports import formulary, hf
-from studies.exports.exporter import Exporter
 from studies.exports.provenance import Provenance
 from studies.exports.readme import render_readme
-from studies.recipe import Recipe
+from studies.recipe import Recipe, check_format
 
 EXPORTERS = MappingProxyType({"formulary": formulary.EXPORTER, "hf": hf.EXPORTER})
 """Formats by the name a user gives."""
@@ -42,15 +41,6 @@ class ExportManifest(FrozenConfig):
     """The recipe's warnings, for whoever does not open the README."""
 
 
-def check_export(format: str, recipe: Recipe) -> None:
-    """Check that a format can hold a recipe.
-
-    Raises:
-        InvalidInput: the format is unknown, or cannot.
-    """
-    _exporter(format).check(recipe)
-
-
 def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: Path, folder: Path) -> ExportManifest:
     """Write ``recipe`` to ``folder``, which appears complete or not at all.
 
@@ -60,8 +50,8 @@ def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: P
         InvalidInput: the format is unknown or cannot hold the recipe, the folder holds something, or the corpus cannot
             give the tokenizer.
     """
-    exporter = _exporter(format)
-    exporter.check(recipe)
+    check_format(format, recipe)
+    exporter = EXPORTERS[format]
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InvalidInput(
             "folder", f"{folder.name!r} exists and is not empty", "give a folder that does not exist yet"
@@ -72,14 +62,6 @@ def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: P
         _write_config(format, recorded, provenance, unfinished)
         (unfinished / "README.md").write_text(render_readme(recorded, provenance, exporter.usage), encoding="utf-8")
         return _manifest(format, recorded, unfinished)
-
-
-def _exporter(format: str) -> Exporter:
-    if format not in EXPORTERS:
-        raise InvalidInput(
-            "format", f"{format!r} is not an export format", f"use one of {', '.join(sorted(EXPORTERS))}"
-        )
-    return EXPORTERS[format]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from studies.recipe.basis import best_trial
 from studies.recipe.for_target import recipe_for_target
+from studies.recipe.formats import check_format
 from studies.recipe.from_trial import recipe_from_trial
 from studies.recipe.recipe import Leaf, Recipe, RecipeField, Source, Target, leaves, placed
 
@@ -12,6 +13,7 @@ __all__ = [
     "Source",
     "Target",
     "best_trial",
+    "check_format",
     "leaves",
     "placed",
     "recipe_for_target",

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
 from studies.errors import NotFound
-from studies.exports import check_export
-from studies.recipe import Recipe, Target, recipe_for_target, recipe_from_trial
+from studies.recipe import Recipe, Target, check_format, recipe_for_target, recipe_from_trial
 from studies.records import Export, Operation
 from studies.repository import formulas, operations, studies, trials
 from studies.service.studies import get_study
@@ -71,7 +70,7 @@ def request_export(session: Session, owner: str, study_id: int, request: ExportR
         NotFound: the owner has no such study, or it has no such trial.
         InvalidInput: the request is contradictory, no config can meet it, or the format cannot hold it.
     """
-    check_export(request.format, recipe(session, owner, study_id, request))
+    check_format(request.format, recipe(session, owner, study_id, request))
     now = datetime.now(UTC)
     operation = operations.add(session, study_id, EXPORT, request.model_dump(mode="json"), now)
     return operation, operations.add_export(session, operation, request.format, now)

@@ -296,3 +296,17 @@ def test_an_export_that_cannot_be_made_is_refused_at_once(
     assert refusal.value.field == field
     with database.read_session() as session:
         assert service.list_exports(session, "ada", study.id) == []
+
+
+def test_a_format_without_the_studys_block_is_refused_at_once(
+    database: Database, document: dict[str, Any], roots: list[Path]
+) -> None:
+    pangu_pi = {**document, "proxy": {**document["proxy"], "block": "pangu_pi"}}
+    target = {"total_parameters": 500_000, "tokens": 1_000_000}
+    with database.session() as session:
+        study = service.create_study(session, "ada", pangu_pi, roots)
+        with pytest.raises(
+            InvalidInput, match=r"^format: hf has no class for the pangu_pi blocks .* use the format form"
+        ):
+            service.request_export(session, "ada", study.id, service.ExportRequest(format="hf", **target))
+        service.request_export(session, "ada", study.id, service.ExportRequest(format="formulary", **target))

@@ -29,6 +29,7 @@ from studies.exports import EXPORTERS, Provenance, collect_provenance, write, wr
 from studies.exports.provenance import git_revision
 from studies.exports.readme import render_readme
 from studies.recipe import Recipe, Target, leaves, recipe_for_target
+from studies.recipe.formats import BLOCKS
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
 from trainer.config import BuiltinCorpus, JsonlCorpus, PretrainConfig
@@ -245,11 +246,14 @@ class TestHuggingFace:
 
 
 class TestNetworkOptions:
+    def test_every_format_says_which_blocks_it_holds(self) -> None:
+        assert set(BLOCKS) == set(EXPORTERS)
+
     def test_pangu_pi_is_refused_for_hf_and_trains_from_formulary(
         self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
     ) -> None:
         made = recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)), block="pangu_pi", qk_norm=True)
-        with pytest.raises(InvalidInput, match=r"^format: hf cannot hold .* use the format formulary"):
+        with pytest.raises(InvalidInput, match=r"^format: hf has no class .* use the format formulary"):
             write_export("hf", made, provenance, storage, tmp_path / "hf")
         assert not list(tmp_path.iterdir())
         folder = tmp_path / "own"
