@@ -13,21 +13,8 @@ from torch import Tensor, nn
 
 from model.attention import AttentionBackend, attend, document_mask
 from model.config import DEFAULT_HEAD_DIM, ArchitectureConfig
+from model.norm import RMSNorm, product_dtype
 from model.tokenizer import END_OF_TEXT_ID
-
-
-class RMSNorm(nn.Module):
-    """x / rms(x) · g (arXiv 1910.07467, equation 4), computed in float32 whatever the dtype of x."""
-
-    def __init__(self, width: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.gain = nn.Parameter(torch.ones(width))
-
-    def forward(self, x_bsd: Tensor) -> Tensor:
-        """Normalise each position, in the dtype of the products that follow: one cast instead of one for each."""
-        normed_bsd = F.rms_norm(x_bsd.float(), self.gain.shape, self.gain.float(), self.eps)
-        return normed_bsd.to(_product_dtype(x_bsd))
 
 
 class Attention(nn.Module):
@@ -168,7 +155,7 @@ class Transformer(nn.Module):
         """
         s = tokens_bs.shape[1]
         x_bsd = self.embedding(tokens_bs)
-        mask = self._document_mask(tokens_bs, _product_dtype(x_bsd)) if self.config.mask_documents else None
+        mask = self._document_mask(tokens_bs, product_dtype(x_bsd)) if self.config.mask_documents else None
         for block in self.blocks:
             x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s], mask)
         normed_bsd: Tensor = self.norm(x_bsd)
@@ -212,10 +199,3 @@ def rotate(x_bhse: Tensor, cos_se: Tensor, sin_se: Tensor) -> Tensor:
     cos_se, sin_se = cos_se.to(x_bhse.dtype), sin_se.to(x_bhse.dtype)
     first, second = x_bhse.chunk(2, dim=-1)
     return torch.cat((first * cos_se - second * sin_se, second * cos_se + first * sin_se), dim=-1)
-
-
-def _product_dtype(x: Tensor) -> torch.dtype:
-    kind = x.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return torch.get_autocast_dtype(kind)
-    return x.dtype

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.attention import fastest_backend
+from trainer.allocation import keep_freed_memory
 from trainer.compilation import choose_mode, compiled, share_compiled_code
 from trainer.config import ProxyConfig
 from trainer.data import Batches, PreparedData, prepare
@@ -71,6 +72,7 @@ class TrainingRun:
         configs = [config, *others]
         check_stack(configs)
         torch.set_num_threads(config.threads)
+        keep_freed_memory()
         sequence_length = config.architecture.sequence_length
         self.config, self.data = config, data
         self.plan = plan_run(config, data.bytes_per_token)

@@ -40,11 +40,11 @@ def head_loss(hidden_mnd: Tensor, head_mvd: Tensor, targets_mn: Tensor, z_loss: 
 def head_nats(hidden_mnd: Tensor, head_mvd: Tensor, targets_mn: Tensor) -> Tensor:
     """Cross-entropy of each member in nats, float64, summed over the targets that are not ``IGNORED``."""
     total_m = torch.zeros(len(hidden_mnd), dtype=torch.float64, device=hidden_mnd.device)
-    head_mdv = head_mvd.to(hidden_mnd.dtype).transpose(1, 2)
+    cast_mvd = head_mvd.to(hidden_mnd.dtype)
     for rows in _pieces(hidden_mnd.shape[1], head_mvd):
-        logits_mrv = (hidden_mnd[:, rows] @ head_mdv).float()
+        logits_mrv = _products(hidden_mnd[:, rows], cast_mvd.mT)
         targets_mr = targets_mn[:, rows]
-        nats_mr = logits_mrv.logsumexp(-1) - _picked(logits_mrv, targets_mr.clamp(min=0))
+        nats_mr = -_picked(logits_mrv.log_softmax(-1, dtype=torch.float32), targets_mr.clamp(min=0))
         total_m += torch.where(targets_mr == IGNORED, 0.0, nats_mr).double().sum(1)
     return total_m
 
@@ -60,17 +60,19 @@ class _HeadLoss(torch.autograd.Function):
         hidden_gradients, head_gradient_mvd = [], torch.zeros_like(head_mvd, dtype=torch.float32)
         for rows in _pieces(n, head_mvd):
             hidden_mrd, targets_mr = hidden_mnd[:, rows], targets_mn[:, rows]
-            logits_mrv = (hidden_mrd @ cast_mvd.transpose(1, 2)).float()
-            log_z_mr = logits_mrv.logsumexp(-1)
-            nats_m = nats_m + (log_z_mr - _picked(logits_mrv, targets_mr)).sum(1)
-            squares_m = squares_m + log_z_mr.square().sum(1)
-            gradient_mrv = logits_mrv.sub_(log_z_mr[..., None]).exp_()
+            logits_mrv = _products(hidden_mrd, cast_mvd.mT)
+            log_shares_mrv = logits_mrv.log_softmax(-1, dtype=torch.float32)
+            picked_mr = _picked(log_shares_mrv, targets_mr)
+            nats_m = nats_m - picked_mr.sum(1)
+            gradient_mrv = log_shares_mrv.exp_()
             if z_loss:
+                log_z_mr = _picked(logits_mrv, targets_mr).float() - picked_mr
+                squares_m = squares_m + log_z_mr.square().sum(1)
                 gradient_mrv.mul_(1 + 2 * z_loss * log_z_mr[..., None])
             gradient_mrv.scatter_add_(-1, targets_mr[..., None], gradient_mrv.new_full((*targets_mr.shape, 1), -1.0))
             cast_mrv = gradient_mrv.to(hidden_mnd.dtype)
-            hidden_gradients.append(cast_mrv @ cast_mvd)
-            head_gradient_mvd += cast_mrv.transpose(1, 2) @ hidden_mrd
+            hidden_gradients.append(_products(cast_mrv, cast_mvd))
+            head_gradient_mvd += _products(cast_mrv.mT, hidden_mrd)
         ctx.save_for_backward(torch.cat(hidden_gradients, dim=1), head_gradient_mvd)
         nats_m = nats_m / n
         ctx.mark_non_differentiable(nats_m)
@@ -91,3 +93,8 @@ def _pieces(positions: int, head_mvd: Tensor) -> Iterator[slice]:
 
 def _picked(logits_mrv: Tensor, targets_mr: Tensor) -> Tensor:
     return logits_mrv.gather(-1, targets_mr[..., None]).squeeze(-1)
+
+
+def _products(left_mij: Tensor, right_mjk: Tensor) -> Tensor:
+    """Each member's product; that of one without the copies which a batched product of transposed matrices makes."""
+    return (left_mij[0] @ right_mjk[0])[None] if len(left_mij) == 1 else left_mij @ right_mjk

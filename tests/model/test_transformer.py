@@ -7,8 +7,9 @@ from torch.func import functional_call, stack_module_state, vmap
 from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.initialization import initialize
+from model.norm import RMSNorm
 from model.tokenizer import END_OF_TEXT_ID
-from model.transformer import Block, RMSNorm, SeriesActivation, Transformer, attention_scale, rotate, rotations
+from model.transformer import Block, SeriesActivation, Transformer, attention_scale, rotate, rotations
 
 CONFIG = ArchitectureConfig(
     vocabulary_size=61, depth=2, width=32, ffn_width=45, head_dim=8, kv_heads=2, sequence_length=24
