@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import reference
-from benchmarks.products import dense_flops_per_second, product_seconds, step_products
+from benchmarks.products import all_of, dense_flops_per_second, step_products, timed
 from model.config import ArchitectureConfig
 from model.counts import count_parameters, training_flops_per_token
 from trainer.loop import TrainingRun
@@ -30,11 +30,9 @@ def share_of_a_process(folder: str) -> float:
     )
     stepper = reference.Stepper(run)
     dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
-    shares = []
-    for _ in range(ROUNDS):
-        products = product_seconds(step_products(reference.CPU_1M, CPU_BATCH_TOKENS), dtype, run.device)
-        shares.append(products / (stepper.seconds(STEPS) / STEPS))
-    return statistics.median(shares)
+    products = all_of(step_products(reference.CPU_1M, CPU_BATCH_TOKENS, dtype))
+    products()
+    return statistics.median(timed(run.device, products) / (stepper.seconds(STEPS) / STEPS) for _ in range(ROUNDS))
 
 
 def measure_cpu() -> float:

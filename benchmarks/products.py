@@ -2,30 +2,38 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from model.config import ArchitectureConfig
 
 ROUNDS = 5
 
-Product = tuple[int, int, int, int, int]
-"""How often, batch, rows, inner size, columns."""
 
+def step_products(config: ArchitectureConfig, tokens: int, dtype: torch.dtype) -> list[Callable[[], object]]:
+    """Every product of a step over ``tokens`` tokens on a CPU, each on matrices of its own, laid out as in the step.
 
-def step_products(config: ArchitectureConfig, tokens: int) -> Iterator[Product]:
-    """Every product of a step over ``tokens`` tokens: those of the forward pass, and the two gradients of each.
-
-    Attention is counted dense, as in ``model.counts``.
+    Those of the forward pass come first, then the two gradients of each. Attention is counted dense, as in
+    ``model.counts``.
     """
-    for times, batch, rows, inner, columns in _forward_products(config, tokens):
-        yield times, batch, rows, inner, columns
-        yield times, batch, rows, columns, inner
-        yield times, batch, inner, rows, columns
+    forward = [sizes for times, *sizes in _forward_products(config, tokens) for _ in range(times)]
+    calls = []
+    for batch, rows, inner, columns in forward:
+        left, right = _matrix(batch, rows, inner, dtype), _matrix(batch, columns, inner, dtype)
+        gradient = _matrix(batch, rows, columns, dtype)
+        calls += [
+            partial(torch.matmul, left, right.mT),
+            partial(torch.matmul, gradient, right),
+            partial(torch.matmul, gradient.mT, left),
+        ]
+    return calls
 
 
-def _forward_products(config: ArchitectureConfig, tokens: int) -> Iterator[Product]:
+def _forward_products(config: ArchitectureConfig, tokens: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """How often; batch, rows, inner size and columns of left and right matrix."""
     depth, width, kv_width = config.depth, config.width, config.kv_heads * config.head_dim
     s, heads = config.sequence_length, tokens // config.sequence_length * config.heads
     yield 2 * depth, 1, tokens, width, width
@@ -37,28 +45,22 @@ def _forward_products(config: ArchitectureConfig, tokens: int) -> Iterator[Produ
     yield 1, 1, tokens, width, config.vocabulary_size
 
 
-def product_seconds(products: Iterator[Product], dtype: torch.dtype, device: torch.device) -> float:
-    """Sum of the products' times, each the median of ``ROUNDS`` on matrices of its own."""
-    return sum(times * _seconds(device, _product(sizes, dtype, device)) for times, *sizes in products)
+def _matrix(batch: int, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    matrix = torch.randn(batch, rows, columns).to(dtype)
+    return matrix[0] if batch == 1 else matrix
+
+
+def all_of(calls: Sequence[Callable[[], object]]) -> Callable[[], object]:
+    """One call that makes all of them, one after the other."""
+    return lambda: [call() for call in calls]
 
 
 def dense_flops_per_second(size: int, device: torch.device) -> float:
     """Rate of square bfloat16 products."""
-    return 2 * size**3 / _seconds(device, _product([1, size, size, size], torch.bfloat16, device))
-
-
-def _product(sizes: list[int], dtype: torch.dtype, device: torch.device) -> Callable[[], object]:
-    batch, rows, inner, columns = sizes
-    left = torch.randn(batch, rows, inner, device=device).to(dtype)
-    right = torch.randn(batch, inner, columns, device=device).to(dtype)
-    if batch == 1:
-        left, right = left[0], right[0]
-    return lambda: left @ right
-
-
-def _seconds(device: torch.device, call: Callable[[], object]) -> float:
-    call()
-    return statistics.median(timed(device, call) for _ in range(ROUNDS))
+    left, right = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
+    left @ right
+    seconds = statistics.median(timed(device, lambda: left @ right) for _ in range(ROUNDS))
+    return 2 * size**3 / seconds
 
 
 def timed(device: torch.device, call: Callable[[], object]) -> float:
