@@ -13,7 +13,7 @@ from studies.recipe.defaults import CITATIONS
 from studies.recipe.recipe import RecipeField, Target, default_field, leaves, outside, trial_field
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
-from trainer.config import ProxyConfig
+from trainer.config import ProxyConfig, ProxySettings
 
 SAME_SCALE = 1.1
 """(assumed) Up to this factor a target counts as the study's own budget."""
@@ -105,15 +105,20 @@ def best_trial(spec: StudySpec, trials: Sequence[Trial]) -> Trial | None:
 
 
 def trial_config(spec: StudySpec, trial: Trial) -> ProxyConfig:
-    """The config that a trial was run with."""
-    return proxy_config(spec.proxy, trial.parameters, trial.attributes, _threads(spec))
+    """The config that a trial was run with, as a full run takes it."""
+    return proxy_config(_without_forks(spec), trial.parameters, trial.attributes, _threads(spec))
 
 
 def centre_of_space(spec: StudySpec) -> ProxyConfig:
     """The config in the middle of a study's space, for what no trial has answered."""
     space = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
     point = space.trial(space.point(dict.fromkeys(space.names, 0.5)).values, inner_index=0)
-    return proxy_config(spec.proxy, point.values, point.attributes, _threads(spec))
+    return proxy_config(_without_forks(spec), point.values, point.attributes, _threads(spec))
+
+
+def _without_forks(spec: StudySpec) -> ProxySettings:
+    """The study's settings without annealed evaluations, which change nothing in a run and would lengthen a full one."""
+    return spec.proxy.model_copy(update={"annealed_evaluations": False})
 
 
 def _threads(spec: StudySpec) -> int:

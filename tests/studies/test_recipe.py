@@ -423,3 +423,12 @@ def test_masking_is_inherited_from_the_study(mask_documents: bool) -> None:
     for target in (Target(total_parameters=BUDGET, tokens=10**7), Target(total_parameters=10**9, tokens=10**11)):
         recipe = recipe_for_target(spec, trials(spec), [], target)
         assert recipe.config.architecture.mask_documents is mask_documents
+
+
+def test_a_full_run_keeps_the_schedule_and_does_not_anneal_on_the_way() -> None:
+    spec = study(schedule="wsd", annealed_evaluations=True, compilation="on")
+    target = Target(total_parameters=2 * BUDGET, tokens=10**7)
+    for recipe in (recipe_for_target(spec, trials(spec), [], target), recipe_from_trial(spec, trials(spec)[4], [])):
+        assert recipe.config.optimization.schedule == "wsd"
+        assert recipe.config.compilation == "on"
+        assert not recipe.config.annealed_evaluations
