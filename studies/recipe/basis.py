@@ -117,7 +117,7 @@ def centre_of_space(spec: StudySpec) -> ProxyConfig:
 
 
 def _without_forks(spec: StudySpec) -> ProxySettings:
-    """The study's settings without annealed evaluations, which change nothing in a run and would lengthen a full one."""
+    """The settings without annealed evaluations, which change nothing in a run and would lengthen a full one."""
     return spec.proxy.model_copy(update={"annealed_evaluations": False})
 
 
