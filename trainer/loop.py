@@ -83,12 +83,12 @@ class TrainingRun:
         batch_tokens = config.optimization.batch_tokens
         self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
         self.micro_batch = self._micro_batch()
+        self.compilation = choose_mode(config, self.micro_batch * sequence_length, len(configs), self.device)
         self.program: Program = (
             StackedProgram(configs, self.backend, self.device)
             if others
             else SingleProgram(config, self.backend, self.device)
         )
-        self.compilation = choose_mode(config, self.micro_batch * sequence_length, len(configs), self.device)
         self.compilation_seconds = 0.0
         self._loss = compiled(self.program.loss, self.compilation)
         all_batches = [member.batches for member in self.members]

@@ -1,8 +1,7 @@
 """AdamW with decoupled decay of matrices (arXiv 1711.05101, algorithm 2), in groups of one learning rate each."""
 
-import copy
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,10 +42,11 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 class StackedAdamW:
-    """AdamW on parameters whose first axis is the member, each with its own rate and decay.
+    """AdamW on parameters whose first axis is the member, each with its own rate, decay and clipping.
 
-    The same steps as ``torch.optim.AdamW`` (arXiv 1711.05101, algorithm 2), whose fused kernel takes one rate for a
-    tensor. ``architecture`` is the members' own and tells each parameter's share of rate and decay.
+    The same steps as ``torch.nn.utils.clip_grad_norm_`` and ``torch.optim.AdamW`` (arXiv 1711.05101, algorithm 2),
+    whose fused kernel takes one rate for a tensor. All parameters lie in one table ``mp``, so that a step is a few
+    operations whatever their number.
     """
 
     def __init__(
@@ -55,57 +55,57 @@ class StackedAdamW:
         optimizations: Sequence[OptimizationConfig],
         architecture: ArchitectureConfig,
     ) -> None:
-        self._parameters = parameters
-        self._scales = {name: scales(name, architecture) for name in parameters}
-        self._weight_decays = [optimization.weight_decay for optimization in optimizations]
-        self._beta1, self._beta2 = optimizations[0].beta1, optimizations[0].beta2
-        self._epsilon = optimizations[0].epsilon
-        self._step = 0
-        self._means = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
-        self._squares = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+        """Take the parameters over; ``architecture`` is the members' own and tells each one's rate and decay."""
+        self._shared, self._step = optimizations[0], 0
+        self._decays = [optimization.weight_decay for optimization in optimizations]
+        of_scales: dict[Scales, list[str]] = defaultdict(list)
+        for name in parameters:
+            of_scales[scales(name, architecture)].append(name)
+        names = [name for group in of_scales.values() for name in group]
+        self._table_mp = torch.cat([parameters[name].detach().flatten(1) for name in names], dim=1)
+        sizes = [parameters[name][0].numel() for name in names]
+        self.parameters: dict[str, Tensor] = {
+            name: columns.view_as(parameters[name]).requires_grad_()
+            for name, columns in zip(names, torch.split(self._table_mp, sizes, dim=1), strict=True)
+        }
+        """Views of the table."""
+        group_sizes = [sum(parameters[name][0].numel() for name in group) for group in of_scales.values()]
+        self._groups = list(zip(of_scales, group_sizes, strict=True))
+        self._mean_mp, self._square_mp = torch.zeros_like(self._table_mp), torch.zeros_like(self._table_mp)
 
     @torch.no_grad()
     def step(self, rates: Sequence[float]) -> None:
-        """Update every parameter from its gradient; ``rates`` are the members' learning rates."""
+        """Clip every member's gradient and update its parameters; ``rates`` are the members' learning rates."""
         self._step += 1
-        correction1, correction2 = 1 - self._beta1**self._step, 1 - self._beta2**self._step
-        for name, parameter in self._parameters.items():
-            gradient, mean, square = parameter.grad, self._means[name], self._squares[name]
-            assert gradient is not None
-            own = self._scales[name]
-            own_rates = [rate * own.rate for rate in rates]
-            shrink = [1 - rate * decay * own.decay for rate, decay in zip(own_rates, self._weight_decays, strict=True)]
-            parameter.mul_(_beside(shrink, parameter))
-            mean.lerp_(gradient, 1 - self._beta1)
-            square.mul_(self._beta2).addcmul_(gradient, gradient, value=1 - self._beta2)
-            denominator = (square.sqrt() / correction2**0.5).add_(self._epsilon)
-            parameter.sub_(mean / denominator * _beside([rate / correction1 for rate in own_rates], parameter))
+        shared = self._shared
+        gradient_mp = torch.cat([p.grad.flatten(1) for p in self.parameters.values() if p.grad is not None], dim=1)
+        gradient_mp.mul_(clipping_factors(gradient_mp, shared.gradient_clip)[:, None])
+        self._mean_mp.lerp_(gradient_mp, 1 - shared.beta1)
+        self._square_mp.mul_(shared.beta2).addcmul_(gradient_mp, gradient_mp, value=1 - shared.beta2)
+        root_mp = (self._square_mp / (1 - shared.beta2**self._step)).sqrt_().add_(shared.epsilon)
+        step_mp = self._mean_mp.div(root_mp).div_(1 - shared.beta1**self._step)
+        numbers = torch.tensor([rates, self._decays]).to(self._table_mp.device, non_blocking=True)
+        rate_m1, decay_m1 = numbers[..., None]
+        sizes = [size for _, size in self._groups]
+        tables, steps = (torch.split(tensor, sizes, dim=1) for tensor in (self._table_mp, step_mp))
+        for (own, _), table_mp, update_mp in zip(self._groups, tables, steps, strict=True):
+            table_mp.mul_(1 - rate_m1 * own.rate * own.decay * decay_m1).sub_(update_mp.mul_(rate_m1 * own.rate))
 
     def snapshot(self) -> Any:
-        """A copy of the state."""
-        return copy.deepcopy((self._step, self._means, self._squares))
+        """A copy of parameters and state."""
+        return self._step, *(tensor.clone() for tensor in (self._table_mp, self._mean_mp, self._square_mp))
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot, which stays as it is."""
-        self._step, self._means, self._squares = copy.deepcopy(snapshot)
+        self._step, *tensors = snapshot
+        for own, kept in zip((self._table_mp, self._mean_mp, self._square_mp), tensors, strict=True):
+            own.copy_(kept)
 
 
-def clip_stacked_gradients(parameters: Iterable[Tensor], largest: float) -> None:
-    """Scale each member's gradients so that their global norm is at most ``largest``.
+def clipping_factors(gradient_mp: Tensor, largest: float) -> Tensor:
+    """What each member's gradient is multiplied with so that its norm is at most ``largest``, ``m``.
 
-    As ``torch.nn.utils.clip_grad_norm_`` does for one network, its 1e-6 included.
+    As in ``torch.nn.utils.clip_grad_norm_``, its 1e-6 included.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    squares_m = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)
-    factor_m = (largest / (squares_m.sqrt() + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor_m.view(-1, *[1] * (gradient.ndim - 1)))
-
-
-def _beside(values: Sequence[float], parameter: Tensor) -> Tensor:
-    """One value a member, shaped to be multiplied with a stacked parameter."""
-    return (
-        torch.tensor(values, dtype=parameter.dtype)
-        .view(-1, *[1] * (parameter.ndim - 1))
-        .to(parameter.device, non_blocking=True)
-    )
+    norm_m: Tensor = torch.linalg.vector_norm(gradient_mp, dim=1)
+    return (largest / (norm_m + 1e-6)).clamp(max=1.0)

@@ -16,7 +16,7 @@ from model.initialization import initialize
 from model.transformer import Transformer
 from trainer.config import ProxyConfig
 from trainer.loss import head_loss, head_nats
-from trainer.optim import StackedAdamW, clip_stacked_gradients, make_optimizer, set_learning_rate
+from trainer.optim import StackedAdamW, make_optimizer, set_learning_rate
 
 
 class Program(Protocol):
@@ -89,12 +89,13 @@ class StackedProgram:
 
     def __init__(self, configs: Sequence[ProxyConfig], backend: AttentionBackend, device: torch.device) -> None:
         networks = [initial_network(config, backend).to(device) for config in configs]
-        self.parameters, _ = stack_module_state(networks)
+        stacked, _ = stack_module_state(networks)
         self._buffers = dict(networks[0].named_buffers())
         self._network = networks[0].to("meta")
         self._optimization = configs[0].optimization
         optimizations = [config.optimization for config in configs]
-        self.optimizer = StackedAdamW(self.parameters, optimizations, configs[0].architecture)
+        self.optimizer = StackedAdamW(stacked, optimizations, configs[0].architecture)
+        self.parameters = self.optimizer.parameters
 
     def loss(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`Program`."""
@@ -108,7 +109,6 @@ class StackedProgram:
 
     def update(self, rates: Sequence[float]) -> None:
         """See :class:`Program`."""
-        clip_stacked_gradients(self.parameters.values(), self._optimization.gradient_clip)
         self.optimizer.step(rates)
         self.forget_gradients()
 
@@ -119,16 +119,11 @@ class StackedProgram:
 
     def snapshot(self) -> Any:
         """See :class:`Program`."""
-        weights = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
-        return weights, self.optimizer.snapshot()
+        return self.optimizer.snapshot()
 
     def restore(self, snapshot: Any) -> None:
         """See :class:`Program`."""
-        weights, moments = snapshot
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(weights[name])
-        self.optimizer.restore(moments)
+        self.optimizer.restore(snapshot)
 
     def _hidden(self, parameters: dict[str, Tensor], tokens_bs: Tensor) -> Tensor:
         hidden_bsd: Tensor = functional_call(_Hidden(self._network), _prefixed(parameters, self._buffers), (tokens_bs,))
