@@ -17,6 +17,7 @@ from api.commands import (
     run_study,
     serve,
     study,
+    tokenizer,
     worker,
 )
 from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
@@ -68,6 +69,7 @@ app.command("login-link", epilog=serve.LINK_EXAMPLES)(serve.login_link)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("worker", epilog=worker.EXAMPLES)(worker.worker)
 app.command("run-study", hidden=True)(run_study.run_study)
+app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(key.app, name="key")
 app.command("migrate", epilog=migrate.EXAMPLES)(migrate.migrate)
 

@@ -25,7 +25,7 @@ from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from model.files import read_capped
 from model.llama_weights import MAX_JSON_BYTES, WEIGHTS_FILE, exchange_weights, read_weights, weight_files
-from model.tokenizer import END_OF_TEXT, END_OF_TEXT_ID, save
+from model.tokenizer import END_OF_TEXT_ID, save
 from model.transformer import Transformer, rotations
 
 _LLAMA_ONLY = (
@@ -114,7 +114,7 @@ def check_exportable(config: ArchitectureConfig) -> None:
 
 
 def transformers_config(config: ArchitectureConfig) -> LlamaConfig | Qwen3Config:
-    """The same architecture for ``transformers``; documents begin and end with ``END_OF_TEXT``.
+    """The same architecture for ``transformers``; documents begin and end with token ``END_OF_TEXT_ID``.
 
     Raises:
         InvalidInput: ``transformers`` has no class for it.
@@ -173,10 +173,11 @@ def write_hf_folder(network: Transformer, tokenizer: Tokenizer, folder: Path) ->
     generation = {"bos_token_id": END_OF_TEXT_ID, "eos_token_id": END_OF_TEXT_ID, "pad_token_id": END_OF_TEXT_ID}
     GenerationConfig(**generation).save_pretrained(folder)  # type: ignore[no-untyped-call]
     save_file(exchange_weights(network), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    end_of_text = tokenizer.id_to_token(END_OF_TEXT_ID)
     PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
-        bos_token=END_OF_TEXT,
-        eos_token=END_OF_TEXT,
+        bos_token=end_of_text,
+        eos_token=end_of_text,
         model_max_length=network.config.sequence_length,
         split_special_tokens=True,
         clean_up_tokenization_spaces=False,

@@ -64,6 +64,7 @@ def proxy_config(
         optimization=OptimizationConfig.model_validate(optimization),
         initialization=InitializationConfig(scheme=chosen["init_scheme"], std=chosen["init_std"]),
         corpus=settings.corpus,
+        tokenizer_source=settings.tokenizer,
         length=training_length(settings),
         seed=chosen["seed"],
         precision=settings.precision,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from model.config import FrozenConfig
 from search.parameters import (
+    CategoricalParameter,
     Choice,
     Constraints,
     Parameter,
@@ -77,6 +78,18 @@ def build_space(spec: StudySpec) -> Space:
         InvalidInput: a parameter is unknown, out of bounds or given twice, or no point is legal.
     """
     return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
+
+
+def vocabulary_sizes(spec: StudySpec) -> tuple[int, int]:
+    """Smallest and largest vocabulary that a trial may have."""
+    declared = spec.space.get("vocabulary_size")
+    listed = spec.inner.get("vocabulary_size", (spec.proxy.vocabulary_size,))
+    if isinstance(declared, CategoricalParameter):
+        listed = declared.choices
+    elif declared is not None:
+        listed = (declared.low, declared.high)
+    sizes = [int(size) for size in listed]
+    return min(sizes), max(sizes)
 
 
 def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:

@@ -37,6 +37,27 @@ class JsonlCorpus(FrozenConfig):
 Corpus = Annotated[BuiltinCorpus | TextCorpus | JsonlCorpus, Field(discriminator="kind")]
 
 
+class TrainedTokenizer(FrozenConfig):
+    """Byte-level BPE, trained on the corpus's training side at each vocabulary size."""
+
+    kind: Literal["trained"] = "trained"
+
+
+class CompressedTokenizer(FrozenConfig):
+    """A large tokenizer, cut to each vocabulary size (F1 of the paper)."""
+
+    kind: Literal["compressed"]
+    path: str
+    """A SentencePiece BPE ``.model``, a ``tokenizer.json``, a ``vocab.json`` beside ``merges.txt``, tiktoken ranks, or
+    a folder with one of them."""
+    method: Literal["frequency", "merges"] = "frequency"
+    """What stays: the tokens most often formed on the training side, or the first merges."""
+
+
+TRAINED = TrainedTokenizer()
+TokenizerSource = Annotated[TrainedTokenizer | CompressedTokenizer, Field(discriminator="kind")]
+
+
 class OptimizationConfig(FrozenConfig):
     """AdamW (arXiv 1711.05101) with linear warm-up, and a cosine or a cooldown at the end."""
 
@@ -98,6 +119,8 @@ class ProxyConfig(FrozenConfig):
     optimization: OptimizationConfig = OptimizationConfig()
     initialization: InitializationConfig = InitializationConfig()
     corpus: Corpus = BuiltinCorpus()
+    tokenizer_source: TokenizerSource = TrainedTokenizer()
+    """Where the tokenizer comes from."""
     length: TrainingLength
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seeds the initial weights and the order of the data."""
@@ -134,7 +157,7 @@ class PretrainConfig(ProxyConfig):
     """A full run: a proxy's config with a tokenizer of its own and checkpoints."""
 
     tokenizer: str = "tokenizer.json"
-    """Path of the tokenizer, relative to the export's folder."""
+    """Path of the tokenizer that ``tokenizer_source`` gave, relative to the export's folder."""
     initial_weights: str | None = None
     """Path of a safetensors file, relative to the export's folder; drawn from the seed when left out."""
     checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
@@ -159,6 +182,7 @@ class ProxySettings(FrozenConfig):
     """
 
     corpus: Corpus = BuiltinCorpus()
+    tokenizer: TokenizerSource = TrainedTokenizer()
     train_tokens: Annotated[int, Field(gt=0, lt=LARGEST_NUMBER)] | None = None
     train_bytes: Annotated[int, Field(gt=0, lt=LARGEST_NUMBER)] | None = None
     train_flops: Annotated[float, Field(gt=0)] | None = None

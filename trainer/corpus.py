@@ -71,17 +71,27 @@ def resolve_corpus(corpus: Corpus, roots: Sequence[Path], field: str = "proxy.co
     """
     if isinstance(corpus, BuiltinCorpus):
         return corpus
-    real = next(filter(None, (_below(root, corpus.path) for root in roots)), None)
-    if real is None:
-        folders = ", ".join(map(str, roots)) or "none is set"
-        reason = f"{corpus.path!r} is no file or folder below an allowed folder ({folders})"
-        remedy = "give a path below one of them, allow its folder (FORMULARY_CORPUS_ROOTS), or use the builtin corpus"
-        raise InvalidInput(f"{field}.path", reason, remedy)
+    real = find_below(roots, corpus.path, f"{field}.path", "use the builtin corpus")
     if isinstance(corpus, JsonlCorpus) and real.is_dir():
         raise InvalidInput(f"{field}.path", f"{corpus.path!r} is a folder", "give a file of JSON lines")
     resolved = corpus.model_copy(update={"path": str(real)})
     corpus_files(resolved, field)
     return resolved
+
+
+def find_below(roots: Sequence[Path], path: str, field: str, alternative: str) -> Path:
+    """The real path of what lies at ``path`` below one of ``roots``.
+
+    Raises:
+        InvalidInput: there is nothing, or a link leads out; ``alternative`` says what could be done instead.
+    """
+    real = next(filter(None, (_below(root, path) for root in roots)), None)
+    if real is None:
+        folders = ", ".join(map(str, roots)) or "none is set"
+        reason = f"{path!r} is no file or folder below an allowed folder ({folders})"
+        remedy = f"give a path below one of them, allow its folder (FORMULARY_CORPUS_ROOTS), or {alternative}"
+        raise InvalidInput(field, reason, remedy)
+    return real
 
 
 def _below(root: Path, path: str) -> Path | None:

@@ -1,8 +1,8 @@
 """Text to batches: a tokenizer for each vocabulary size, mapped token shards, batches as a function of the step."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +10,13 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from model.errors import InvalidInput
-from model.tokenizer import load_tokenizer, save, train_tokenizer
-from trainer.cache import cached_folder, content_key, file_fingerprint, write_atomically
-from trainer.config import Corpus
-from trainer.corpus import Split, corpus_stamp, load_documents, split, utf8_size
+from model.tokenizer import load_tokenizer
+from trainer.cache import cached_folder, content_key, file_fingerprint
+from trainer.cached_corpus import FORMAT, CachedCorpus
+from trainer.config import TRAINED, Corpus, TokenizerSource
+from trainer.results import Value
 from trainer.shards import Manifest, TokenArray, map_shard, read_manifest, token_sizes, write_shards
-
-FORMAT = 1
-"""Part of every cache key; raised whenever the same corpus would give other tokens."""
-TOKENIZER_TRAINING_BYTES = 32 * 2**20
-"""A tokenizer is trained on no more documents once they hold this much (assumed: frequent pairs settle long before)."""
+from trainer.tokenizers import GIVEN, ChosenTokenizer, choose_tokenizer
 
 
 @dataclass(frozen=True)
@@ -32,34 +29,14 @@ class PreparedData:
     train: TokenArray
     validation: TokenArray
     token_bytes: npt.NDArray[np.int64]
-    """UTF-8 bytes of each token; only END_OF_TEXT has 0."""
+    """UTF-8 bytes of each token; only special tokens have 0."""
+    tokenizer_attributes: Mapping[str, Value] = field(default_factory=dict)
+    """Where the tokenizer came from, as trials store it."""
 
     @property
     def bytes_per_token(self) -> float:
         """Average over the training side."""
         return self.manifest.train_bytes / self.manifest.train_tokens
-
-
-class _Source:
-    """A corpus that is read only when a cache does not hold what is asked of it."""
-
-    def __init__(self, corpus: Corpus, validation_bytes: int, storage: Path, field: str) -> None:
-        self.corpus, self.validation_bytes, self.storage, self.field = corpus, validation_bytes, storage, field
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of the content; remembered under the stamp of the files, so that unchanged files are not read again."""
-        memory = self.storage / "fingerprints" / corpus_stamp(self.corpus, self.field)
-        if not memory.exists():
-            write_atomically(memory, load_documents(self.corpus, self.field).fingerprint.encode())
-        return memory.read_text()
-
-    @cached_property
-    def split(self) -> Split:
-        documents = load_documents(self.corpus, self.field)
-        if documents.fingerprint != self.fingerprint:
-            raise InvalidInput(self.field, "its files changed while they were read", "try again when they are written")
-        return split(documents, self.validation_bytes, self.field)
 
 
 def prepare(
@@ -69,16 +46,22 @@ def prepare(
     storage: Path,
     tokenizer_path: Path | None = None,
     field: str = "proxy.corpus",
+    tokenizer_source: TokenizerSource = TRAINED,
 ) -> PreparedData:
     """Return the tokens of a corpus, from the cache below ``storage`` where it holds them.
 
-    Without ``tokenizer_path`` a tokenizer is trained on the training side, once for each vocabulary size.
+    Without ``tokenizer_path`` a tokenizer is made from the training side as ``tokenizer_source`` says, once for each
+    vocabulary size.
 
     Raises:
         InvalidInput: the corpus cannot be read or is too small, or the tokenizer does not fit it.
     """
-    source = _Source(corpus, validation_bytes, storage, field)
-    path = tokenizer_path or _trained_tokenizer(source, vocabulary_size)
+    source = CachedCorpus(corpus, validation_bytes, storage, field)
+    if tokenizer_path is None:
+        chosen = choose_tokenizer(source, tokenizer_source, vocabulary_size)
+    else:
+        chosen = ChosenTokenizer(tokenizer_path, GIVEN)
+    path = chosen.path
     tokenizer = load_tokenizer(path)
     if tokenizer.get_vocab_size() != vocabulary_size:
         reason = f"{path.name} has {tokenizer.get_vocab_size()} tokens, the architecture has {vocabulary_size}"
@@ -88,34 +71,10 @@ def prepare(
     if manifest is None:
         raise InvalidInput(field, f"the shards in {folder} were changed by another program", "try again")
     train, validation = (map_shard(folder / name, vocabulary_size) for name in manifest.sizes())
-    return PreparedData(manifest, tokenizer, path, train, validation, token_sizes(tokenizer))
+    return PreparedData(manifest, tokenizer, path, train, validation, token_sizes(tokenizer), chosen.attributes)
 
 
-def _trained_tokenizer(source: _Source, vocabulary_size: int) -> Path:
-    key = content_key(FORMAT, source.fingerprint, source.validation_bytes, vocabulary_size, TOKENIZER_TRAINING_BYTES)
-
-    def is_whole(folder: Path) -> bool:
-        try:
-            return load_tokenizer(folder / "tokenizer.json").get_vocab_size() == vocabulary_size
-        except InvalidInput:
-            return False
-
-    def write(folder: Path) -> None:
-        texts = _up_to(source.split.train, TOKENIZER_TRAINING_BYTES)
-        save(train_tokenizer(texts, vocabulary_size), folder / "tokenizer.json")
-
-    return cached_folder(source.storage / "tokenizers" / key, is_whole, write) / "tokenizer.json"
-
-
-def _up_to(texts: Iterable[str], size: int) -> Iterator[str]:
-    for text in texts:
-        if size <= 0:
-            return
-        yield text
-        size -= utf8_size(text)
-
-
-def _shards(source: _Source, tokenizer: Tokenizer, tokenizer_fingerprint: str) -> Path:
+def _shards(source: CachedCorpus, tokenizer: Tokenizer, tokenizer_fingerprint: str) -> Path:
     key = content_key(FORMAT, source.fingerprint, source.validation_bytes, tokenizer_fingerprint)
 
     def is_whole(folder: Path) -> bool:

@@ -289,5 +289,6 @@ def train_stack(configs: Sequence[ProxyConfig], storage: Path) -> Generator[Memb
 def _start(configs: Sequence[ProxyConfig], storage: Path) -> TrainingRun:
     first, *others = configs
     share_compiled_code(storage)
-    data = prepare(first.corpus, first.architecture.vocabulary_size, first.validation_bytes, storage)
+    size = first.architecture.vocabulary_size
+    data = prepare(first.corpus, size, first.validation_bytes, storage, tokenizer_source=first.tokenizer_source)
     return TrainingRun(first, data, others)

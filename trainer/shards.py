@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from model.config import FrozenConfig
 from model.errors import InvalidInput
 from model.tokenizer import END_OF_TEXT_ID
+from model.tokenizer.pairs import Alphabet, token_bytes
 from trainer.corpus import Split, SplitUnit
 
 ENCODED_AT_ONCE = 4 * 2**20
@@ -45,14 +46,12 @@ def token_type(vocabulary_size: int) -> np.dtype[np.uint16] | np.dtype[np.uint32
 
 
 def token_sizes(tokenizer: Tokenizer) -> npt.NDArray[np.int64]:
-    """UTF-8 bytes of each token of a byte-level tokenizer, whose alphabet has one character for each byte.
-
-    END_OF_TEXT stands for no text and has 0.
-    """
+    """UTF-8 bytes of each token of a tokenizer of ours; special tokens stand for no text and have 0."""
+    alphabet: Alphabet = "characters" if tokenizer.model.byte_fallback else "bytes"
+    special = tokenizer.get_added_tokens_decoder()
     sizes = np.zeros(tokenizer.get_vocab_size(), dtype=np.int64)
     for token, number in tokenizer.get_vocab().items():
-        sizes[number] = len(token)
-    sizes[END_OF_TEXT_ID] = 0
+        sizes[number] = 0 if number in special else token_bytes(token, alphabet)
     return sizes
 
 
@@ -60,7 +59,7 @@ def write_shards(folder: Path, split: Split, tokenizer: Tokenizer, fingerprints:
     """Encode both sides of ``split`` into ``folder``; ``fingerprints`` are those of the corpus and the tokenizer.
 
     Raises:
-        InvalidInput: the tokens do not stand for the bytes of the text, because the tokenizer is not byte-level.
+        InvalidInput: the tokens do not stand for the bytes of the text, because the tokenizer changes it.
     """
     train_tokens = _write_side(folder / "train.bin", split.train, tokenizer, split.train_bytes)
     validation_tokens = _write_side(folder / "validation.bin", split.validation, tokenizer, split.validation_bytes)
@@ -90,7 +89,7 @@ def _write_side(path: Path, texts: Sequence[str], tokenizer: Tokenizer, expected
                 text_bytes += int(sizes[ids].sum())
     if text_bytes != expected_bytes:
         reason = f"its tokens stand for {text_bytes} bytes of a text of {expected_bytes}"
-        raise InvalidInput("tokenizer", reason, "use a byte-level tokenizer that changes nothing in the text")
+        raise InvalidInput("tokenizer", reason, "use a tokenizer that changes nothing in the text")
     return tokens
 
 

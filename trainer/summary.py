@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from model.counts import count_parameters, embedding_share, training_flops_per_token
+from trainer.cached_corpus import TOKENIZER_TRAINING_BYTES
 from trainer.config import ProxyConfig
-from trainer.data import TOKENIZER_TRAINING_BYTES, Batches, PreparedData
+from trainer.data import Batches, PreparedData
 from trainer.plan import RunPlan
 from trainer.results import Evaluation, Value
 
@@ -73,6 +74,7 @@ def data_attributes(data: PreparedData, batches: Batches, progress: Progress) ->
     return {
         "corpus_fingerprint": data.manifest.corpus_fingerprint,
         "tokenizer_fingerprint": data.manifest.tokenizer_fingerprint,
+        **data.tokenizer_attributes,
         "tokenizer_training_bytes_cap": TOKENIZER_TRAINING_BYTES,
         "split_unit": data.manifest.split_unit,
         "validation_bytes": data.manifest.validation_bytes,

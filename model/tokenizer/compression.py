@@ -1,26 +1,26 @@
 """A small tokenizer cut out of a large one (F1 of the paper): which tokens stay, and how much of a text they cover.
 
-A token can only be reached through the tokens that its text is merged through. So each is kept together with those, its
-ancestors, and a merge is kept when both parts and the product are. The merges on the way to a kept token are then chosen
-as in the large tokenizer: the available ones are fewer, and the best of all is still among them (derived). All other text
-falls back to smaller tokens, in the end to bytes.
+A token can only be reached through the tokens that its text is merged through. So each is kept together with those,
+its ancestors, and a merge is kept when both parts and the product are. The merges on the way to a kept token are then
+chosen as in the large tokenizer: the available ones are fewer, and the best of all is still among them (derived). All
+other text falls back to smaller tokens, in the end to bytes.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
-from model.errors import InvalidInput
 from model.tokenizer.counting import Counts
 from model.tokenizer.merges import in_closed_order
 from model.tokenizer.pairs import BYTE_TOKENS, BytePairs
 from model.tokenizer.source import Source
 
 Method = Literal["frequency", "merges"]
-"""``frequency``: the tokens that are formed most often while a corpus is encoded stay. ``merges``: the first merges stay,
-in the large tokenizer's own order."""
+"""What stays. ``frequency``: the tokens formed most often while a corpus is encoded. ``merges``: the first ones in the
+large tokenizer's own order."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Reduction:
     method: Method
     counts: Mapping[str, int]
     """Occurrences of each token of the source in a corpus."""
-
-    @property
-    def smallest(self) -> int:
-        """Special tokens and the 256 bytes, which always stay."""
-        return self.source.smallest
-
-    @property
-    def largest(self) -> int:
-        """All tokens that a text can have."""
-        return self.smallest + len(self.order)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -66,6 +56,12 @@ class Reduction:
         occurrences = sum(self.counts.values())
         return self._covered[self._kept(size)] / occurrences if occurrences else 0.0
 
+    def smallest_covering(self, share: float) -> int | None:
+        """Fewest tokens that cover more than ``share`` of the corpus; None where no size does."""
+        occurrences = sum(self.counts.values())
+        kept = bisect_right(self._covered, share * occurrences)
+        return None if kept >= len(self._covered) else self.source.smallest + kept
+
     def pairs(self, size: int) -> BytePairs:
         """Cut a tokenizer of exactly ``size`` tokens out of the source; they keep their order.
 
@@ -85,21 +81,15 @@ class Reduction:
         )
 
     def _kept(self, size: int) -> int:
-        if not self.smallest <= size <= self.largest:
-            raise unreachable(size, self.smallest, self.largest, self.source)
-        return size - self.smallest
+        self.source.check_size(size)
+        return size - self.source.smallest
 
 
 def reduction(source: Source, method: Method, counts: Counts) -> Reduction:
     """Make the reduction for what ``count_tokens`` counted with the source's own tokenizer."""
-    return Reduction(source, method, dict(zip(source.pairs.special + source.pairs.tokens, counts.tolist(), strict=True)))
-
-
-def unreachable(size: int, smallest: int, largest: int, source: Source) -> InvalidInput:
-    """An error that names the sizes that a source can be cut to."""
-    reason = f"{size} tokens cannot be cut out of this {source.kind} tokenizer"
-    parts = f"{len(source.special)} special tokens and 256 bytes always stay"
-    return InvalidInput("vocabulary_size", reason, f"give {smallest} to {largest} ({parts})")
+    return Reduction(
+        source, method, dict(zip(source.pairs.special + source.pairs.tokens, counts.tolist(), strict=True))
+    )
 
 
 def times_formed(source: Source, counts: Mapping[str, int]) -> dict[str, int]:

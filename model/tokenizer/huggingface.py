@@ -159,13 +159,13 @@ def _characters(file: _File, merges: tuple[Pair, ...], digest: str, name: str, f
     prefixed = _has_prefix(file, name, field)
     ids, special = _ids_and_special(file)
     _known(merges, file.model.vocab, name, field)
-    single_bytes = set(FALLBACK_TOKENS)
-    ordinary = [token for token in file.model.vocab if token not in special and token not in single_bytes]
-    ranked = sorted(ordinary, key=file.model.vocab.__getitem__)
+    single_bytes = [token for token in FALLBACK_TOKENS if token in ids]
+    aside = {*special, *single_bytes}
+    ranked = sorted((token for token in file.model.vocab if token not in aside), key=file.model.vocab.__getitem__)
     return Source(
         kind="byte-fallback BPE (tokenizer.json)",
         special=special_first(special),
-        tokens=(*(token for token in FALLBACK_TOKENS if token in ids), *(token.replace(SPACE, " ") for token in ranked)),
+        tokens=(*single_bytes, *(token.replace(SPACE, " ") for token in ranked)),
         ids={token if token in special else token.replace(SPACE, " "): number for token, number in ids.items()},
         fingerprint=digest,
         merges=tuple((first.replace(SPACE, " "), second.replace(SPACE, " ")) for first, second in merges),
@@ -185,5 +185,5 @@ def _has_prefix(file: _File, name: str, field: str) -> bool:
     if metaspace and not listed:
         return words.get("prepend_scheme") in ("first", "always")
     if not words and listed in ([_SPACES_ESCAPED], [_PREFIX, _SPACES_ESCAPED]):
-        return listed[0] == _PREFIX
+        return len(listed) == 2
     raise refused(name, "treats text in another way than SentencePiece does", field)

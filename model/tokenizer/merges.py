@@ -7,6 +7,7 @@ says the same to a library that wants merges.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from model.errors import InvalidInput
 from model.tokenizer.pairs import BYTE_TOKENS, BytePairs, Pair
@@ -67,7 +68,7 @@ def _last_merge(token: str, ranks: Mapping[Pair, int]) -> Pair | None:
     """Merge the characters of ``token`` by priority, the leftmost of equals first, until two parts are left."""
     parts = list(token)
     while len(parts) > 2:
-        merges = [(ranks[pair], place) for place, pair in enumerate(zip(parts, parts[1:], strict=False)) if pair in ranks]
+        merges = [(ranks[pair], place) for place, pair in enumerate(pairwise(parts)) if pair in ranks]
         if not merges:
             return None
         _, place = min(merges)

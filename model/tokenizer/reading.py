@@ -1,6 +1,6 @@
 """Which kind of tokenizer a path holds, decided by what is in the file."""
 
-import json
+import re
 from pathlib import Path
 
 from model.errors import InvalidInput
@@ -13,6 +13,8 @@ from model.tokenizer.tiktoken import read_tiktoken
 
 NAMES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 """What is looked for in a folder, in this order."""
+_MODEL = re.compile(rb'"model"\s*:\s*\{')
+"""What a ``tokenizer.json`` holds; a vocabulary gives its tokens numbers."""
 
 
 def find_tokenizer(path: Path, field: str = "tokenizer") -> Path:
@@ -46,13 +48,7 @@ def read_tokenizer(path: Path, field: str = "tokenizer") -> Source:
 
 
 def _read_json(file: Path, content: bytes, field: str) -> Source:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise refused(file.name, f"is not JSON ({error})", field) from error
-    if not isinstance(document, dict):
-        raise refused(file.name, "is not a tokenizer", field)
-    if "model" in document and not isinstance(document["model"], int):
+    if _MODEL.search(content):
         return read_tokenizer_json(content, file.name, field)
     merges = _merges_beside(file, field)
     return read_vocabulary(content, read_capped(merges, MAX_TOKENIZER_BYTES, field, REMEDY), file.name, field)

@@ -1,7 +1,7 @@
 """SentencePiece ``.model`` files: a protocol buffer, of which the fields that change the encoding are read.
 
-The messages are described here, in a pool of their own: the packages that bring SentencePiece's own description register
-it for the whole process, where two of them collide. Nothing of SentencePiece itself runs.
+The messages are described here, in a pool of their own: the packages that bring SentencePiece's own description
+register it for the whole process, where two of them collide. Nothing of SentencePiece itself runs.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,11 @@ _MESSAGES: Mapping[str, _Fields] = {
     },
 }
 """Number, type and default of each field, from sentencepiece_model.proto."""
-_MODEL = {"pieces": (1, "Piece", True), "trainer_spec": (2, "Trainer", False), "normalizer_spec": (3, "Normalizer", False)}
+_MODEL = {
+    "pieces": (1, "Piece", _FIELD.LABEL_REPEATED),
+    "trainer_spec": (2, "Trainer", _FIELD.LABEL_OPTIONAL),
+    "normalizer_spec": (3, "Normalizer", _FIELD.LABEL_OPTIONAL),
+}
 
 
 @cache
@@ -53,14 +57,11 @@ def _model_class() -> Any:
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for field, (number, kind, default) in fields.items():
-            message.field.add(
-                name=field, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL, default_value=default
-            )
+            message.field.add(name=field, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL, default_value=default)
     model = file.message_type.add(name="Model")
-    for field, (number, name, repeated) in _MODEL.items():
-        label = _FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL
-        kind = f".formulary.{name}"
-        model.field.add(name=field, number=number, type=_FIELD.TYPE_MESSAGE, type_name=kind, label=label)
+    for field, (number, name, label) in _MODEL.items():
+        described = {"type": _FIELD.TYPE_MESSAGE, "type_name": f".formulary.{name}", "label": label}
+        model.field.add(name=field, number=number, **described)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("formulary.Model"))
@@ -116,10 +117,11 @@ def _source(pieces: list[tuple[str, float, int]], dummy_prefix: bool, digest: st
     normal = [(piece, score) for piece, score, kind in pieces if kind == _NORMAL and piece not in spelled_as_bytes]
     ranked = [piece for piece, _ in sorted(normal, key=lambda each: -each[1])]
     there = {piece for piece, _, kind in pieces if kind == _BYTE}
+    single_bytes = [token for token in FALLBACK_TOKENS if token in there]
     return Source(
         kind="SentencePiece BPE",
         special=special_first(special),
-        tokens=(*(token for token in FALLBACK_TOKENS if token in there), *(piece.replace(SPACE, " ") for piece in ranked)),
+        tokens=(*single_bytes, *(piece.replace(SPACE, " ") for piece in ranked)),
         ids={piece if kind != _NORMAL else piece.replace(SPACE, " "): n for n, (piece, _, kind) in enumerate(pieces)},
         fingerprint=digest,
         alphabet="characters",

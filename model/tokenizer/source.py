@@ -13,8 +13,8 @@ from model.tokenizer.merges import check_lengths, last_merges, merges_by_rank
 from model.tokenizer.pairs import BYTE_TOKENS, END_OF_TEXT, GPT2, Alphabet, BytePairs, Pair, build
 
 END_OF_TEXT_NAMES = (END_OF_TEXT, "<|end_of_text|>", "<|end▁of▁sentence|>", "<｜end▁of▁sentence｜>", "</s>", "<eos>")
-"""How published tokenizers spell the token that ends a document, the first that is there wins; GPT-2, Llama 3, DeepSeek,
-SentencePiece, Gemma."""
+"""How published tokenizers spell the token that ends a document; the first that is there wins. They are those of
+GPT-2, Llama 3, DeepSeek, SentencePiece and Gemma."""
 REMEDY = (
     "give a SentencePiece BPE .model, a byte-level or byte-fallback BPE tokenizer.json, a vocab.json beside its "
     "merges.txt, or tiktoken ranks"
@@ -49,8 +49,23 @@ class Source:
 
     @property
     def largest(self) -> int:
-        """Most tokens of a tokenizer cut out of it; a few less where some are never reached."""
+        """All tokens, those that no text is encoded as among them."""
         return len(self.special) + len(self.tokens)
+
+    def check_size(self, size: int, known: bool = True) -> None:
+        """Check that a tokenizer of ``size`` tokens can be cut out of it.
+
+        Without ``known`` merges are not recovered for it, which takes seconds: a size within some tokens of the whole may
+        then turn out to be too large later.
+
+        Raises:
+            InvalidInput: names the sizes that can be reached.
+        """
+        largest = len(self.special) + len(self.last) if known else self.largest
+        if not self.smallest <= size <= largest:
+            reason = f"{size} tokens cannot be cut out of this {self.kind} tokenizer"
+            parts = f"{len(self.special)} special tokens and 256 bytes always stay"
+            raise InvalidInput("vocabulary_size", reason, f"give {self.smallest} to {largest} ({parts})")
 
     @cached_property
     def pairs(self) -> BytePairs:

@@ -73,7 +73,7 @@ def _shown(name: str, value: Leaf) -> str:
     """A value as the page shows it: of a path only its last part, since folders belong to one machine."""
     if value is None:
         return "left out"
-    if name == "corpus.path":
+    if name in ("corpus.path", "tokenizer_source.path"):
         return PurePath(str(value)).name
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.6g}"

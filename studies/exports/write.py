@@ -44,7 +44,7 @@ class ExportManifest(FrozenConfig):
 def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: Path, folder: Path) -> ExportManifest:
     """Write ``recipe`` to ``folder``, which appears complete or not at all.
 
-    The tokenizer is trained on the recipe's corpus, or taken from the cache under ``storage``.
+    The tokenizer is made from the recipe's corpus, or taken from the cache under ``storage``.
 
     Raises:
         InvalidInput: the format is unknown or cannot hold the recipe, the folder holds something, or the corpus cannot
@@ -83,7 +83,8 @@ def _write_tokenizer(recipe: Recipe, storage: Path, folder: Path) -> None:
     from trainer.data import prepare
 
     config = recipe.config
-    prepared = prepare(config.corpus, config.architecture.vocabulary_size, config.validation_bytes, storage)
+    size = config.architecture.vocabulary_size
+    prepared = prepare(config.corpus, size, config.validation_bytes, storage, tokenizer_source=config.tokenizer_source)
     shutil.copyfile(prepared.tokenizer_path, folder / config.tokenizer)
 
 

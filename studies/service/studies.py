@@ -13,9 +13,10 @@ from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
 from studies.repository.queue import RUNNABLE_STATES
-from studies.spec import ImportSpec, StudySpec, stored_spec
+from studies.spec import ImportSpec, StudySpec, stored_spec, vocabulary_sizes
 from studies.specs.parsing import parse_spec
 from studies.tables import StudyRow
+from trainer.config import TRAINED, TokenizerSource
 from trainer.corpus import check_corpus, resolve_corpus
 
 TRANSITIONS: Mapping[str, Mapping[StudyState, StudyState]] = {
@@ -28,7 +29,7 @@ TRANSITIONS: Mapping[str, Mapping[StudyState, StudyState]] = {
 
 
 def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
-    """Check a spec whole: its fields, its space, and that its corpus can be read; the corpus path becomes absolute.
+    """Check a spec whole: its fields, its space, and that its corpus and tokenizer can be read; paths become absolute.
 
     Raises:
         InvalidInput: a field is unusable.
@@ -37,8 +38,20 @@ def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
     check_name(spec.name)
     _check_texts(spec)
     corpus = resolve_corpus(spec.proxy.corpus, roots)
+    tokenizer = _prepare_tokenizer(spec, roots)
     check_corpus(corpus, spec.proxy.validation_bytes)
-    return spec.model_copy(update={"proxy": spec.proxy.model_copy(update={"corpus": corpus})})
+    return spec.model_copy(update={"proxy": spec.proxy.model_copy(update={"corpus": corpus, "tokenizer": tokenizer})})
+
+
+def _prepare_tokenizer(spec: StudySpec, roots: Sequence[Path]) -> TokenizerSource:
+    """Imports what reads tokenizers when there is one to read: the API starts without it."""
+    if spec.proxy.tokenizer == TRAINED:
+        return TRAINED
+    from trainer.tokenizers import check_tokenizer, resolve_tokenizer
+
+    tokenizer = resolve_tokenizer(spec.proxy.tokenizer, roots)
+    check_tokenizer(tokenizer, vocabulary_sizes(spec))
+    return tokenizer
 
 
 def create_study(session: Session, owner: str, document: object, roots: Sequence[Path]) -> Study:

@@ -7,7 +7,14 @@ from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec
 from studies.spec import StudySpec, build_space
 from studies.specs.checks import check_study
 from studies.specs.errors import Containers, first_error
-from trainer.config import BuiltinCorpus, JsonlCorpus, ProxySettings, TextCorpus
+from trainer.config import (
+    BuiltinCorpus,
+    CompressedTokenizer,
+    JsonlCorpus,
+    ProxySettings,
+    TextCorpus,
+    TrainedTokenizer,
+)
 
 CONTAINERS: Containers = {
     (): (StudySpec,),
@@ -20,6 +27,7 @@ CONTAINERS: Containers = {
     ("resources_per_trial",): (Resources,),
     ("proxy",): (ProxySettings,),
     ("proxy", "corpus"): (BuiltinCorpus, TextCorpus, JsonlCorpus),
+    ("proxy", "tokenizer"): (TrainedTokenizer, CompressedTokenizer),
 }
 """Which model describes the mapping at each place of a spec; ``*`` is any name or index."""
 

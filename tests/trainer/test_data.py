@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, normalizers
 
 from model.errors import InvalidInput
 from model.tokenizer import END_OF_TEXT, END_OF_TEXT_ID, save, train_tokenizer
-from trainer import data as data_module
+from trainer import cached_corpus
 from trainer.cache import cached_folder, write_atomically
 from trainer.config import JsonlCorpus
 from trainer.corpus import load_documents, split
@@ -79,7 +79,7 @@ def test_a_given_tokenizer_must_have_the_size_of_the_architecture(
 def test_a_prepared_corpus_is_not_read_again(
     corpus: JsonlCorpus, storage: Path, data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_module, "load_documents", lambda *_: pytest.fail("the corpus was read"))
+    monkeypatch.setattr(cached_corpus, "load_documents", lambda *_: pytest.fail("the corpus was read"))
     assert prepare(corpus, VOCABULARY_SIZE, VALIDATION_BYTES, storage).manifest == data.manifest
 
 
