@@ -35,6 +35,7 @@ FIGURES = (
     Figure("warm_compilation_gpu", "compilation", 10.0),
     Figure("step_share", "step_share", 0.90),
     Figure("cached_preparation", "preparation", 20.0),
+    Figure("tokenizer_counting", "tokenizer_counting", 0.5),
     Figure("trial_overhead", "trial_overhead", 30.0),
     Figure("formula_coverage", "coverage_figure", 0.92),
     Figure("api_start", "api_start", 1.0),

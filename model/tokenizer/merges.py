@@ -52,10 +52,10 @@ def last_merges(pairs: BytePairs) -> dict[str, Pair | None]:
     """
     ranks = {pair: place for place, pair in enumerate(pairs.merges)}
     products = {first + second for first, second in pairs.merges}
-    fallback = set(BYTE_TOKENS["characters"]) if pairs.alphabet == "characters" else set()
+    base = set(BYTE_TOKENS[pairs.alphabet])
     found: dict[str, Pair | None] = {}
     for token in pairs.tokens:
-        if len(token) == 1 or token in fallback:
+        if token in base or (len(token) == 1 and pairs.alphabet == "characters"):
             found[token] = None
         elif token in products and (last := _last_merge(token, ranks)) is not None:
             found[token] = last

@@ -55,8 +55,8 @@ class Source:
     def check_size(self, size: int, known: bool = True) -> None:
         """Check that a tokenizer of ``size`` tokens can be cut out of it.
 
-        Without ``known`` merges are not recovered for it, which takes seconds: a size within some tokens of the whole may
-        then turn out to be too large later.
+        Without ``known`` merges are not recovered for it, which takes seconds: a size within some tokens of the whole
+        may then turn out to be too large later.
 
         Raises:
             InvalidInput: names the sizes that can be reached.
