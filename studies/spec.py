@@ -80,16 +80,18 @@ def build_space(spec: StudySpec) -> Space:
     return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
 
 
-def vocabulary_sizes(spec: StudySpec) -> tuple[int, int]:
-    """Smallest and largest vocabulary that a trial may have."""
-    declared = spec.space.get("vocabulary_size")
-    listed = spec.inner.get("vocabulary_size", (spec.proxy.vocabulary_size,))
-    if isinstance(declared, CategoricalParameter):
-        listed = declared.choices
-    elif declared is not None:
-        listed = (declared.low, declared.high)
-    sizes = [int(size) for size in listed]
-    return min(sizes), max(sizes)
+def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
+    """The section that says which vocabularies trials have, and the smallest and the largest of them."""
+    name = "vocabulary_size"
+    declared = spec.space.get(name)
+    if declared is None:
+        section = "inner" if name in spec.inner else "proxy"
+        values = spec.inner.get(name, (spec.proxy.vocabulary_size,))
+    else:
+        section = "space"
+        values = declared.choices if isinstance(declared, CategoricalParameter) else (declared.low, declared.high)
+    sizes = [int(value) for value in values]
+    return section, (min(sizes), max(sizes))
 
 
 def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:

@@ -75,8 +75,8 @@ def resolve_tokenizer(source: TokenizerSource, roots: Sequence[Path], field: str
     return source.model_copy(update={"path": str(file)})
 
 
-def check_tokenizer(source: TokenizerSource, sizes: tuple[int, int], field: str = FIELD) -> None:
-    """Check that a large tokenizer can be read and cut to the smallest and the largest of ``sizes``.
+def check_tokenizer(source: TokenizerSource, sizes: Sequence[int], size_field: str, field: str = FIELD) -> None:
+    """Check that a large tokenizer can be read and cut to each of ``sizes``.
 
     Raises:
         InvalidInput: it cannot be read, or a size cannot be reached.
@@ -85,7 +85,7 @@ def check_tokenizer(source: TokenizerSource, sizes: tuple[int, int], field: str 
         return
     large = read_tokenizer(Path(source.path), f"{field}.path")
     for size in sizes:
-        large.check_size(size, known=False)
+        large.check_size(size, known=False, field=size_field)
 
 
 def choose_tokenizer(corpus: CachedCorpus, source: TokenizerSource, vocabulary_size: int) -> ChosenTokenizer:

@@ -52,7 +52,7 @@ class Source:
         """All tokens, those that no text is encoded as among them."""
         return len(self.special) + len(self.tokens)
 
-    def check_size(self, size: int, known: bool = True) -> None:
+    def check_size(self, size: int, known: bool = True, field: str = "vocabulary_size") -> None:
         """Check that a tokenizer of ``size`` tokens can be cut out of it.
 
         Without ``known`` merges are not recovered for it, which takes seconds: a size within some tokens of the whole
@@ -65,7 +65,7 @@ class Source:
         if not self.smallest <= size <= largest:
             reason = f"{size} tokens cannot be cut out of this {self.kind} tokenizer"
             parts = f"{len(self.special)} special tokens and 256 bytes always stay"
-            raise InvalidInput("vocabulary_size", reason, f"give {self.smallest} to {largest} ({parts})")
+            raise InvalidInput(field, reason, f"give {self.smallest} to {largest} ({parts})")
 
     @cached_property
     def pairs(self) -> BytePairs:

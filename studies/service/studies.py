@@ -50,7 +50,8 @@ def _prepare_tokenizer(spec: StudySpec, roots: Sequence[Path]) -> TokenizerSourc
     from trainer.tokenizers import check_tokenizer, resolve_tokenizer
 
     tokenizer = resolve_tokenizer(spec.proxy.tokenizer, roots)
-    check_tokenizer(tokenizer, vocabulary_sizes(spec))
+    section, sizes = vocabulary_sizes(spec)
+    check_tokenizer(tokenizer, sizes, f"{section}.vocabulary_size")
     return tokenizer
 
 

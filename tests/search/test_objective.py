@@ -11,7 +11,8 @@ from search.parameters import METRIC_NAMES, Constraints, FloatParameter, TotalPa
 from search.problem import TrialDiverged, TrialImpossible, TrialRequest
 from search.proxy import training_length
 from search.space import Space
-from trainer.config import ProxySettings, TextCorpus
+from tests.large_tokenizers import WRITERS
+from trainer.config import CompressedTokenizer, ProxySettings, TextCorpus
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +91,14 @@ def test_a_run_has_one_length(lengths):
 def test_masking_reaches_the_run(request_of):
     *_, last = train_proxy(request_of(mask_documents=True))
     assert last.attributes["mask_documents"] is True
+
+
+def test_a_trial_with_a_compressed_tokenizer_says_so(request_of, tmp_path):
+    path = WRITERS["SentencePiece"](tmp_path)
+    request = request_of(tokenizer=CompressedTokenizer(kind="compressed", path=str(path)))
+    *_, last = train_proxy(request)
+    assert last.attributes["tokenizer_kind"] == "compressed"
+    assert 0 < last.attributes["tokenizer_coverage"] < 1
+    *_, trained = train_proxy(request_of())
+    assert trained.attributes["tokenizer_kind"] == "trained"
+    assert trained.metrics["bits_per_byte"] != last.metrics["bits_per_byte"]

@@ -14,6 +14,7 @@ from studies.errors import Conflict, NotFound
 from studies.records import OperationState, Study, StudyState, Trial, TrialState
 from studies.repository import leases, operations, studies, trials
 from studies.tables import StudyRow
+from tests.large_tokenizers import WRITERS
 
 TTL = timedelta(seconds=20)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +60,46 @@ def test_an_unusable_spec_is_refused_and_nothing_is_stored(
     assert refusal.value.field == field
     with database.read_session() as session:
         assert service.list_studies(session, "ada") == []
+
+
+@pytest.fixture
+def large(roots: list[Path]) -> Path:
+    return WRITERS["SentencePiece"](roots[0])
+
+
+def test_a_large_tokenizer_is_resolved_below_the_roots(
+    document: dict[str, Any], roots: list[Path], large: Path
+) -> None:
+    document["proxy"].update(tokenizer={"kind": "compressed", "path": large.name}, vocabulary_size=300)
+    spec = service.prepare_spec(document, roots)
+    assert spec.proxy.model_dump()["tokenizer"] == {"kind": "compressed", "path": str(large), "method": "frequency"}
+    assert service.prepare_spec(spec.model_dump(mode="json"), roots) == spec
+
+
+@pytest.mark.parametrize(
+    ("path", "sizes", "field"),
+    [
+        ("../tokenizer.model", {"proxy": 300}, "proxy.tokenizer.path"),
+        ("text.txt", {"proxy": 300}, "proxy.tokenizer.path"),
+        ("tokenizer.model", {"proxy": 259}, "proxy.vocabulary_size"),
+        ("tokenizer.model", {"proxy": 300, "inner": [300, 901]}, "inner.vocabulary_size"),
+        (
+            "tokenizer.model",
+            {"proxy": 300, "space": {"type": "int", "low": 257, "high": 900}},
+            "space.vocabulary_size",
+        ),
+    ],
+)
+def test_a_large_tokenizer_that_cannot_be_cut_is_refused(
+    document: dict[str, Any], roots: list[Path], large: Path, path: str, sizes: dict[str, Any], field: str
+) -> None:
+    length = document["proxy"].pop("train_tokens")  # vocabularies are compared at equal bytes
+    document["proxy"].update(tokenizer={"kind": "compressed", "path": path}, train_bytes=length)
+    for section, declared in sizes.items():
+        document[section]["vocabulary_size"] = declared
+    with pytest.raises(InvalidInput) as refusal:
+        service.prepare_spec(document, roots)
+    assert refusal.value.field == field
 
 
 def test_the_same_spec_is_found_while_it_is_unfinished(

@@ -32,7 +32,8 @@ from studies.recipe import Recipe, Target, leaves, recipe_for_target
 from studies.recipe.formats import BLOCKS
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
-from trainer.config import BuiltinCorpus, JsonlCorpus, PretrainConfig
+from tests.large_tokenizers import WRITERS
+from trainer.config import BuiltinCorpus, CompressedTokenizer, JsonlCorpus, PretrainConfig
 from trainer.pretrain import pretrain
 
 torch.set_num_threads(1)
@@ -341,3 +342,21 @@ class TestProvenance:
 def test_the_registry_needs_no_torch() -> None:
     code = "import sys, studies.exports, studies.recipe; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestCompressedTokenizer:
+    def test_an_export_carries_it_for_transformers_and_for_training(
+        self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
+    ) -> None:
+        large = CompressedTokenizer(kind="compressed", path=str(WRITERS["SentencePiece"](tmp_path)))
+        recipe = recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)), tokenizer=large)
+        write_export("hf", recipe, provenance, storage, tmp_path / "hf")
+        Path(large.path).unlink()
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "hf")
+        text = " two  spaces, 汉字\n"
+        assert len(tokenizer) == 512
+        assert tokenizer.eos_token == "</s>"
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert str(tmp_path) not in (tmp_path / "hf" / "README.md").read_text(encoding="utf-8")
+        *_, last = pretrain(tmp_path / "hf", storage, [corpus.parent], max_steps=2)
+        assert last.step == 2
