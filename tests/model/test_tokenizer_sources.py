@@ -241,3 +241,14 @@ def test_a_changed_byte_is_refused_or_still_comes_back(kind: str, position: floa
     except InvalidInput:
         return
     assert large.tokenizer.decode(large.tokenizer.encode("Any text, é 汉\n").ids) == "Any text, é 汉\n"
+
+
+def test_pieces_of_one_score_are_said(tmp_path: Path) -> None:
+    from sentencepiece import sentencepiece_model_pb2
+
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(sentencepiece_model())
+    for piece in model.pieces[-50:]:
+        piece.score = 0.0
+    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    assert "51 pieces have the same score" in read_tokenizer(tmp_path / "tokenizer.model").notes[0]
