@@ -139,6 +139,8 @@ class ProxyConfig(FrozenConfig):
     """Largest forward pass; a bigger batch is accumulated."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of the run."""
+    gpu_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of one GPU's memory that the run may fill; not read on a CPU."""
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:

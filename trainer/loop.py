@@ -17,6 +17,7 @@ from trainer.allocation import keep_freed_memory
 from trainer.compilation import choose_mode, compiled, share_compiled_code
 from trainer.config import ProxyConfig
 from trainer.data import Batches, PreparedData, prepare
+from trainer.devices import limit_gpu_memory
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
 from trainer.feeder import Feeder
@@ -73,6 +74,7 @@ class TrainingRun:
         check_stack(configs)
         torch.set_num_threads(config.threads)
         keep_freed_memory()
+        limit_gpu_memory(config.gpu_share)
         sequence_length = config.architecture.sequence_length
         self.config, self.data = config, data
         self.plan = plan_run(config, data.bytes_per_token)

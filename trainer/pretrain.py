@@ -21,7 +21,15 @@ from trainer.results import StepResult
 
 MAX_JSON_BYTES = 4 * 2**20
 """Largest ``formulary.json`` that is read (assumed: exports write a few KiB)."""
-NOT_DETERMINING = {"checkpoint_every_steps", "evaluations", "threads", "corpus", "precision", "tokenizer_source"}
+NOT_DETERMINING = {
+    "checkpoint_every_steps",
+    "evaluations",
+    "threads",
+    "gpu_share",
+    "corpus",
+    "precision",
+    "tokenizer_source",
+}
 """Fields that may change between a stop and a resume: they change the losses by rounding at most, or are
 recorded otherwise: corpus and tokenizer by their fingerprints, the precision in the checkpoint."""
 
