@@ -1,36 +1,48 @@
-"""The real objective: train a proxy and report at its evaluations. Runs in a Ray worker."""
+"""The real objective: train proxies and report at their evaluations. Runs in a Ray worker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from model.errors import InvalidInput
-from search.problem import Report, TrialDiverged, TrialImpossible, TrialRequest
+from search.events import TrialFailed
+from search.problem import Outcome, Report, TrialImpossible, TrialRequest
 from search.proxy import proxy_config
+from trainer.config import ProxyConfig
 from trainer.errors import TrainingDiverged
-from trainer.loop import train
-from trainer.results import Evaluation, StepResult
+from trainer.loop import train_stack
+from trainer.results import StepResult
 
 
-def train_proxy(request: TrialRequest) -> Iterator[Report]:
-    """Train the proxy of one trial; the last report carries the whole run's metrics and attributes.
+def train_proxies(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome]]:
+    """Train the proxies of some trials as one program; a last report carries the whole run's metrics and attributes.
+
+    A trial whose loss leaves the range of a network that learns has failed; the same config would do so again.
 
     Raises:
-        TrialDiverged: the loss left the range of a network that learns; the same config would do so again.
-        TrialImpossible: the corpus, the tokenizer or the length does not allow this trial.
+        TrialImpossible: the corpus, the tokenizer or the length does not allow these trials.
     """
-    config = proxy_config(request.settings, request.parameters, request.attributes, request.threads)
+    configs = [_config(request) for request in requests]
     try:
-        for result in train(config, request.storage):
-            if result.evaluation is not None:
-                yield _report(result, result.evaluation)
-    except TrainingDiverged as error:
-        raise TrialDiverged(str(error)) from error
+        for results in train_stack(configs, requests[0].storage):
+            told = [_outcome(requests[index].number, result) for index, result in results.items()]
+            outcomes = [outcome for outcome in told if outcome is not None]
+            if outcomes:
+                yield outcomes
     except InvalidInput as error:
         raise TrialImpossible(str(error)) from error
 
 
-def _report(result: StepResult, evaluation: Evaluation) -> Report:
+def _config(request: TrialRequest) -> ProxyConfig:
+    return proxy_config(request.settings, request.parameters, request.attributes, request.threads, request.gpu_share)
+
+
+def _outcome(number: int, result: StepResult | TrainingDiverged) -> Outcome | None:
+    """What a trial tells of a step, which is nothing where it was not evaluated."""
+    if isinstance(result, TrainingDiverged):
+        return TrialFailed(number, str(result))
+    evaluation, summary = result.evaluation, result.summary
+    if evaluation is None:
+        return None
     values = {"bits_per_byte": evaluation.bits_per_byte, "validation_loss": evaluation.validation_loss}
-    summary = result.summary
     if summary is None:
-        return Report(result.step, values, result.finished)
-    return Report(result.step, values, result.finished, summary.metrics, summary.attributes)
+        return Report(number, result.step, values, result.finished)
+    return Report(number, result.step, values, result.finished, summary.metrics, summary.attributes)

@@ -1,6 +1,6 @@
 """What a search is given: plain types that travel between processes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from model.config import FrozenConfig
 from model.errors import FormularyError
-from search.events import Value
+from search.events import TrialFailed, TrialInfeasible, Value
 from search.parameters import METRIC_NAMES
 from search.space import Space
 from trainer.config import ProxySettings
@@ -50,15 +50,31 @@ class SchedulerSpec(FrozenConfig):
 
 
 class Resources(FrozenConfig):
-    """What one trial occupies."""
+    """What the program of a trial occupies, and how many trials may share one."""
 
     cpu: Annotated[float, Field(gt=0, le=1024)] = 1
     gpu: Annotated[float, Field(ge=0, le=64)] = 0
+    stack: Annotated[int, Field(ge=1, le=256)] = 1
+    """Largest number of inner points that are trained as one program."""
+
+    @field_validator("gpu")
+    @classmethod
+    def _share_or_whole(cls, value: float) -> float:
+        if value > 1 and not value.is_integer():
+            raise ValueError(
+                f"{value:g} is neither a share of one GPU nor whole GPUs; give at most 1, or a whole number"
+            )
+        return value
 
     @property
     def threads(self) -> int:
-        """Threads of a trial's process: one for each whole CPU."""
+        """Threads of a program's process: one for each whole CPU."""
         return max(1, int(self.cpu))
+
+    @property
+    def gpu_share(self) -> float:
+        """Share of a GPU's memory that a program may fill; without a GPU there is nothing to share."""
+        return min(self.gpu, 1.0) or 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +129,14 @@ class TrialRequest:
     settings: ProxySettings
     storage: Path
     threads: int
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """One evaluation of a running trial; the last one is ``finished`` and carries the summary."""
 
+    number: int
     step: int
     values: Mapping[str, float]
     """Metrics at this step, the objective among them."""
@@ -128,14 +146,17 @@ class Report:
     attributes: Mapping[str, Value] = field(default_factory=dict)
 
 
-class TrialDiverged(FormularyError):
-    """The run has no value; running it again would give the same."""
-
-
 class TrialImpossible(FormularyError):
-    """The trial cannot be run here at all."""
+    """The trials cannot be run here at all."""
 
 
-ObjectiveFunction = Callable[[TrialRequest], Iterator[Report]]
-"""Runs a trial and reports at every evaluation. It raises :class:`TrialDiverged` or :class:`TrialImpossible`;
-``OSError`` counts as transient (the attempt is lost); every other exception fails the trial."""
+Outcome = Report | TrialFailed | TrialInfeasible
+"""What a running trial tells: an evaluation, or that it has ended without a value."""
+
+ObjectiveFunction = Callable[[Sequence[TrialRequest]], Iterator[Sequence[Outcome]]]
+"""Runs trials as one program, one trial or a stack of them, and yields what they tell at a step, together.
+
+A trial ends with its ``finished`` report, or with :class:`TrialFailed` when running it again would give the same; the
+others go on. What the function raises concerns every trial that still runs: :class:`TrialImpossible` ends them as
+infeasible, ``OSError`` is transient (their attempts are lost), every other exception fails a trial that runs alone.
+Those of a stack lose their attempt by it, and the last attempt of each is alone: only then is the failure its own."""

@@ -39,7 +39,11 @@ def training_length(settings: ProxySettings) -> TrainingLength:
 
 
 def proxy_config(
-    settings: ProxySettings, values: Mapping[str, Value], attributes: Mapping[str, Value], threads: int
+    settings: ProxySettings,
+    values: Mapping[str, Value],
+    attributes: Mapping[str, Value],
+    threads: int,
+    gpu_share: float = 1.0,
 ) -> ProxyConfig:
     """Everything that determines one run: the settings, overridden by the trial's values.
 
@@ -48,6 +52,7 @@ def proxy_config(
         values: the trial's parameters by their standard names, the solved width among them.
         attributes: the trial's attributes; ``ffn_width`` and ``kv_heads`` are read.
         threads: CPU threads of the run.
+        gpu_share: share of a GPU's memory that the run may fill.
 
     Raises:
         InvalidInput: the settings give no length, or more than one.
@@ -73,4 +78,5 @@ def proxy_config(
         compilation=settings.compilation,
         validation_bytes=settings.validation_bytes,
         threads=threads,
+        gpu_share=gpu_share,
     )

@@ -1,33 +1,46 @@
-"""The slot: an actor that runs trials one after the other. It is what Ray's workers import, so it imports little."""
+"""The slot: an actor that runs programs one after the other. It is what Ray's workers import, so it imports little."""
 
 import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from filelock import FileLock, Timeout
 from ray import tune
 
-from search.problem import ObjectiveFunction, Report, Resources, SearchProblem, TrialImpossible, TrialRequest
+from search.events import TrialFailed, TrialInfeasible
+from search.problem import (
+    ObjectiveFunction,
+    Outcome,
+    Report,
+    Resources,
+    SearchProblem,
+    TrialImpossible,
+    TrialRequest,
+)
 from search.telemetry import SlotTelemetry
 
-REPORT, FAILURE, INFEASIBLE = "report", "failure", "infeasible"
-"""Keys of a result: the trial's own report, or why there is none."""
+OUTCOMES = "outcomes"
+"""Key of a result: what the trials of the program told at one step."""
 EVALUATION = "evaluation"
 """Key of a result's evaluation index, counted from 1: the time that rungs are placed on."""
 OBJECTIVE = "objective"
 """Key of a result's objective."""
 
 
-def train_proxy(request: TrialRequest) -> Iterator[Report]:
-    """Train the proxy (``search.objective``); torch is loaded in the worker that does it, not in the driver."""
+def train_proxies(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome]]:
+    """Train the proxies (``search.objective``); torch is loaded in the worker that does it, not in the driver."""
     from search import objective
 
-    return objective.train_proxy(request)
+    return objective.train_proxies(requests)
 
 
 class ProxyTrial(tune.Trainable):
-    """A slot: an actor that runs one trial after the other. Each step of Tune's is one evaluation."""
+    """A slot: an actor that runs one program after the other. Each step of Tune's is one step at which trials tell.
+
+    What Tune takes for a trial is a program: the trials of one group of the plan.
+    """
 
     study: ClassVar[str]
     template: ClassVar[Mapping[str, Any]]
@@ -40,88 +53,130 @@ class ProxyTrial(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """One bundle with the trial's CPUs and GPUs."""
+        """One bundle with the program's CPUs and GPUs."""
         bundle = {"CPU": cls.resources.cpu, "GPU": cls.resources.gpu}
         return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take the first trial on."""
+        """Take the first program on."""
+        if not self.resources.gpu:
+            hide_gpus()
         self._slot, self._lock = take_number(self.folder)
         self._telemetry = SlotTelemetry(self.study, self._slot, self.metric)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial on, in the same process."""
-        self._end("stopped")
+        """Take the next program on, in the same process."""
+        self._let_go("stopped")
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run to the next evaluation.
+        """Run to the next step at which a trial tells something.
 
         Raises:
-            OSError: something outside the trial failed; Tune ends the actor and the attempt is lost.
+            Exception: something outside the trials failed, or a stack did, which says nothing of any one of its
+                trials; Tune ends the actor and their attempts are lost.
         """
-        try:
-            result = self._evaluated(next(self._reports))
-        except TrialImpossible as error:
-            result = {INFEASIBLE: str(error), "done": True}
-        except OSError as error:
-            self._end(f"its attempt is lost: {error}")
-            raise
-        except StopIteration:
-            result = {FAILURE: "the run ended without its last report", "done": True}
-        except Exception as error:  # noqa: BLE001 (whatever a trial raises is its own failure, not the slot's)
-            result = {FAILURE: f"{type(error).__name__}: {error}", "done": True}
-        if result["done"]:
-            self._end(self._outcome(result))
-        return result
+        told = []
+        for outcome in self._next_outcomes():
+            if outcome.number in self._running:  # a trial that has ended tells nothing more
+                told.append(self._checked(outcome))
+                self._show(told[-1])
+        self._evaluation += 1
+        self._telemetry.running(self._running)
+        if not self._running:
+            self._close()
+        return {OUTCOMES: told, EVALUATION: self._evaluation, "done": not self._running, **self._compared(told)}
 
     def cleanup(self) -> None:
-        """Stop the trial that runs."""
-        self._end("stopped")
+        """Stop the trials that run."""
+        self._let_go("stopped")
         self._lock.release()
 
     def __repr__(self) -> str:
         return f"{self.study}/slot-{self._slot}"
 
     def _begin(self, config: dict[str, Any]) -> None:
-        request = TrialRequest(
-            number=config["number"], parameters=config["parameters"], attributes=config["attributes"], **self.template
-        )
-        self._number = request.number
+        requests = [TrialRequest(**trial, **self.template) for trial in config["trials"]]
+        self._running = {request.number for request in requests}
+        self._stacked = len(requests) > 1
         self._evaluation = 0
-        self._telemetry.started(request.number, request.parameters)
-        self._reports = iter(type(self).objective(request))
-        self._running = True
+        for request in requests:
+            self._telemetry.started(request.number, request.parameters)
+        self._telemetry.running(self._running)
+        self._steps = iter(type(self).objective(requests))
 
-    def _end(self, outcome: str) -> None:
-        """Let go of the trial, unless that has been done."""
-        if not self._running:
-            return
-        self._running = False
-        close = getattr(self._reports, "close", None)
+    def _next_outcomes(self) -> Sequence[Outcome]:
+        """What trials tell at the next step; why they end, where the program ends before them."""
+        try:
+            return next(self._steps)
+        except TrialImpossible as error:
+            return [TrialInfeasible(number, str(error)) for number in sorted(self._running)]
+        except StopIteration:
+            reason = "the run ended without its last report"
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if self._stacked or isinstance(error, OSError):
+                self._let_go(f"its attempt is lost: {reason}")
+                raise
+        return [TrialFailed(number, reason) for number in sorted(self._running)]
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """The outcome, or the failure that it amounts to."""
+        if not isinstance(outcome, Report):
+            return outcome
+        value = self._value(outcome)
+        if outcome.finished and value is None:
+            return TrialFailed(outcome.number, f"the run did not report {self.metric}")
+        if value is not None and not math.isfinite(value):
+            return TrialFailed(outcome.number, f"{self.metric} is {value} at step {outcome.step}")
+        return outcome
+
+    def _show(self, outcome: Outcome) -> None:
+        """Show what a trial told, and let go of one that has ended."""
+        if isinstance(outcome, Report):
+            self._telemetry.evaluated(outcome.number, outcome.step, self._value(outcome))
+            if not outcome.finished:
+                return
+        self._running.remove(outcome.number)
+        self._telemetry.ended(outcome.number, self._in_words(outcome))
+
+    def _in_words(self, outcome: Outcome) -> str:
+        """The end of a trial."""
+        if isinstance(outcome, Report):
+            return f"{self.metric} {self._value(outcome):.6g} at step {outcome.step}"
+        return outcome.reason if isinstance(outcome, TrialFailed) else f"infeasible: {outcome.reason}"
+
+    def _value(self, report: Report) -> float | None:
+        return objective_value(report, self.metric)
+
+    def _compared(self, told: Sequence[Outcome]) -> dict[str, float]:
+        """What a scheduler compares: the objective of a program's only trial, since it is given no stacks."""
+        value = self._value(told[-1]) if told and isinstance(told[-1], Report) else None
+        return {} if value is None else {OBJECTIVE: value}
+
+    def _let_go(self, why: str) -> None:
+        """Let go of the trials that still run."""
+        for number in sorted(self._running):
+            self._telemetry.ended(number, why)
+        self._running.clear()
+        self._close()
+
+    def _close(self) -> None:
+        close = getattr(self._steps, "close", None)
         if close is not None:
             close()
-        self._telemetry.ended(self._number, outcome)
 
-    def _outcome(self, result: Mapping[str, Any]) -> str:
-        """The end of a trial in words."""
-        if REPORT in result:
-            return f"{self.metric} {result[OBJECTIVE]:.6g} at step {result[REPORT].step}"
-        return result.get(FAILURE) or f"infeasible: {result[INFEASIBLE]}"
 
-    def _evaluated(self, report: Report) -> dict[str, Any]:
-        self._evaluation += 1
-        metrics = {**report.values, **report.metrics}
-        value = metrics.get(self.metric)
-        if report.finished and value is None:
-            return {FAILURE: f"the run did not report {self.metric}", "done": True}
-        if value is not None and not math.isfinite(value):
-            return {FAILURE: f"{self.metric} is {value} at step {report.step}", "done": True}
-        self._telemetry.evaluated(self._number, report.step, value)
-        result = {REPORT: report, EVALUATION: self._evaluation, "done": report.finished}
-        return result if value is None else {**result, OBJECTIVE: value}
+def objective_value(report: Report, metric: str) -> float | None:
+    """The objective in a report, if it has one yet: that of the whole run before that of the step."""
+    return {**report.values, **report.metrics}.get(metric)
+
+
+def hide_gpus() -> None:
+    """Keep torch, before it is loaded, from GPUs that no trial asked for; Ray shows them all (measured)."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def take_number(folder: Path) -> tuple[int, FileLock]:
@@ -149,6 +204,7 @@ def trainable_class(problem: SearchProblem, objective: ObjectiveFunction, folder
             "settings": problem.space.settings,
             "storage": problem.storage,
             "threads": problem.resources.threads,
+            "gpu_share": problem.resources.gpu_share,
         },
         "metric": problem.objective.metric,
         "resources": problem.resources,

@@ -1,7 +1,7 @@
-"""What a slot shows in the Ray dashboard: gauges of its trial, and lines in its log."""
+"""What a slot shows in the Ray dashboard: gauges of its trials, and lines in its log."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ray.util.metrics import Gauge
 
@@ -14,7 +14,8 @@ class SlotTelemetry:
     """Gauges ``ray_formulary_trial_*`` on the node's metrics port, and a line when a trial starts and ends.
 
     Ray forgets a gauge about 20 seconds after it was set (measured), so that series of ended trials do not pile up;
-    each evaluation therefore sets all of them. Setting one takes 2 µs (measured).
+    each evaluation therefore sets all of them. Setting one takes 2 µs (measured). What differs between the trials of
+    a program bears their number as a label.
     """
 
     def __init__(self, study: str, slot: int, metric: str) -> None:
@@ -27,20 +28,25 @@ class SlotTelemetry:
         """
         self._slot = {"study": study, "slot": str(slot)}
         self._metric = metric
-        self._number = _gauge("number", "Number of the trial that the slot runs", self._slot)
+        self._number = _gauge("number", "Lowest number of the trials that the slot runs", self._slot)
+        self._stack = _gauge("stack", "How many trials the slot runs, as one program", self._slot)
         self._step = _gauge("step", "Optimizer step of the trial's latest evaluation", self._slot, "trial")
         self._objective = _gauge("objective", "Objective at the latest evaluation", self._slot, "trial", "metric")
         _log_to_stderr()
 
     def started(self, number: int, parameters: Mapping[str, Value]) -> None:
         """The slot took a trial on."""
-        self._number.set(number)
         log.info("trial %d starts: %s", number, ", ".join(f"{name}={value}" for name, value in parameters.items()))
+
+    def running(self, numbers: Collection[int]) -> None:
+        """The slot runs these trials now."""
+        self._stack.set(len(numbers))
+        if numbers:
+            self._number.set(min(numbers))
 
     def evaluated(self, number: int, step: int, value: float | None) -> None:
         """The trial was evaluated; ``value`` is its objective, if it has one yet."""
         trial = {"trial": str(number)}
-        self._number.set(number)
         self._step.set(step, trial)
         if value is not None:
             self._objective.set(value, {**trial, "metric": self._metric})

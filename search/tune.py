@@ -1,15 +1,17 @@
-"""The Ray Tune room: a plan's trials run on reused actors, and what they say becomes events.
+"""The Ray Tune room: a plan's groups of trials run on reused actors, and what they say becomes events.
 
-Tune decides when and where a trial runs; :class:`search.plan.Plan` decides which. Nothing of Tune's own state is kept:
-the observers' rows are the only truth, and a search goes on from them.
+Tune decides when and where a group runs as one program, which is what it calls a trial; :class:`search.plan.Plan`
+decides which trials these are. Nothing of Tune's own state is kept: the observers' rows are the only truth, and a
+search goes on from them.
 """
 
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ray import tune
 from ray.tune.experiment import Trial
@@ -22,15 +24,15 @@ from search.events import (
     TrialCompleted,
     TrialEvent,
     TrialFailed,
-    TrialInfeasible,
     TrialProgress,
     TrialPruned,
     TrialStarted,
+    Value,
 )
 from search.plan import MAX_LOST_WORKERS, Plan
-from search.problem import ObjectiveFunction, PastTrial, Report, SearchProblem
+from search.problem import ObjectiveFunction, Outcome, PastTrial, PlannedTrial, Report, SearchProblem
 from search.schedulers import build_scheduler
-from search.slot import FAILURE, INFEASIBLE, OBJECTIVE, REPORT, train_proxy, trainable_class
+from search.slot import OUTCOMES, objective_value, train_proxies, trainable_class
 
 
 def run_search(
@@ -38,7 +40,7 @@ def run_search(
     history: Sequence[PastTrial],
     observer: Observer,
     should_stop: Callable[[], bool],
-    objective: ObjectiveFunction = train_proxy,
+    objective: ObjectiveFunction = train_proxies,
     ray_address: str | None = None,
 ) -> None:
     """Run a search until every trial has ended. One process at a time may run a study's.
@@ -48,7 +50,7 @@ def run_search(
         history: the trials of earlier runs; unfinished ones run again under their numbers, with their parameters.
         observer: told every event, in order, from this thread. An exception of it stops the search and is raised.
         should_stop: asked several times a second; when it is true, running trials are abandoned without an event.
-        objective: runs one trial, in a Ray worker; by default, training the proxy (``search.objective``).
+        objective: runs a group of trials, in a Ray worker; by default, training proxies (``search.objective``).
         ray_address: a running cluster; when left out, a Ray of this machine is started, and stopped at the end.
             A connection that the process already has is used, and kept.
 
@@ -107,8 +109,8 @@ def _tuner(
             num_samples=-1,
             max_concurrent_trials=problem.parallel_trial_count,
             reuse_actors=True,
-            trial_name_creator=lambda trial: f"{problem.study}-{trial.config['number']}",
-            trial_dirname_creator=lambda trial: f"{trial.config['number']}-{trial.trial_id}",
+            trial_name_creator=lambda group: f"{problem.study}-{_numbers(group)[0]}",
+            trial_dirname_creator=lambda group: f"{_numbers(group)[0]}-{group.trial_id}",
         ),
         run_config=tune.RunConfig(
             name=problem.study,
@@ -129,22 +131,18 @@ class _Unsaved:
 
 
 class PlanSearcher(_Unsaved, Searcher):
-    """Hands the plan's trials to Tune; results reach the plan through :class:`EventRelay`."""
+    """Hands the plan's groups to Tune; results reach the plan through :class:`EventRelay`."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial's config; None while the end of a running one decides whether there is another."""
-        trial = self._plan.start_next()
-        if trial is None:
+        """The next group's config; None while the end of a running one decides whether there is another."""
+        group = self._plan.start_next()
+        if not group:
             return Searcher.FINISHED if self._plan.finished else None
-        return {
-            "number": trial.number,
-            "parameters": dict(trial.parameters),
-            "attributes": dict(trial.attributes),
-        }
+        return {"trials": [_member(trial, len(group)) for trial in group]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing to do: :class:`EventRelay` tells the plan."""
@@ -156,16 +154,28 @@ class PlanSearcher(_Unsaved, Searcher):
         """Nothing to restore."""
 
 
+def _member(trial: PlannedTrial, stack: int) -> dict[str, Any]:
+    attributes = {**trial.attributes, "stack": stack}
+    return {"number": trial.number, "parameters": dict(trial.parameters), "attributes": attributes}
+
+
+def _numbers(group: Trial) -> list[int]:
+    return [member["number"] for member in group.config["trials"]]
+
+
 class EventRelay(_Unsaved, tune.Callback):
-    """Turns what Tune says about trials into events, for the plan and for the observer."""
+    """Turns what Tune says about groups into events of their trials, for the plan and for the observer.
+
+    A trial ends as soon as it says so, whatever becomes of the others of its program.
+    """
 
     def __init__(self, problem: SearchProblem, plan: Plan, observer: Observer, should_stop: Callable[[], bool]) -> None:
         self._metric = problem.objective.metric
         self._plan = plan
         self._observer = observer
         self._should_stop = should_stop
-        self._started: set[int] = set()
-        """Numbers whose present attempt has begun."""
+        self._groups: dict[str, dict[int, _Attempt]] = {}
+        """By Tune's identifier: the groups that have begun, and those of their trials that have not ended."""
         self.stopped = False
         self.error: Exception | None = None
         """The first exception of the observer or of ``should_stop``: Tune would swallow it, so it is kept."""
@@ -177,36 +187,55 @@ class EventRelay(_Unsaved, tune.Callback):
         return self.stopped
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """An attempt begins."""
-        config = trial.config
-        self._started.add(config["number"])
-        self._tell(TrialStarted(config["number"], config["parameters"], config["attributes"]))
+        """An attempt begins, at each trial of the group."""
+        members = trial.config["trials"]
+        self._groups[trial.trial_id] = {member["number"]: _Attempt.of(member) for member in members}
+        for member in members:
+            self._tell(TrialStarted(**member))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """An evaluation, or the reason why there is none."""
-        report: Report | None = result.get(REPORT)
-        if report is not None:
-            self._tell(TrialProgress(trial.config["number"], report.step, report.values))
+        """What trials of the group told at a step."""
+        running = self._groups[trial.trial_id]
+        for outcome in result.get(OUTCOMES, ()):
+            self._take(outcome, running)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The trial ended, by itself or by the scheduler."""
-        event, value = _end(trial.config, trial.last_result)
-        self._started.discard(event.number)
-        self._plan.end(event.number, value)
-        self._tell(event)
+        """The group ended; a trial that did not say so was stopped by the scheduler."""
+        for number, attempt in self._groups.pop(trial.trial_id).items():
+            self._end(TrialPruned, number, attempt)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The worker died, or something outside the trial failed."""
-        number, reason = trial.config["number"], _last_line(Path(trial.error_file))
-        if number not in self._started:  # its slot died before it began
+        """The worker died, or something outside the trials failed: those that had not ended lose their attempt."""
+        reason = _last_line(Path(trial.error_file))
+        if trial.trial_id not in self._groups:  # its slot died before it began
             self.on_trial_start(iteration, trials, trial)
-        self._started.remove(number)
-        if self._plan.lose(number):
-            self._tell(AttemptLost(number, reason))
-        else:
-            self._tell(TrialFailed(number, f"lost {MAX_LOST_WORKERS} workers; the last one: {reason}"))
+        for number in self._groups.pop(trial.trial_id):
+            if self._plan.lose(number):
+                self._tell(AttemptLost(number, reason))
+            else:
+                self._tell(TrialFailed(number, f"lost {MAX_LOST_WORKERS} workers; the last one: {reason}"))
+
+    def _take(self, outcome: Outcome, running: dict[int, "_Attempt"]) -> None:
+        """Tell what a trial told; one that has ended is no longer running."""
+        number = outcome.number
+        if not isinstance(outcome, Report):
+            del running[number]
+            self._plan.end(number, None)
+            self._tell(outcome)
+            return
+        running[number].latest = outcome
+        self._tell(TrialProgress(number, outcome.step, outcome.values))
+        if outcome.finished:
+            self._end(TrialCompleted, number, running.pop(number))
+
+    def _end(self, kind: type[TrialCompleted] | type[TrialPruned], number: int, attempt: "_Attempt") -> None:
+        """A trial ended with what it told last."""
+        report = attempt.latest
+        self._plan.end(number, objective_value(report, self._metric))
+        attributes = {**attempt.attributes, **report.attributes}
+        self._tell(kind(number, {**report.values, **report.metrics}, attributes))
 
     def _tell(self, event: TrialEvent) -> None:
         if self.error is None:
@@ -218,6 +247,20 @@ class EventRelay(_Unsaved, tune.Callback):
         except Exception as error:  # noqa: BLE001 (raised again by run_search, once Tune has stopped the trials)
             self.error = error
             return None
+
+
+@dataclass
+class _Attempt:
+    """A trial that runs."""
+
+    attributes: Mapping[str, Value]
+    latest: Report
+    """Of nothing, before its first one."""
+
+    @classmethod
+    def of(cls, member: Mapping[str, Any]) -> Self:
+        """The beginning of an attempt."""
+        return cls(member["attributes"], Report(member["number"], step=0, values={}))
 
 
 class RelayStopper(_Unsaved, tune.Stopper):
@@ -233,19 +276,6 @@ class RelayStopper(_Unsaved, tune.Stopper):
     def stop_all(self) -> bool:
         """Whether the search is to end now."""
         return self._relay.asked_to_stop()
-
-
-def _end(config: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[TrialEvent, float | None]:
-    """How a trial ended, from its last result, and its value if it has one."""
-    number = config["number"]
-    if FAILURE in result:
-        return TrialFailed(number, result[FAILURE]), None
-    if INFEASIBLE in result:
-        return TrialInfeasible(number, result[INFEASIBLE]), None
-    report: Report = result[REPORT]
-    event = TrialCompleted if report.finished else TrialPruned
-    attributes = {**config["attributes"], **report.attributes}
-    return event(number, {**report.values, **report.metrics}, attributes), result.get(OBJECTIVE)
 
 
 def _last_line(path: Path) -> str:

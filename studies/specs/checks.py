@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
+from search.stacks import STACKABLE_NAMES
 from studies.spec import StudySpec
 from trainer.config import LengthUnit
 
@@ -32,7 +33,7 @@ def check_study(spec: StudySpec, space: Space) -> None:
         InvalidInput: the first contradiction.
     """
     _check_length(spec)
-    for check in (_check_purpose, _check_objective, _check_scheduler, _check_vocabularies, _check_counts):
+    for check in (_check_purpose, _check_objective, _check_scheduler, _check_vocabularies, _check_counts, _check_stack):
         check(spec)
     if spec.sampler.kind == "grid":
         space.grid_size()
@@ -105,12 +106,30 @@ def _check_counts(spec: StudySpec) -> None:
         )
 
 
+def _check_stack(spec: StudySpec) -> None:
+    if spec.resources_per_trial.stack == 1:
+        return
+    field, alone = "resources_per_trial.stack", "or write stack: 1"
+    if spec.scheduler.kind != "none":
+        reason = f"{spec.scheduler.kind} stops single trials, and those of a stack are trained to the end together"
+        raise InvalidInput(field, reason, f"use scheduler none, {alone}")
+    if spec.objectives[0].metric == "train_tokens_per_second":
+        raise InvalidInput(
+            field, "a stacked trial's speed is its share of the program's", f"use another objective, {alone}"
+        )
+    if not any(len(grid) > 1 for name, grid in spec.inner.items() if name in STACKABLE_NAMES):
+        reason = "inner has no grid whose points can be trained as one program"
+        remedy = f"give inner two or more values of {', '.join(sorted(STACKABLE_NAMES))}, {alone}"
+        raise InvalidInput(field, reason, remedy)
+
+
 def _check_runs(spec: StudySpec, space: Space) -> None:
     """Make one trial's config: the settings that the space does not touch are checked by it."""
     values = space.point(dict.fromkeys(space.names, 0.5)).values
     trial = space.trial(values, 0)
     try:
-        proxy_config(spec.proxy, trial.values, trial.attributes, spec.resources_per_trial.threads)
+        resources = spec.resources_per_trial
+        proxy_config(spec.proxy, trial.values, trial.attributes, resources.threads, resources.gpu_share)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         if not detail["loc"]:  # of fields together: the validator wrote reason and remedy

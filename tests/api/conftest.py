@@ -113,7 +113,7 @@ def plant_trials(database: Database, study_id: int) -> None:
     with database.session() as session:
         study_spec = parse_spec(service.get_study(session, "local", study_id).spec)
         plan = Plan(search_problem(study_spec, f"study-{study_id}", Path()), [])
-        planned = [trial for _ in range(study_spec.max_trial_count) if (trial := plan.start_next()) is not None]
+        planned = [trial for group in iter(plan.start_next, ()) for trial in group]
         trials.add_many(session, study_id, [_ended(trial, trial.number == FAILED, now) for trial in planned])
         studies.set_state(session, study_id, StudyState.COMPLETED, started_at=now, finished_at=now)
         service.fit_and_store(session, study_id)

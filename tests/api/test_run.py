@@ -35,7 +35,7 @@ def planted_search(
 ) -> None:
     """What ``search.tune.run_search`` does, with a loss that follows from the parameters, in this process."""
     plan = Plan(problem, history)
-    for trial in iter(plan.start_next, None):
+    for (trial,) in iter(plan.start_next, ()):
         if trial.number >= interrupted_after:
             raise KeyboardInterrupt
         loss = float(trial.parameters["depth"]) + 100 * float(trial.parameters["learning_rate"])

@@ -104,8 +104,7 @@ def plan() -> Plan:
 
 def run_trial(database: Database, study: int, plan: Plan, loss: float, reason: str | None = None) -> None:
     """The next trial, from its start to its end."""
-    trial = plan.start_next()
-    assert trial is not None
+    (trial,) = plan.start_next()
     now = datetime.now(UTC)
     state = TrialState.FAIL if reason else TrialState.COMPLETE
     values = [IntermediateValue(trial.number, step, "bits_per_byte", loss + 1 / step) for step in (1, 2)]

@@ -1,14 +1,16 @@
-"""The real objective: a proxy trained through the trainer's interface."""
+"""The real objective: proxies trained through the trainer's interface, alone and as one program."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
 from model.errors import InvalidInput
-from search.objective import train_proxy
+from search.events import TrialFailed
+from search.objective import train_proxies
 from search.parameters import METRIC_NAMES, Constraints, FloatParameter, TotalParameters
-from search.problem import TrialDiverged, TrialImpossible, TrialRequest
+from search.problem import TrialImpossible, TrialRequest
 from search.proxy import training_length
 from search.space import Space
 from tests.large_tokenizers import WRITERS
@@ -54,9 +56,14 @@ def request_of(tmp_path):
     return make
 
 
+def outcomes_of(steps, number):
+    """What one trial told."""
+    return [outcome for step in steps for outcome in step if outcome.number == number]
+
+
 def test_a_proxy_reports_at_its_evaluations_and_sums_up_at_the_end(request_of):
     request = request_of()
-    reports = list(train_proxy(request))
+    reports = outcomes_of(train_proxies([request]), 0)
     assert [report.step for report in reports] == [4, 8]
     assert [report.finished for report in reports] == [False, True]
     assert all(set(report.values) == {"bits_per_byte", "validation_loss"} for report in reports)
@@ -68,8 +75,32 @@ def test_a_proxy_reports_at_its_evaluations_and_sums_up_at_the_end(request_of):
 
 
 def test_a_run_that_diverges_says_so(request_of):
-    with pytest.raises(TrialDiverged, match="diverged"):
-        list(train_proxy(request_of(learning_rate=10.0, precision="float32", train_tokens=16_384)))
+    request = request_of(learning_rate=10.0, precision="float32", train_tokens=16_384)
+    (failed,) = outcomes_of(train_proxies([request]), 0)
+    assert isinstance(failed, TrialFailed)
+    assert "diverged" in failed.reason
+
+
+def test_the_trials_of_a_stack_tell_what_each_tells_alone(request_of):
+    first = request_of(learning_rate=2e-3, precision="float32", train_tokens=16_384)
+    changes = [{}, {"seed": 1}, {"learning_rate": 10.0}, {"learning_rate": 1e-3, "weight_decay": 0.3, "init_std": 0.05}]
+    requests = [
+        replace(first, number=10 + index, parameters={**first.parameters, **change})
+        for index, change in enumerate(changes)
+    ]
+    together = list(train_proxies(requests))
+    for request in requests:
+        stacked, alone = (outcomes_of(run, request.number) for run in (together, train_proxies([request])))
+        assert [type(outcome) for outcome in stacked] == [type(outcome) for outcome in alone]
+        for ours, theirs in zip(stacked, alone, strict=True):
+            if isinstance(ours, TrialFailed):
+                assert request.number == 12
+                continue
+            assert (ours.step, ours.finished) == (theirs.step, theirs.finished)
+            assert ours.values == pytest.approx(theirs.values, rel=1e-4)
+            told = {name: value for name, value in theirs.metrics.items() if name != "train_tokens_per_second"}
+            assert {name: ours.metrics[name] for name in told} == pytest.approx(told, rel=1e-4)
+    assert len({outcomes_of(together, number)[-1].values["bits_per_byte"] for number in (10, 11, 13)}) == 3
 
 
 @pytest.mark.parametrize("settings", [{"vocabulary_size": 60_000}, {"validation_bytes": 10**8}])
@@ -77,9 +108,7 @@ def test_what_the_corpus_does_not_allow_is_impossible(request_of, settings):
     request = request_of()
     impossible = request.settings.model_copy(update=settings)
     with pytest.raises(TrialImpossible):
-        list(
-            train_proxy(TrialRequest(0, request.parameters, request.attributes, impossible, request.storage, threads=1))
-        )
+        list(train_proxies([replace(request, settings=impossible), replace(request, number=1, settings=impossible)]))
 
 
 @pytest.mark.parametrize("lengths", [{}, {"train_tokens": 1, "train_bytes": 1}])

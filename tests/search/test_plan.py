@@ -46,13 +46,20 @@ def bowl(trial):
 
 
 def run(plan, value=lambda trial: 1.0):
-    """Run one trial after the other; the trials and their values."""
+    """Run one group after the other; the trials and their values."""
     done = []
-    while (trial := plan.start_next()) is not None:
-        done.append((trial, value(trial)))
-        plan.end(*(trial.number, done[-1][1]))
+    for group in iter(plan.start_next, ()):
+        for trial in group:
+            done.append((trial, value(trial)))
+            plan.end(trial.number, done[-1][1])
     assert plan.finished
     return done
+
+
+def start(plan):
+    """The next trial of a plan that stacks none."""
+    (trial,) = plan.start_next()
+    return trial
 
 
 def past(done, state="COMPLETE"):
@@ -109,7 +116,7 @@ def test_trials_that_failed_have_no_value_whatever_the_row_says():
     made = problem("tpe", count=30)
     whole = run(Plan(made, []), bowl)[:20]
     informed, uninformed = Plan(made, past(whole)), Plan(made, past(whole, "FAIL"))
-    assert informed.start_next().parameters != uninformed.start_next().parameters
+    assert start(informed).parameters != start(uninformed).parameters
 
 
 def test_a_finished_history_is_finished():
@@ -119,24 +126,24 @@ def test_a_finished_history_is_finished():
 
 def test_a_lost_attempt_runs_again_first_and_fails_in_the_end():
     plan = Plan(problem("random", count=3), [])
-    first = plan.start_next()
+    first = start(plan)
     for _ in range(MAX_LOST_WORKERS - 1):
         assert plan.lose(first.number)
-        assert plan.start_next() == first
+        assert start(plan) == first
     assert not plan.lose(first.number)
-    assert [plan.start_next().number for _ in range(2)] == [1, 2]
-    assert plan.start_next() is None
+    assert [start(plan).number for _ in range(2)] == [1, 2]
+    assert plan.start_next() == ()
     assert not plan.finished
     assert plan.lose(2)
-    assert plan.start_next().number == 2
+    assert start(plan).number == 2
 
 
 def test_workers_lost_in_earlier_runs_count():
     made = problem("random", count=3)
-    first = Plan(made, []).start_next()
+    first = start(Plan(made, []))
     lost = PastTrial(first.number, first.parameters, {}, "WAITING", None, lost_workers=MAX_LOST_WORKERS - 1)
     plan = Plan(made, [lost])
-    assert plan.start_next().number == first.number
+    assert start(plan).number == first.number
     assert not plan.lose(first.number)
 
 
@@ -194,7 +201,7 @@ def test_tpe_goes_on_through_failures_and_values_that_are_no_numbers():
 
 def test_tpe_keeps_parallel_trials_apart():
     plan = Plan(problem("tpe", count=40), past(run(Plan(problem("tpe", count=20), []), bowl)))
-    running = [plan.start_next() for _ in range(8)]
+    running = [start(plan) for _ in range(8)]
     assert len({trial.parameters["learning_rate"] for trial in running}) == 8
 
 

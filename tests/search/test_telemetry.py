@@ -6,7 +6,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,33 +51,36 @@ def logs() -> Iterator[Path]:
         ray.shutdown()
 
 
-def two_ends(request: TrialRequest) -> Iterator[Report]:
-    """Trial 0 is infeasible; the others evaluate until the test has seen their gauges."""
-    if request.number == 0:
+def two_ends(requests: Sequence[TrialRequest]) -> Iterator[list[Report]]:
+    """Trials 0 and 1 are infeasible; the others evaluate until the test has seen their gauges."""
+    numbers, storage = [request.number for request in requests], requests[0].storage
+    if 0 in numbers:
         raise TrialImpossible("no such\ndevice")
     deadline = time.monotonic() + DEADLINE_S
-    yield Report(0, {"validation_loss": 1.0})
-    while not (request.storage / "seen").exists() and time.monotonic() < deadline:
-        yield Report(40 + request.number, {"bits_per_byte": 2.5})
+    yield [Report(number, 0, {"validation_loss": 1.0}) for number in numbers]
+    while not (storage / "seen").exists() and time.monotonic() < deadline:
+        yield [Report(number, 40 + number, {"bits_per_byte": 2.5}) for number in numbers]
         time.sleep(0.2)
-    yield Report(50, {"bits_per_byte": 2.25}, finished=True)
+    yield [Report(number, 50, {"bits_per_byte": 2.25}, finished=True) for number in numbers]
 
 
 class Scraper:
-    """Reads the metrics port whenever the search asks whether to stop, until both trials were shown."""
+    """Reads the metrics port whenever the search asks whether to stop, until the trials of two slots were shown."""
 
     def __init__(self, storage: Path) -> None:
         self.storage = storage
-        self.gauges: dict[tuple[str, str], tuple[dict[str, str], float]] = {}
+        self.gauges: dict[tuple[str, str, str], tuple[dict[str, str], float]] = {}
+        """By name, slot and trial, which is empty for the gauges of a slot."""
 
     @property
-    def slots(self) -> list[str]:
-        """The slots of which every gauge was seen."""
-        names = ("number", "step", "objective")
-        return sorted({slot for _, slot in self.gauges if all((name, slot) in self.gauges for name in names)})
+    def trials(self) -> dict[str, str]:
+        """The trials of which every gauge was seen, and their slots."""
+        seen = {trial: slot for _, slot, trial in self.gauges if trial}
+        gauges = {trial: (("step", slot, trial), ("objective", slot, trial)) for trial, slot in seen.items()}
+        return {trial: seen[trial] for trial, keys in gauges.items() if all(key in self.gauges for key in keys)}
 
     def __call__(self) -> bool:
-        if len(self.slots) < 2:
+        if len(self.trials) < 4:
             for line in scrape().splitlines():
                 self._keep(line)
         else:
@@ -90,7 +93,7 @@ class Scraper:
             name, text, value = found.groups()
             labels = dict(re.findall(r'(\w+)="([^"]*)"', text))
             ours = {label: labels[label] for label in ("study", "slot", "trial", "metric") if label in labels}
-            self.gauges[name, labels["slot"]] = (ours, float(value))
+            self.gauges[name, labels["slot"], labels.get("trial", "")] = (ours, float(value))
 
 
 def scrape() -> str:
@@ -103,38 +106,36 @@ def scrape() -> str:
         return ""
 
 
-def test_gauges_and_log_lines_name_the_trial(logs: Path, tmp_path: Path) -> None:
+def test_gauges_and_log_lines_name_each_trial(logs: Path, tmp_path: Path) -> None:
+    inner = {"batch_tokens": (256, 512, 1024), "seed": (0, 1)}
     problem = SearchProblem(
         study="study-7",
-        space=Space.build({}, {"seed": (0, 1, 2)}, Constraints(), ProxySettings(train_bytes=1000)),
+        space=Space.build({}, inner, Constraints(), ProxySettings(train_bytes=1000)),
         objective=Objective(metric="bits_per_byte"),
         sampler=SamplerSpec(),
         scheduler=SchedulerSpec(),
-        max_trial_count=3,
+        max_trial_count=6,
         parallel_trial_count=2,
-        resources=Resources(),
+        resources=Resources(stack=2),
         storage=tmp_path,
     )
     events: list[TrialEvent] = []
     scraper = Scraper(tmp_path)
     run_search(problem, [], events.append, scraper, two_ends)
 
-    assert {int(scraper.gauges["number", slot][1]) for slot in scraper.slots} == {1, 2}
-    for slot in scraper.slots:
-        number = int(scraper.gauges["number", slot][1])
+    assert set(scraper.trials) == {"2", "3", "4", "5"}
+    for trial, slot in scraper.trials.items():
         here = {"study": "study-7", "slot": slot}
-        assert scraper.gauges["number", slot][0] == here
-        assert scraper.gauges["step", slot] == ({**here, "trial": str(number)}, 40 + number)
-        assert scraper.gauges["objective", slot] == (
-            {**here, "trial": str(number), "metric": "bits_per_byte"},
-            2.5,
-        )
+        one = {**here, "trial": trial}
+        first = 2 if trial in ("2", "3") else 4
+        assert scraper.gauges["number", slot, ""] == (here, first)
+        assert scraper.gauges["stack", slot, ""] == (here, 2)
+        assert scraper.gauges["step", slot, trial] == (one, 40 + int(trial))
+        assert scraper.gauges["objective", slot, trial] == ({**one, "metric": "bits_per_byte"}, 2.5)
 
     lines = "\n".join(path.read_text() for path in logs.glob("worker-*.err"))
-    assert "trial 0 ends: infeasible: no such device\n" in lines
-    for number in (0, 1, 2):
-        assert f"trial {number} starts: seed={number}\n" in lines
+    for number in range(6):
+        assert re.search(rf"trial {number} starts: batch_tokens=\d+, seed={number % 2}\n", lines)
         ends = re.findall(rf"trial {number} ends: (.*)", lines)
-        assert len([end for end in ends if end != "stopped"]) == 1  # an actor given up before its first step is stopped
-    for number in (1, 2):
-        assert f"trial {number} ends: bits_per_byte 2.25 at step 50\n" in lines
+        real = [end for end in ends if end != "stopped"]  # an actor given up before its first step is stopped
+        assert real == ["infeasible: no such device" if number < 2 else "bits_per_byte 2.25 at step 50"]

@@ -34,7 +34,6 @@ from search.problem import (
     SamplerSpec,
     SchedulerSpec,
     SearchProblem,
-    TrialDiverged,
     TrialImpossible,
 )
 from search.space import Space
@@ -47,7 +46,9 @@ ENDS = (TrialCompleted, TrialPruned, TrialFailed, TrialInfeasible)
 @pytest.fixture(scope="module", autouse=True)
 def _ray():
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL")
+    ray.init(
+        address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL"
+    )
     yield
     ray.shutdown()
 
@@ -88,9 +89,12 @@ def of(events, *kinds):
     return [event for event in events if isinstance(event, kinds)]
 
 
-def one_report(request):
+def one_report(requests):
+    (request,) = requests
     pid = {"pid": os.getpid()}
-    yield Report(1, {"bits_per_byte": request.parameters["learning_rate"]}, finished=True, attributes=pid)
+    yield [
+        Report(request.number, 1, {"bits_per_byte": request.parameters["learning_rate"]}, finished=True, attributes=pid)
+    ]
 
 
 def test_every_trial_runs_once_on_reused_actors_and_leaves_no_litter(problem, tmp_path):
@@ -130,13 +134,14 @@ def test_every_outer_point_meets_every_inner_point(problem):
     ]
 
 
-def troubled(request):
+def troubled(requests):
     """A trial whose number says what happens to it."""
+    (request,) = requests
     pid = {"pid": os.getpid()}
     first = request.storage / f"seen-{request.number}"
     again = first.exists()
     first.touch()
-    yield Report(1, {"bits_per_byte": 2.0}, attributes=pid)
+    yield [Report(request.number, 1, {"bits_per_byte": 2.0}, attributes=pid)]
     if request.number == 1 and not again:
         os.kill(os.getpid(), signal.SIGKILL)
     if request.number == 2:
@@ -144,18 +149,18 @@ def troubled(request):
     if request.number == 3 and not again:
         raise ConnectionError("storage is away")
     if request.number == 4:
-        raise TrialDiverged("the loss is 1e9")
+        yield [TrialFailed(request.number, "the loss is 1e9")]
     if request.number == 5:
         raise TrialImpossible("no GPU here")
     if request.number == 6:
         raise ZeroDivisionError("division by zero")
     if request.number == 7:
-        yield Report(2, {"bits_per_byte": float("nan")})
+        yield [Report(request.number, 2, {"bits_per_byte": float("nan")})]
     if request.number == 8:
-        yield Report(2, {"validation_loss": 1.0}, finished=True)
+        yield [Report(request.number, 2, {"validation_loss": 1.0}, finished=True)]
     if request.number == 9:
         return
-    yield Report(2, {"bits_per_byte": 1.0}, finished=True, attributes=pid)
+    yield [Report(request.number, 2, {"bits_per_byte": 1.0}, finished=True, attributes=pid)]
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +212,90 @@ def test_a_failed_trial_keeps_its_slot(troubles):
     assert len({pids[0], pids[1], pids[3]}) == 3
 
 
+def stacked(requests):
+    """Two trials end on their own, one fails, one gives no number; then the first worker dies with the other four."""
+    here = {"pid": os.getpid(), "together": len(requests)}
+    yield [Report(request.number, 1, {"bits_per_byte": 9.0}, attributes=here) for request in requests]
+    first = requests[0].storage / "first"
+    if not first.exists():
+        first.touch()
+        yield [TrialFailed(1, "the loss is 1e9"), Report(2, 2, {"bits_per_byte": float("nan")})]
+        yield [Report(number, 3, {"bits_per_byte": float(number)}, finished=True, attributes=here) for number in (0, 3)]
+        yield [Report(number, 4, {"bits_per_byte": 9.0}, finished=True) for number in (0, 1, 2, 3)]
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield [
+        Report(request.number, 4, {"bits_per_byte": float(request.number)}, finished=True, attributes=here)
+        for request in requests
+    ]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """Eight trials in one program, whose worker dies when half of them have ended."""
+    inner = {"seed": tuple(range(8))}
+    folder = tmp_path_factory.mktemp("stack")
+    return run(make_problem(folder, 8, inner, resources=Resources(stack=8)), stacked)
+
+
+def test_a_worker_that_dies_with_half_a_stack_ended_costs_the_other_half_an_attempt(stack):
+    assert Counter(event.number for event in of(stack, *ENDS)) == dict.fromkeys(range(8), 1)
+    assert Counter(event.number for event in of(stack, TrialStarted)) == {n: 1 if n < 4 else 2 for n in range(8)}
+    assert [event.number for event in of(stack, AttemptLost)] == [4, 5, 6, 7]
+    lost = stack.index(of(stack, AttemptLost)[0])
+    assert {event.number for event in of(stack[:lost], *ENDS)} == {0, 1, 2, 3}
+
+
+def test_each_trial_of_a_stack_ends_as_if_it_ran_alone(stack):
+    ends = {event.number: event for event in of(stack, *ENDS)}
+    assert ends[1] == TrialFailed(1, "the loss is 1e9")
+    assert ends[2] == TrialFailed(2, "bits_per_byte is nan at step 2")
+    completed = {event.number: event for event in of(stack, TrialCompleted)}
+    assert {number: event.metrics["bits_per_byte"] for number, event in completed.items()} == {
+        number: float(number) for number in (0, 3, 4, 5, 6, 7)
+    }
+    assert {number: event.attributes["stack"] for number, event in completed.items()} == {
+        number: event.attributes["together"] for number, event in completed.items()
+    }
+    assert completed[0].attributes["stack"] == 8
+    assert completed[7].attributes["stack"] == 4
+    steps = [event.step for event in of(stack, TrialProgress) if event.number == 3]
+    assert steps == [1, 3]
+
+
+def fits_alone(requests):
+    """What a stack too large for a GPU does."""
+    if len(requests) > 1:
+        raise RuntimeError("out of memory")
+    yield [Report(request.number, 1, {"bits_per_byte": 1.0}, finished=True) for request in requests]
+
+
+def test_no_trial_fails_because_of_the_others_of_its_stack(problem):
+    events = run(problem(count=3, inner={"seed": (0, 1, 2)}, resources=Resources(stack=3)), fits_alone)
+    assert {event.number: event.attributes["stack"] for event in of(events, TrialCompleted)} == {0: 1, 1: 1, 2: 1}
+    lost = of(events, AttemptLost)
+    assert Counter(event.number for event in lost) == dict.fromkeys(range(3), MAX_LOST_WORKERS - 1)
+    assert all("out of memory" in event.reason for event in lost)
+
+
+def what_is_seen(requests):
+    """Waits until as many trials run as share the GPU."""
+    (request,) = requests
+    (request.storage / f"runs-{request.number}").touch()
+    deadline = time.monotonic() + 120
+    while len(list(request.storage.glob("runs-*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    seen = {"visible": os.environ.get("CUDA_VISIBLE_DEVICES", "all"), "share": request.gpu_share}
+    yield [Report(request.number, 1, {"bits_per_byte": 1.0}, finished=True, attributes=seen)]
+
+
+@pytest.mark.parametrize(("gpu", "visible", "share"), [(0.5, "0", 0.5), (0, "", 1.0)])
+def test_trials_share_a_gpu_or_see_none(problem, tmp_path, gpu, visible, share):
+    events = run(problem(count=2, resources=Resources(cpu=0.5, gpu=gpu)), what_is_seen)
+    seen = [(event.attributes["visible"], event.attributes["share"]) for event in of(events, TrialCompleted)]
+    assert seen == [(visible, share)] * 2
+    assert len(list(tmp_path.glob("runs-*"))) == 2
+
+
 def test_an_observer_may_hold_what_cannot_be_pickled(problem):
     lock, numbers = threading.Lock(), []
 
@@ -232,12 +321,13 @@ def test_an_exception_of_the_observer_stops_the_search_and_is_raised(problem):
     assert isinstance(events[-1], TrialCompleted)
 
 
-def slow(request):
+def slow(requests):
+    (request,) = requests
     closed = request.storage / f"closed-{request.number}"
     try:
         for step in range(1, 200):
             time.sleep(0.05)
-            yield Report(step, {"bits_per_byte": 1.0}, finished=step == 199)
+            yield [Report(request.number, step, {"bits_per_byte": 1.0}, finished=step == 199)]
     finally:
         closed.touch()
 
@@ -252,10 +342,13 @@ def test_should_stop_abandons_running_trials_without_an_end(problem, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"closed-0", "closed-1"}
 
 
-def curve(request):
+def curve(requests):
+    (request,) = requests
     for step in range(1, 9):
         value = request.parameters["learning_rate"] + 1 / step
-        yield Report(10 * step, {"bits_per_byte": value}, finished=step == 8, attributes={"steps": step})
+        yield [
+            Report(request.number, 10 * step, {"bits_per_byte": value}, finished=step == 8, attributes={"steps": step})
+        ]
 
 
 def test_successive_halving_prunes_and_keeps_the_metrics(problem):
@@ -326,9 +419,9 @@ from search.space import Space
 from search.tune import run_search
 from trainer.config import ProxySettings
 
-def objective(request):
+def objective(requests):
     import torch, search.space, studies
-    yield Report(1, {"bits_per_byte": 1.0}, finished=True)
+    yield [Report(request.number, 1, {"bits_per_byte": 1.0}, finished=True) for request in requests]
 
 def observe(event):
     kind = type(event).__name__

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +15,17 @@ EVALUATIONS = 4
 PAUSE_S = 0.05
 
 
-def planted(request: TrialRequest) -> Iterator[Report]:
-    """A loss that depends on the parameters alone, evaluated a few times."""
-    value = float(request.parameters["depth"]) + 100 * float(request.parameters["learning_rate"])
+def planted(requests: Sequence[TrialRequest]) -> Iterator[list[Report]]:
+    """Losses that depend on the parameters alone, evaluated a few times."""
     for step in range(1, EVALUATIONS + 1):
         time.sleep(PAUSE_S)
-        finished = step == EVALUATIONS
-        yield Report(step, {"bits_per_byte": value + EVALUATIONS - step}, finished, {}, {"planted": True})
+        yield [_report(request, step) for request in requests]
+
+
+def _report(request: TrialRequest, step: int) -> Report:
+    value = float(request.parameters["depth"]) + 100 * float(request.parameters["learning_rate"])
+    values = {"bits_per_byte": value + EVALUATIONS - step}
+    return Report(request.number, step, values, step == EVALUATIONS, {}, {"planted": True})
 
 
 if __name__ == "__main__":

@@ -119,6 +119,26 @@ def test_adaptive_studies_are_accepted_when_they_say_so(document):
     assert refusal(late).field == "scheduler.kind"
 
 
+def test_inner_points_are_stacked_where_a_program_can_hold_them(document):
+    stacked = changed(document, "resources_per_trial.stack", 6)
+    assert parse_spec(stacked).resources_per_trial.stack == 6
+    lonely = changed(stacked, "inner", {"warmup_tokens": [0, 4096], "seed": [0]})
+    error = refusal(lonely)
+    assert error.field == "resources_per_trial.stack"
+    assert "learning_rate, seed, weight_decay, or write stack: 1" in error.remedy
+    assert parse_spec(changed(lonely, "resources_per_trial.stack", 1))
+
+
+def test_a_stack_is_neither_stopped_early_nor_timed(document):
+    stacked = changed(changed(document, "resources_per_trial.stack", 2), "purpose", "optimise")
+    halved = changed(stacked, "scheduler.kind", "asha")
+    timed = changed(stacked, "objectives.0", {"metric": "train_tokens_per_second", "direction": "maximize"})
+    for refused, remedy in ((halved, "use scheduler none"), (timed, "use another objective")):
+        assert refusal(refused).field == "resources_per_trial.stack"
+        assert remedy in refusal(refused).remedy
+        assert parse_spec(changed(refused, "resources_per_trial.stack", 1))
+
+
 def test_several_errors_are_counted(document):
     wrong = changed(changed(changed(document, "name", ""), "max_trial_count", 0), "sampler.kind", "x")
     assert str(refusal(wrong)).endswith("(and 2 more)")
