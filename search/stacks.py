@@ -3,9 +3,7 @@
 from collections.abc import Hashable, Mapping
 
 from search.events import Value
-
-STACKABLE_NAMES = frozenset({"learning_rate", "weight_decay", "seed", "init_scheme", "init_std"})
-"""Parameters in which the members of a program may differ (``trainer.loop.train_stack``)."""
+from trainer.stacks import STACKABLE_NAMES
 
 
 def program_key(inner_point: Mapping[str, Value]) -> Hashable:

@@ -101,14 +101,13 @@ class Batches:
         if self.sequences < 1:
             reason = f"the training side has {tokens.size} tokens, a sequence needs {sequence_length + 1}"
             raise InvalidInput("proxy.corpus", reason, "use a larger corpus")
+        self._order = lru_cache(maxsize=2)(self._draw_order)
 
     def batch(self, step: int) -> npt.NDArray[np.int64]:
         """Tokens (sequences, S + 1) of ``step``, counted from 1; inputs and targets overlap by S - 1."""
         positions = np.arange((step - 1) * self.batch_sequences, step * self.batch_sequences)
         epochs, places = np.divmod(positions, self.sequences)
-        chosen = [
-            _order(self.seed, epoch, self.sequences)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()
-        ]
+        chosen = [self._order(epoch)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
         starts = np.concatenate(chosen) * self.sequence_length
         return self.tokens[starts[:, None] + np.arange(self.sequence_length + 1)].astype(np.int64)
 
@@ -116,7 +115,5 @@ class Batches:
         """Targets seen for the first time in the first ``step`` steps; the others were repeated."""
         return min(step * self.batch_sequences, self.sequences) * self.sequence_length
 
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, sequences: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng((seed, epoch)).permutation(sequences)
+    def _draw_order(self, epoch: int) -> npt.NDArray[np.int64]:
+        return np.random.default_rng((self.seed, epoch)).permutation(self.sequences)

@@ -5,9 +5,9 @@ from pydantic import ValidationError
 from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
-from search.stacks import STACKABLE_NAMES
 from studies.spec import StudySpec
 from trainer.config import LengthUnit
+from trainer.stacks import STACKABLE_NAMES
 
 LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
 """Longest runs, by unit (assumed: above every published one, so that only slips are refused)."""

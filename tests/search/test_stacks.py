@@ -13,8 +13,9 @@ from search.plan import MAX_LOST_WORKERS, Plan
 from search.problem import Objective, PastState, PastTrial, PlannedTrial, Resources, SamplerSpec, SchedulerSpec
 from search.problem import SearchProblem as Problem
 from search.space import Space
-from search.stacks import STACKABLE_NAMES, program_key
+from search.stacks import program_key
 from trainer.config import ProxySettings
+from trainer.stacks import STACKABLE_NAMES
 
 INNER = {"learning_rate": (1e-3, 2e-3, 4e-3), "batch_tokens": (256, 512), "seed": (0, 1)}
 
