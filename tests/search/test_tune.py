@@ -284,15 +284,16 @@ def what_is_seen(requests):
     deadline = time.monotonic() + 120
     while len(list(request.storage.glob("runs-*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    seen = {"visible": os.environ.get("CUDA_VISIBLE_DEVICES", "all"), "share": request.gpu_share}
+    visible, waiting = os.environ.get("CUDA_VISIBLE_DEVICES", "all"), os.environ.get("OMP_WAIT_POLICY", "spinning")
+    seen = {"visible": visible, "share": request.gpu_share, "waiting": waiting}
     yield [Report(request.number, 1, {"bits_per_byte": 1.0}, finished=True, attributes=seen)]
 
 
 @pytest.mark.parametrize(("gpu", "visible", "share"), [(0.5, "0", 0.5), (0, "", 1.0)])
 def test_trials_share_a_gpu_or_see_none(problem, tmp_path, gpu, visible, share):
     events = run(problem(count=2, resources=Resources(cpu=0.5, gpu=gpu)), what_is_seen)
-    seen = [(event.attributes["visible"], event.attributes["share"]) for event in of(events, TrialCompleted)]
-    assert seen == [(visible, share)] * 2
+    seen = [event.attributes for event in of(events, TrialCompleted)]
+    assert [(one["visible"], one["share"], one["waiting"]) for one in seen] == [(visible, share, "PASSIVE")] * 2
     assert len(list(tmp_path.glob("runs-*"))) == 2
 
 
