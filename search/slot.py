@@ -176,9 +176,9 @@ def objective_value(report: Report, metric: str) -> float | None:
 def prepare_process(resources: Resources) -> None:
     """Set what torch reads when it is loaded, so that a slot leaves to others what it did not ask for.
 
-    GPUs that no trial asked for are hidden; Ray shows them all (measured). OpenMP's threads sleep while they wait for each
-    other: one that spins keeps the core from the thread it waits for as soon as anything else runs (measured on a busy
-    machine: a run of two threads is 6 to 15 times slower). ``OMP_WAIT_POLICY`` of the environment is kept.
+    GPUs that no trial asked for are hidden; Ray shows them all (measured). OpenMP's threads sleep while they wait for
+    each other: one that spins keeps the core from the thread it waits for as soon as anything else runs (measured on a
+    busy machine: a run of two threads is 6 to 15 times slower). ``OMP_WAIT_POLICY`` of the environment is kept.
     """
     if not resources.gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
