@@ -11,24 +11,40 @@ from trainer.errors import TrainingDiverged
 from trainer.loop import train_stack
 from trainer.results import StepResult
 
+MEMORY = "memory"
+"""Field of the error of a program that the memory does not hold."""
+
 
 def train_proxies(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome]]:
     """Train the proxies of some trials as one program; a last report carries the whole run's metrics and attributes.
 
-    A trial whose loss leaves the range of a network that learns has failed; the same config would do so again.
+    A stack that the memory does not hold is trained in halves, one after the other, down to single trials; the
+    attribute ``stack`` says how many trained together. A trial whose loss leaves the range of a network that learns has
+    failed; the same config would do so again.
 
     Raises:
-        TrialImpossible: the corpus, the tokenizer or the length does not allow these trials.
+        TrialImpossible: the corpus, the tokenizer, the length or the memory does not allow these trials.
     """
+    waiting = [requests]
+    while waiting:
+        group = waiting.pop()
+        try:
+            yield from _train_together(group)
+            continue
+        except InvalidInput as error:
+            if error.field != MEMORY or len(group) == 1:
+                raise TrialImpossible(str(error)) from error
+        half = (len(group) + 1) // 2  # outside of the handler, whose error holds the tensors of the run
+        waiting += [group[half:], group[:half]]
+
+
+def _train_together(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome]]:
     configs = [_config(request) for request in requests]
-    try:
-        for results in train_stack(configs, requests[0].storage):
-            told = [_outcome(requests[index].number, result) for index, result in results.items()]
-            outcomes = [outcome for outcome in told if outcome is not None]
-            if outcomes:
-                yield outcomes
-    except InvalidInput as error:
-        raise TrialImpossible(str(error)) from error
+    for results in train_stack(configs, requests[0].storage):
+        told = [_outcome(requests[index].number, result) for index, result in results.items()]
+        outcomes = [outcome for outcome in told if outcome is not None]
+        if outcomes:
+            yield outcomes
 
 
 def _config(request: TrialRequest) -> ProxyConfig:

@@ -15,6 +15,7 @@ from search.proxy import training_length
 from search.space import Space
 from tests.large_tokenizers import WRITERS
 from trainer.config import CompressedTokenizer, ProxySettings, TextCorpus
+from trainer.loop import train_stack
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +103,27 @@ def test_the_trials_of_a_stack_tell_what_each_tells_alone(request_of, shared):
             assert {name: ours.metrics[name] for name in told} == pytest.approx(told, rel=1e-4)
     assert isinstance(outcomes_of(together, 12)[-1], TrialFailed)
     assert len({outcomes_of(together, number)[-1].values["bits_per_byte"] for number in (10, 11, 13)}) == 3
+
+
+@pytest.mark.parametrize(("fitting", "together"), [(4, [3, 3, 3, 2, 2]), (1, [1] * 5), (0, None)])
+def test_a_stack_that_the_memory_does_not_hold_is_trained_in_parts(request_of, monkeypatch, fitting, together):
+    first = request_of()
+    requests = [replace(first, number=number, parameters={**first.parameters, "seed": number}) for number in range(5)]
+
+    def limited(configs, storage):
+        if len(configs) > fitting:
+            raise InvalidInput("memory", f"{len(configs)} networks do not fit", "train fewer")
+        return train_stack(configs, storage)
+
+    monkeypatch.setattr("search.objective.train_stack", limited)
+    if together is None:
+        with pytest.raises(TrialImpossible, match="1 networks do not fit"):
+            list(train_proxies(requests))
+        return
+    told = list(train_proxies(requests))
+    last = [outcomes_of(told, number)[-1] for number in range(5)]
+    assert all(report.finished for report in last)
+    assert [report.attributes["stack"] for report in last] == together
 
 
 @pytest.mark.parametrize("settings", [{"vocabulary_size": 60_000}, {"validation_bytes": 10**8}])
