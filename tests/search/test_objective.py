@@ -148,9 +148,9 @@ def test_masking_reaches_the_run(request_of):
 def test_a_trial_with_a_compressed_tokenizer_says_so(request_of, tmp_path):
     path = WRITERS["SentencePiece"](tmp_path)
     request = request_of(tokenizer=CompressedTokenizer(kind="compressed", path=str(path)))
-    *_, last = train_proxy(request)
+    *_, last = outcomes_of(train_proxies([request]), 0)
     assert last.attributes["tokenizer_kind"] == "compressed"
     assert 0 < last.attributes["tokenizer_coverage"] < 1
-    *_, trained = train_proxy(request_of())
+    *_, trained = outcomes_of(train_proxies([request_of()]), 0)
     assert trained.attributes["tokenizer_kind"] == "trained"
     assert trained.metrics["bits_per_byte"] != last.metrics["bits_per_byte"]
