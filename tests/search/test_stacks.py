@@ -156,7 +156,15 @@ def test_what_is_left_of_a_group_is_grouped_anew() -> None:
     assert numbers(plan.start_next()) == [0, 4, 5, 9]
 
 
-def test_a_trial_with_one_attempt_left_runs_alone_and_no_neighbour_takes_it_along() -> None:
+def test_a_trial_with_one_attempt_left_is_not_taken_along_by_another() -> None:
+    made = make_problem(stack=6, count=12)
+    second = Plan(made, []).start_next()[1]
+    waiting = PastTrial(second.number, second.parameters, {}, "WAITING", None, lost_workers=MAX_LOST_WORKERS - 1)
+    plan = Plan(made, [waiting])
+    assert [numbers(plan.start_next()) for _ in range(3)] == [[0, 4, 5, 8, 9], [1], [2, 3, 6, 7, 10, 11]]
+
+
+def test_a_trial_with_one_attempt_left_runs_alone() -> None:
     plan = Plan(make_problem(stack=6, count=12), [])
     for _ in range(MAX_LOST_WORKERS - 1):
         for trial in plan.start_next():

@@ -49,15 +49,16 @@ def complete(database: Database, study: Study) -> list[Trial]:
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize("stack", [1, 2])
 def test_random_kills_of_drivers_and_workers(
-    database: Database, document: dict[str, Any], roots: list[Path], tmp_path: Path
+    database: Database, document: dict[str, Any], roots: list[Path], tmp_path: Path, stack: int
 ) -> None:
     """Whatever is killed and whenever: every number ends once, and what has ended never changes."""
     seed = int(os.environ.get("CHAOS_SEED", time.time()))
     print(f"CHAOS_SEED={seed}")
     moments = random.Random(seed)
     document |= {"space": {"depth": {"type": "int", "low": 1, "high": 30}}, "max_trial_count": 60}
-    document |= {"parallel_trial_count": 2}
+    document |= {"parallel_trial_count": 2, "resources_per_trial": {"stack": stack}}
     with database.session() as session:
         study = service.create_study(session, "ada", document, roots)
     ended: dict[int, Trial] = {}
