@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from studies import service
@@ -65,7 +65,7 @@ def test_random_kills_of_drivers_and_workers(
     for _ in range(CHAOTIC_DRIVERS):
         with driver_of(database, study, tmp_path) as driver:
             time.sleep(moments.uniform(3, 9))
-            kill_a_worker(moments)
+            kill_a_worker(driver, moments)
             time.sleep(moments.uniform(0, 2))
         for trial in complete(database, study):
             assert ended.setdefault(trial.number, trial) == trial
@@ -76,12 +76,20 @@ def test_random_kills_of_drivers_and_workers(
     assert [trial for trial in after if trial.number in ended] == [ended[number] for number in sorted(ended)]
 
 
-def kill_a_worker(moments: random.Random) -> None:
-    """Kill one of the trial slots that run on this machine, if there is one."""
-    found = subprocess.run(["pgrep", "-f", "^ray::ProxyTrial"], capture_output=True, text=True, check=False)
-    workers = [int(pid) for pid in found.stdout.split()]
+def kill_a_worker(driver: subprocess.Popen[str], moments: random.Random) -> None:
+    """Kill one of the driver's trial slots, if there is one."""
+    family = psutil.Process(driver.pid).children(recursive=True)
+    workers = [process for process in family if "ray::ProxyTrial" in " ".join(_command(process))]
     if workers:
-        os.kill(moments.choice(workers), signal.SIGKILL)
+        moments.choice(workers).kill()
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Its command line, empty once it has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
 
 
 @pytest.mark.slow
