@@ -1,18 +1,16 @@
 """Where an export came from: the study, its evidence, and the software that wrote it."""
 
-import platform
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
 
 from model.config import FrozenConfig
 from studies.digest import document_digest
 from studies.formulas.formula import Formula, Verdict
 from studies.spec import StudySpec
+from trainer.software import code_revision, installed_versions
 
 PACKAGES = ("formulary", "torch", "transformers", "ray", "optuna")
+"""What decides an export's numbers."""
 
 
 class FormulaReference(FrozenConfig):
@@ -35,7 +33,7 @@ class Provenance(FrozenConfig):
     """Numbers of the complete trials that the recipe rests on."""
     formulas: tuple[FormulaReference, ...]
     git_revision: str | None
-    """Commit of Formulary's own checkout; None when it is installed as a package."""
+    """Commit of Formulary's own checkout, ``-dirty`` where files differ; None when it is installed as a package."""
     versions: dict[str, str]
     """Python and the packages that decide the numbers; a package that is not installed is left out."""
     created_at: datetime
@@ -54,30 +52,7 @@ def collect_provenance(
             FormulaReference(id=formula.id, revision=formula.revision, kind=formula.kind, verdict=formula.verdict)
             for formula in formulas
         ),
-        git_revision=git_revision(Path(__file__).parents[2]),
-        versions=installed_versions(),
+        git_revision=code_revision(),
+        versions=installed_versions(PACKAGES),
         created_at=datetime.now(UTC),
     )
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of Python and of each of ``PACKAGES`` that is installed, read without importing them."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def git_revision(checkout: Path) -> str | None:
-    """Commit of ``checkout`` when it is the top of a git work tree, else None (a package inside another tree)."""
-    if not (checkout / ".git").exists():
-        return None
-    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout.strip()

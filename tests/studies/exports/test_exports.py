@@ -4,8 +4,6 @@ import hashlib
 import inspect
 import json
 import math
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +24,6 @@ from model.initialization import initialize
 from model.transformer import Transformer
 from search.space import Space
 from studies.exports import EXPORTERS, Provenance, collect_provenance, write, write_export
-from studies.exports.provenance import git_revision
 from studies.exports.readme import render_readme
 from studies.recipe import Recipe, Target, leaves, recipe_for_target
 from studies.recipe.formats import BLOCKS
@@ -326,17 +323,6 @@ class TestProvenance:
         another = SPEC.model_copy(update={"name": "another"})
         digests = [collect_provenance(7, spec, [], []).spec_digest for spec in (SPEC, same, another)]
         assert digests[0] == digests[1] != digests[2]
-
-    def test_git_revision_is_only_that_of_its_own_checkout(self, tmp_path: Path) -> None:
-        environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "PATH": os.environ["PATH"]}
-        identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-        subprocess.run(["git", "init", "-q", tmp_path], check=True, env=environment)
-        commit = ["git", "-C", tmp_path, *identity, "commit", "-q", "--allow-empty", "-m", "first"]
-        subprocess.run(commit, check=True, env=environment)
-        inside = tmp_path / "site-packages"
-        inside.mkdir()
-        assert re.fullmatch("[0-9a-f]{40}", git_revision(tmp_path) or "")
-        assert git_revision(inside) is None
 
 
 def test_the_registry_needs_no_torch() -> None:
