@@ -77,3 +77,31 @@ def forward_flops_per_token(config: ArchitectureConfig) -> int:
 def training_flops_per_token(config: ArchitectureConfig) -> int:
     """FLOPs of forward and backward per token: the backward pass costs twice the forward (arXiv 2001.08361, 2.1)."""
     return 3 * forward_flops_per_token(config)
+
+
+def non_embedding_flops_per_token(config: ArchitectureConfig) -> int:
+    """M, the scale of DeepSeek's laws: training FLOPs per token without those of the vocabulary (arXiv 2401.02954).
+
+    Their equation 2, 72 L d² + 12 L d S at an FFN ratio of 8/3 and full heads: attention counts, the head does not.
+    """
+    head = 3 * 2 * config.vocabulary_size * config.width
+    return training_flops_per_token(config) - head
+
+
+def size_conventions(config: ArchitectureConfig) -> dict[str, int]:
+    """Sizes by which published laws count a network, beside ``total_parameters`` and ``non_embedding_parameters``.
+
+    Total is that of Chinchilla (arXiv 2203.15556, appendix F), non-embedding that of Kaplan (arXiv 2001.08361, section
+    2.1). The exponents of one set of runs differ with the convention (arXiv 2406.12907, 2406.19146), so that runs keep
+    all of them. ``non_embedding_with_head_parameters`` counts the output projection also where it is tied, because it
+    is computed with (arXiv 2406.19146, section 3.2).
+    """
+    counts = count_parameters(config)
+    table = config.vocabulary_size * config.width
+    return {
+        "embedding_parameters": counts.embedding,
+        "head_parameters": counts.head,
+        "non_embedding_with_head_parameters": counts.non_embedding + table,
+        "non_embedding_flops_per_token": non_embedding_flops_per_token(config),
+        "training_flops_per_token": training_flops_per_token(config),
+    }

@@ -1,18 +1,21 @@
 """What a finished run says about itself: metrics by their standard names, and everything a law may depend on."""
 
-import platform
-import resource
-import sys
 from dataclasses import dataclass
 
 import torch
 
-from model.counts import count_parameters, embedding_share, training_flops_per_token
+from model.counts import count_parameters, embedding_share, size_conventions, training_flops_per_token
 from trainer.cached_corpus import TOKENIZER_TRAINING_BYTES
 from trainer.config import ProxyConfig
 from trainer.data import Batches, PreparedData
+from trainer.memory import MemoryEstimate
+from trainer.memory_use import PeakMemory
 from trainer.plan import RunPlan
 from trainer.results import Evaluation, Value
+from trainer.software import code_revision, installed_versions
+
+PACKAGES = ("formulary", "numpy", "tokenizers")
+"""Whose versions a run stores, beside those of Python and torch."""
 
 
 @dataclass
@@ -64,6 +67,8 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
         "init_std": config.initialization.std_at(architecture.base_width),
         "steps": plan.steps,
         "mask_documents": config.architecture.mask_documents,
+        "seed": config.seed,
+        **size_conventions(config.architecture),
     }
 
 
@@ -85,21 +90,24 @@ def data_attributes(data: PreparedData, batches: Batches, progress: Progress) ->
     }
 
 
-def machine_attributes(progress: Progress, device: torch.device) -> dict[str, Value]:
+def machine_attributes(
+    progress: Progress, device: torch.device, peak: PeakMemory, predicted: MemoryEstimate
+) -> dict[str, Value]:
     """What it ran on, and what that cost."""
     return {
+        **_software_attributes(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "torch_version": str(torch.__version__),
-        "python_version": platform.python_version(),
         "training_seconds": progress.training_seconds,
         "evaluation_seconds": progress.evaluation_seconds,
-        "peak_memory_bytes": _peak_memory(device),
+        "peak_memory_bytes": peak.bytes(),
+        "peak_memory_scope": peak.scope,
+        "predicted_memory_bytes": predicted.total,
     }
 
 
-def _peak_memory(device: torch.device) -> int:
-    """Highest memory of the process so far, on the GPU where there is one."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def _software_attributes() -> dict[str, Value]:
+    """Versions of what computes, and the revision of this code where it runs from a checkout."""
+    versions = installed_versions(PACKAGES) | {"torch": str(torch.__version__)}
+    attributes: dict[str, Value] = {f"{name}_version": version for name, version in versions.items()}
+    revision = code_revision()
+    return attributes if revision is None else {**attributes, "git_revision": revision}

@@ -5,6 +5,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from studies.formulas.observations import Observation, group_by, levels, parameter_key
 
 INNER = frozenset({"learning_rate", "batch_tokens", "seed"})
+NOT_SPLITTING = INNER | {"training_seconds", "evaluation_seconds", "peak_memory_bytes"}
+"""Attributes that never tell grids apart: what varies inside one, and what differs between runs of one config."""
 SIZE_COLUMNS = ("total_parameters", "non_embedding_parameters", "train_tokens", "train_bytes")
 SIZE_TOLERANCE = 0.05
 """Sizes and lengths closer than this are one level: they differ by rounding to whole batches (assumed)."""
@@ -26,7 +28,7 @@ def grid_groups(observations: Sequence[Observation]) -> tuple[list[list[Observat
     keys: Keys = {index: parameter_key(row, INNER) for index, row in enumerate(observations)}
     varied = {name for name in _names(observations, "parameters") if name not in INNER}
     splitting = [name for name in sorted(varied) if len({row.parameters.get(name) for row in observations}) > 1]
-    for name in (*SIZE_COLUMNS, *sorted(_names(observations, "attributes"))):
+    for name in (*SIZE_COLUMNS, *sorted(_names(observations, "attributes") - NOT_SPLITTING)):
         level = _level(observations, name, keys)
         finer = {index: (*key, level[index]) for index, key in keys.items()}
         if len(set(finer.values())) > len(set(keys.values())) and _mostly_grids(observations, finer):

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import ArchitectureConfig
-from model.counts import count_parameters, embedding_share, forward_flops_per_token, training_flops_per_token
+from model.counts import (
+    count_parameters,
+    embedding_share,
+    forward_flops_per_token,
+    non_embedding_flops_per_token,
+    size_conventions,
+    training_flops_per_token,
+)
 from model.transformer import Transformer
 
 LLAMA_7B = ArchitectureConfig(
@@ -95,3 +102,18 @@ def test_embedding_share_counts_both_tables_only_when_untied() -> None:
     untied = ArchitectureConfig(**shape, tied_head=False)
     assert embedding_share(tied) == pytest.approx(800 / (800 + block))
     assert embedding_share(untied) == pytest.approx(1600 / (1600 + block))
+
+
+def test_the_scale_of_deepseek_is_its_equation() -> None:
+    config = ArchitectureConfig(vocabulary_size=700, depth=5, width=96, ffn_width=256, sequence_length=128)
+    assert non_embedding_flops_per_token(config) == 72 * 5 * 96**2 + 12 * 5 * 96 * 128
+
+
+@given(architectures())
+def test_conventions_differ_by_the_tables_alone(config: ArchitectureConfig) -> None:
+    counts, sizes = count_parameters(config), size_conventions(config)
+    table = config.vocabulary_size * config.width
+    assert counts.total - counts.non_embedding == sizes["embedding_parameters"] + sizes["head_parameters"]
+    assert sizes["head_parameters"] == (0 if config.tied_head else table)
+    assert sizes["non_embedding_with_head_parameters"] == counts.total - (0 if config.tied_head else table)
+    assert sizes["training_flops_per_token"] - sizes["non_embedding_flops_per_token"] == 6 * table

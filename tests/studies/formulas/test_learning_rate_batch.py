@@ -118,6 +118,15 @@ def test_unnamed_columns_of_an_imported_table_split_grids():
     assert grid_groups(rows)[1] == ("model",)
 
 
+def test_what_differs_between_runs_of_one_config_splits_nothing():
+    rows = []
+    for seed in (0, 1):
+        measured = {"seed": seed, "training_seconds": 10.0 + 5 * seed, "peak_memory_bytes": 10**8 * (1 + seed)}
+        planted = plant_rate_batch(QUIET, np.random.default_rng(seed))
+        rows += [dataclasses.replace(row, attributes=measured) for row in planted]
+    assert grid_groups(rows) == ([rows], ())
+
+
 def test_a_failed_run_without_metrics_stays_in_its_grid():
     rows = [
         dataclasses.replace(row, metrics={**row.metrics, "train_tokens": 1e9} if row.metrics else {})
