@@ -1,6 +1,6 @@
 """What a trial says while it runs. Events travel from Ray workers to the driver, whose observers act on them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,6 +36,8 @@ class TrialProgress:
     number: int
     step: int
     values: Mapping[str, float]
+    losses: Sequence[tuple[int, float]] = ()
+    """(step, training loss) since the progress before, some of the steps; nats per token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from model.errors import InvalidInput
 from search.events import TrialFailed
+from search.loss_curve import LossCurve
 from search.problem import Outcome, Report, TrialImpossible, TrialRequest
 from search.proxy import proxy_config
 from trainer.config import ProxyConfig
 from trainer.errors import TrainingDiverged
 from trainer.loop import train_stack
+from trainer.memory import named_memory_errors
 from trainer.results import StepResult
 
 MEMORY = "memory"
@@ -40,25 +42,30 @@ def train_proxies(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome
 
 def _train_together(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome]]:
     configs = [_config(request) for request in requests]
-    for results in train_stack(configs, requests[0].storage):
-        told = [_outcome(requests[index].number, result) for index, result in results.items()]
-        outcomes = [outcome for outcome in told if outcome is not None]
-        if outcomes:
-            yield outcomes
+    curves = [LossCurve() for _ in requests]
+    with named_memory_errors():
+        for results in train_stack(configs, requests[0].storage):
+            told = [_outcome(requests[index].number, result, curves[index]) for index, result in results.items()]
+            outcomes = [outcome for outcome in told if outcome is not None]
+            if outcomes:
+                yield outcomes
 
 
 def _config(request: TrialRequest) -> ProxyConfig:
     return proxy_config(request.settings, request.parameters, request.attributes, request.threads, request.gpu_share)
 
 
-def _outcome(number: int, result: StepResult | TrainingDiverged) -> Outcome | None:
-    """What a trial tells of a step, which is nothing where it was not evaluated."""
+def _outcome(number: int, result: StepResult | TrainingDiverged, curve: LossCurve) -> Outcome | None:
+    """What a trial tells of a step, which is nothing where it was not evaluated; ``curve`` keeps its losses."""
     if isinstance(result, TrainingDiverged):
         return TrialFailed(number, str(result))
+    if not result.annealed:
+        curve.add(result.train_loss_step, result.steps, result.train_loss)
     evaluation, summary = result.evaluation, result.summary
     if evaluation is None:
         return None
     values = {"bits_per_byte": evaluation.bits_per_byte, "validation_loss": evaluation.validation_loss}
+    losses = curve.take()
     if summary is None:
-        return Report(number, result.step, values, result.finished)
-    return Report(number, result.step, values, result.finished, summary.metrics, summary.attributes)
+        return Report(number, result.step, values, result.finished, losses=losses)
+    return Report(number, result.step, values, result.finished, summary.metrics, summary.attributes, losses)

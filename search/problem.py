@@ -144,6 +144,8 @@ class Report:
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Metrics of the whole run."""
     attributes: Mapping[str, Value] = field(default_factory=dict)
+    losses: Sequence[tuple[int, float]] = ()
+    """(step, training loss) since the report before, some of the steps; nats per token."""
 
 
 class TrialImpossible(FormularyError):

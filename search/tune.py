@@ -226,7 +226,7 @@ class EventRelay(_Unsaved, tune.Callback):
             self._tell(outcome)
             return
         running[number].latest = outcome
-        self._tell(TrialProgress(number, outcome.step, outcome.values))
+        self._tell(TrialProgress(number, outcome.step, outcome.values, outcome.losses))
         if outcome.finished:
             self._end(TrialCompleted, number, running.pop(number))
 

@@ -26,6 +26,8 @@ from studies.repository.leases import Lease
 FLUSH_AFTER_S = 1.0
 """Longest wait of progress for its write while more of it arrives (assumed: what a watcher does not mind)."""
 MAX_REASON_CHARACTERS = 4000
+TRAIN_LOSS = "train_loss"
+"""Name under which the training loss is stored by step."""
 
 _END_STATES: Mapping[type[TrialEvent], TrialState] = {
     TrialCompleted: TrialState.COMPLETE,
@@ -104,8 +106,9 @@ def _finish(session: Session, study_id: int, event: TrialCompleted | TrialPruned
 
 
 def _finite_values(event: TrialProgress) -> list[IntermediateValue]:
-    finite = ((metric, value) for metric, value in event.values.items() if math.isfinite(value))
-    return [IntermediateValue(event.number, event.step, metric, value) for metric, value in finite]
+    values = [(event.step, metric, value) for metric, value in event.values.items()]
+    values += [(step, TRAIN_LOSS, loss) for step, loss in event.losses]
+    return [IntermediateValue(event.number, *value) for value in values if math.isfinite(value[2])]
 
 
 def _storable_reason(reason: str) -> str:

@@ -21,6 +21,8 @@ from trainer.devices import limit_gpu_memory
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
 from trainer.feeder import Feeder
+from trainer.memory import check_memory
+from trainer.memory_use import PeakMemory
 from trainer.plan import RunPlan, learning_rate, plan_run
 from trainer.precision import autocast, resolve_precision
 from trainer.program import Program, SingleProgram, StackedProgram
@@ -49,6 +51,8 @@ class Member:
     progress: Progress = field(default_factory=Progress)
     train_loss: float = math.nan
     """Nats per token, as last read."""
+    train_loss_step: int = 0
+    """The step whose loss it is."""
     failure: TrainingDiverged | None = None
     ended: bool = False
     """Whether its failure has been told."""
@@ -65,8 +69,8 @@ class TrainingRun:
         others: further members of a stack, of the same shape (``trainer.stacks``).
 
     Raises:
-        InvalidInput: the length, batch or warm-up cannot be realised, the corpus is too short, or the configs cannot
-            be stacked.
+        InvalidInput: the length, batch or warm-up cannot be realised, the corpus is too short, the configs cannot be
+            stacked, or the memory does not suffice.
     """
 
     def __init__(self, config: ProxyConfig, data: PreparedData, others: Sequence[ProxyConfig] = ()) -> None:
@@ -85,7 +89,10 @@ class TrainingRun:
         batch_tokens = config.optimization.batch_tokens
         self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
         self.micro_batch = self._micro_batch()
-        self.compilation = choose_mode(config, self.micro_batch * sequence_length, len(configs), self.device)
+        micro_batch_tokens = self.micro_batch * sequence_length
+        self.memory_estimate = check_memory(config, micro_batch_tokens, self.backend, self.device, len(configs))
+        self.peak_memory = PeakMemory(self.device)
+        self.compilation = choose_mode(config, micro_batch_tokens, len(configs), self.device)
         self.program: Program = (
             StackedProgram(configs, self.backend, self.device)
             if others
@@ -198,7 +205,7 @@ class TrainingRun:
         """Finish a shorter run that shares the trunk so far, evaluate it, and come back to the trunk."""
         start = time.perf_counter()
         trunk, before = self.program.snapshot(), [replace(member.progress) for member in self.members]
-        losses = [member.train_loss for member in self.members]
+        losses = [(member.train_loss, member.train_loss_step) for member in self.members]
         while self.progress.step < fork.steps:
             self._train_step(fork, read=self._is_read(self.progress.step + 1))
         results = self._results(fork, self._evaluate())
@@ -206,7 +213,7 @@ class TrainingRun:
         seconds = (time.perf_counter() - start) / len(self.members)
         for member, progress, loss in zip(self.members, before, losses, strict=True):
             member.progress = replace(progress, evaluation_seconds=progress.evaluation_seconds + seconds)
-            member.train_loss = loss
+            member.train_loss, member.train_loss_step = loss
         return results
 
     def _evaluate(self) -> list[Evaluation]:
@@ -240,10 +247,12 @@ class TrainingRun:
             steps=self.plan.steps,
             tokens=step * optimization.batch_tokens,
             train_loss=member.train_loss,
+            train_loss_step=member.train_loss_step,
             learning_rate=learning_rate(optimization, plan, step),
             seconds=member.progress.training_seconds,
             evaluation=evaluation,
             finished=finished,
+            annealed=plan is not self.plan,
             summary=self._summary(member, evaluation) if finished and evaluation else None,
         )
 
@@ -251,7 +260,7 @@ class TrainingRun:
         attributes = {
             **recipe_attributes(member.config, self.plan),
             **data_attributes(self.data, member.batches, member.progress),
-            **machine_attributes(member.progress, self.device),
+            **machine_attributes(member.progress, self.device, self.peak_memory, self.memory_estimate),
             "precision": self.precision,
             "attention_backend": self.backend,
             "compilation": self.compilation,
@@ -264,7 +273,7 @@ class TrainingRun:
 
 
 def _read_loss(member: Member, loss: float, plan: RunPlan) -> None:
-    member.train_loss = loss
+    member.train_loss, member.train_loss_step = loss, member.progress.step
     if member.failure is None and not math.isfinite(loss):
         member.failure = TrainingDiverged(f"the loss is {loss} at step {member.progress.step} of {plan.steps}")
 

@@ -17,6 +17,7 @@ from trainer.config import PretrainConfig
 from trainer.corpus import resolve_corpus
 from trainer.data import PreparedData, prepare
 from trainer.loop import TrainingRun
+from trainer.memory import named_memory_errors
 from trainer.results import StepResult
 
 MAX_JSON_BYTES = 4 * 2**20
@@ -57,7 +58,7 @@ def pretrain(
     )
     checkpoints = _checkpoints_folder(folder)
     try:
-        with FileLock(checkpoints / ".lock", timeout=0):
+        with FileLock(checkpoints / ".lock", timeout=0), named_memory_errors():
             yield from _train(folder, config, data, max_steps)
     except Timeout as error:
         raise InvalidInput("checkpoints", f"another process trains in {folder}", "wait for it or stop it") from error

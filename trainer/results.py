@@ -38,11 +38,15 @@ class StepResult:
     train_loss: float
     """Nats per token of this step's batch, before the update. On CUDA it is the latest reading, which is
     taken every ``loop.CUDA_READING_STEPS`` steps, because each reading waits for the device."""
+    train_loss_step: int
+    """The step whose loss ``train_loss`` is."""
     learning_rate: float
     seconds: float
     """Time spent in training steps so far, without evaluations."""
     evaluation: Evaluation | None
     finished: bool
     """Whether this is the run's last result: its full length, or where it was told to stop early."""
+    annealed: bool = False
+    """Whether this is the end of a shorter run, which left the trunk at an earlier step and is forgotten."""
     summary: RunSummary | None = None
     """Given with the last result."""

@@ -73,6 +73,24 @@ def test_a_proxy_reports_at_its_evaluations_and_sums_up_at_the_end(request_of):
     assert last.metrics["bits_per_byte"] == last.values["bits_per_byte"]
     assert last.metrics["total_parameters"] == request.attributes["total_parameters"]
     assert last.attributes["threads"] == 1
+    assert [[step for step, _ in report.losses] for report in reports] == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert all(0 < loss < 7 for report in reports for _, loss in report.losses)
+
+
+def test_memory_that_runs_out_makes_the_trial_impossible(request_of, monkeypatch):
+    def run_out(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB. Of it 0 is free")
+
+    monkeypatch.setattr("search.objective.train_stack", run_out)
+    with pytest.raises(TrialImpossible, match=r"memory: it ran out: .* 2\.00 GiB\. GPU 0 has 1 GiB\. Of it 0 is free;"):
+        list(train_proxies([request_of()]))
+
+
+def test_a_trial_that_cannot_fit_is_impossible_with_both_figures(request_of, monkeypatch):
+    monkeypatch.setattr("trainer.memory.available_bytes", lambda _: 2**26)
+    with pytest.raises(TrialImpossible, match=r"memory: 0\.\d\d GiB .* are predicted, and 0\.06 GiB are available"):
+        list(train_proxies([request_of()]))
+
 
 
 def test_a_run_that_diverges_says_so(request_of):
@@ -99,7 +117,8 @@ def test_the_trials_of_a_stack_tell_what_each_tells_alone(request_of, shared):
                 continue
             assert (ours.step, ours.finished) == (theirs.step, theirs.finished)
             assert ours.values == pytest.approx(theirs.values, rel=1e-4)
-            told = {name: value for name, value in theirs.metrics.items() if name != "train_tokens_per_second"}
+            assert [step for step, _ in ours.losses] == [step for step, _ in theirs.losses]
+            told = {name: value for name, value in theirs.metrics.items() if not name.endswith("_per_second")}
             assert {name: ours.metrics[name] for name in told} == pytest.approx(told, rel=1e-4)
     assert isinstance(outcomes_of(together, 12)[-1], TrialFailed)
     assert len({outcomes_of(together, number)[-1].values["bits_per_byte"] for number in (10, 11, 13)}) == 3

@@ -87,6 +87,13 @@ def test_a_trial_from_start_to_end(database: Database, lease: leases.Lease, reco
     assert attempts_of(database, lease) == [(1, AttemptState.FINISHED, None)]
 
 
+def test_training_losses_are_stored_by_step(database: Database, lease: leases.Lease, recorder: Recorder) -> None:
+    feed(recorder, [STARTED, replace(PROGRESS, losses=((1, 6.5), (9, 3.5), (10, float("nan"))))])
+    feed(recorder, [replace(PROGRESS, step=20, losses=((9, 3.5), (15, 2.5))), COMPLETED])
+    losses = [(step, value) for step, metric, value in progress_of(database, lease) if metric == "train_loss"]
+    assert losses == [(1, 6.5), (9, 3.5), (15, 2.5)]
+
+
 @pytest.mark.parametrize(
     ("event", "state"),
     [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.config import ArchitectureConfig
-from model.counts import count_parameters, embedding_share, training_flops_per_token
+from model.counts import count_parameters, embedding_share, size_conventions, training_flops_per_token
 from model.errors import InvalidInput
 from trainer import loop
 from trainer.config import InitializationConfig, OptimizationConfig, ProxyConfig, TrainingLength
@@ -17,6 +17,7 @@ from trainer.loop import TrainingRun, train
 from trainer.optim import make_optimizer
 from trainer.precision import bfloat16_speedup, resolve_precision
 from trainer.results import StepResult, Value
+from trainer.software import code_revision
 
 STANDARD_METRICS = {
     "bits_per_byte",
@@ -75,6 +76,10 @@ def test_a_run_learns_and_reports(config: ProxyConfig, storage: Path) -> None:
     expected |= {"precision": "float32", "steps": 60, "warmup_tokens": 6 * 256, "threads": 1, "repeated_tokens": 0}
     assert {name: attributes[name] for name in expected} == expected
     assert set(attributes) >= {"corpus_fingerprint", "tokenizer_fingerprint", "attention_backend", "device"}
+    assert attributes["seed"] == config.seed
+    assert attributes["git_revision"] == code_revision() or code_revision() is None
+    assert {f"{name}_version" for name in ("python", "torch", "numpy", "tokenizers")} <= set(attributes)
+    assert size_conventions(config.architecture).items() <= attributes.items()
     assert all(isinstance(value, bool | int | float | str) for value in attributes.values())
 
 
@@ -213,6 +218,7 @@ def test_on_cuda_the_loss_is_read_now_and_then(config: ProxyConfig, data: Prepar
     results = list(TrainingRun(change(config, evaluations=1), data).results())
     assert len(set(losses(results)[: loop.CUDA_READING_STEPS])) == 1
     assert losses(results)[-1] < losses(results)[0]
+    assert [result.train_loss_step for result in results] == [1] * 10 + [11, 12]
 
 
 def test_a_long_warmup_still_learns_in_twenty_steps(data: PreparedData, config: ProxyConfig) -> None:
