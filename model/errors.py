@@ -4,6 +4,8 @@ Deeper folders derive their own from these two; the HTTP layer renders all of th
 command line prints them as one line.
 """
 
+from pathlib import Path
+
 MAX_FIELD = 200
 MAX_SAID = 1000
 """Characters of a field's name, and of a reason or a remedy, that are shown (assumed: ours are shorter)."""
@@ -29,6 +31,21 @@ class InvalidInput(FormularyError):
         self.reason = _one_line(reason, MAX_SAID)
         self.remedy = _one_line(remedy, MAX_SAID)
         super().__init__(f"{self.field}: {self.reason}; {self.remedy}")
+
+
+class WriteFailed(FormularyError, OSError):
+    """A file could not be written, most often because the disk is full; what was half written has been removed.
+
+    It is an ``OSError``, because the same may go well when there is room.
+
+    Args:
+        path: what was being written.
+        reason: what the system said.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        place, said = _one_line(str(path), MAX_FIELD), _one_line(reason, MAX_SAID)
+        super().__init__(f"{place} could not be written: {said}; free some space there, or give another place")
 
 
 def _one_line(text: str, length: int) -> str:

@@ -18,7 +18,7 @@ from model.config import FrozenConfig
 from model.errors import InvalidInput
 from model.files import read_capped
 from model.llama_weights import llama_weights, load_weights
-from trainer.cache import write_atomically
+from trainer.cache import appearing, write_atomically
 from trainer.config import Precision
 from trainer.loop import TrainingRun
 from trainer.summary import Progress
@@ -56,13 +56,25 @@ def _name(step: int) -> str:
 
 
 def save_checkpoint(folder: Path, run: TrainingRun, config_key: str) -> None:
-    """Write ``folder/step-N`` under another name, rename it, point ``folder/latest`` at it, and drop older ones."""
+    """Write ``folder/step-N`` under another name, rename it, point ``folder/latest`` at it, and drop older ones.
+
+    Raises:
+        WriteFailed: the disk is full; the checkpoints before stay as they are.
+    """
     target = folder / _name(run.progress.step)
     partial = folder / f".{target.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(llama_weights(run.single.network), partial / "model.safetensors")
-    save_file(_moments(run.single.network, run.single.optimizer), partial / "optimizer.safetensors")
+    with appearing(target, partial):
+        partial.mkdir(parents=True)
+        _write(partial, run, config_key)
+    write_atomically(folder / "latest", target.name.encode())
+    for old in sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))[:-KEPT]:
+        shutil.rmtree(old)
+
+
+def _write(folder: Path, run: TrainingRun, config_key: str) -> None:
+    save_file(llama_weights(run.single.network), folder / "model.safetensors")
+    save_file(_moments(run.single.network, run.single.optimizer), folder / "optimizer.safetensors")
     progress = run.progress
     state = CheckpointState(
         config_key=config_key,
@@ -72,12 +84,7 @@ def save_checkpoint(folder: Path, run: TrainingRun, config_key: str) -> None:
         training_seconds=progress.training_seconds,
         evaluation_seconds=progress.evaluation_seconds,
     )
-    (partial / "state.json").write_text(state.model_dump_json())
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
-    write_atomically(folder / "latest", target.name.encode())
-    for old in sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))[:-KEPT]:
-        shutil.rmtree(old)
+    (folder / "state.json").write_text(state.model_dump_json())
 
 
 def latest_checkpoint(folder: Path) -> tuple[Path, CheckpointState] | None:

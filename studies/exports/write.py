@@ -16,6 +16,7 @@ from studies.exports import formulary, hf
 from studies.exports.provenance import Provenance
 from studies.exports.readme import render_readme
 from studies.recipe import Recipe, check_format
+from trainer.cache import named_write_errors
 
 EXPORTERS = MappingProxyType({"formulary": formulary.EXPORTER, "hf": hf.EXPORTER})
 """Formats by the name a user gives."""
@@ -49,6 +50,7 @@ def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: P
     Raises:
         InvalidInput: the format is unknown or cannot hold the recipe, the folder holds something, or the corpus cannot
             give the tokenizer.
+        WriteFailed: the disk is full.
     """
     check_format(format, recipe)
     exporter = EXPORTERS[format]
@@ -56,7 +58,7 @@ def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: P
         raise InvalidInput(
             "folder", f"{folder.name!r} exists and is not empty", "give a folder that does not exist yet"
         )
-    with _appearing(folder) as unfinished:
+    with named_write_errors(Path(folder.name)), _appearing(folder) as unfinished:
         _write_tokenizer(recipe, storage, unfinished)
         recorded = exporter.write(recipe, unfinished)
         _write_config(format, recorded, provenance, unfinished)

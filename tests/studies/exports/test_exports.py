@@ -1,9 +1,11 @@
 import argparse
 import ast
+import errno
 import hashlib
 import inspect
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from model.counts import count_parameters
-from model.errors import InvalidInput
+from model.errors import InvalidInput, WriteFailed
 from model.hf import from_transformers
 from model.initialization import initialize
 from model.transformer import Transformer
@@ -157,10 +159,10 @@ class TestFolder:
     ) -> None:
         def fail(*_: object) -> str:
             assert not (tmp_path / "out").exists()
-            raise OSError("disk full")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(write, "render_readme", fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(WriteFailed, match=r"^out could not be written: No space left on device"):
             write_export(name, recipe, provenance, storage, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
 
