@@ -75,12 +75,6 @@ def available_bytes(device: torch.device) -> int:
     return min([int(psutil.virtual_memory().available), *_left_in_control_groups()])
 
 
-def share_gpus(share: float) -> None:
-    """Let this process take at most ``share`` of each GPU's memory; torch refuses more instead of a neighbour."""
-    for device in range(torch.cuda.device_count()):
-        torch.cuda.set_per_process_memory_fraction(share, device)
-
-
 def _left_in_control_groups() -> list[int]:
     """What each limit of memory above this process leaves, in both versions of control groups; empty where none is.
 

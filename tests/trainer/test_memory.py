@@ -197,6 +197,6 @@ def test_without_limits_the_system_decides(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_on_cuda_the_share_of_the_process_counts() -> None:
     device = torch.device("cuda")
     whole = available_bytes(device)
-    memory_use.share_gpus(0.25)
+    torch.cuda.set_per_process_memory_fraction(0.25)
     assert available_bytes(device) <= whole / 2
-    memory_use.share_gpus(1.0)
+    torch.cuda.set_per_process_memory_fraction(1.0)
