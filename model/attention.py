@@ -55,17 +55,19 @@ def attend(
     """Causal attention in which h / k query heads share each key and value head (arXiv 2305.13245).
 
     Args:
-        query_bhse: positions that look.
+        query_bhse: positions that look; all, or the last one alone, as in decoding.
         key_bkse: positions that are looked at.
         value_bkse: what is mixed.
         backend: who computes it.
         scale: factor of the scores; 1 / √e when left out (arXiv 1706.03762, section 3.2.1).
-        mask: of ``document_mask``, for the same backend; without it the whole past is seen.
+        mask: of ``document_mask``, for the same backend, or of ``last_mask``; without it the whole past is seen.
 
     Returns:
         The mixed values, ``bhse``, in the dtype of the query.
     """
     scale = query_bhse.shape[-1] ** -0.5 if scale is None else scale
+    if query_bhse.shape[2] < key_bkse.shape[2]:
+        return _last(query_bhse, key_bkse, value_bkse, scale, mask)
     return _ATTENTION[backend](query_bhse, key_bkse, value_bkse, scale, mask)
 
 
@@ -82,6 +84,12 @@ def document_mask(documents_bs: Tensor, backend: AttentionBackend, dtype: torch.
         dtype: of queries, keys and values.
     """
     return _hidden_scores(documents_bs, dtype) if backend in ("sdpa", "matmul") else _document_starts(documents_bs)
+
+
+def last_mask(documents_bt: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same for the last position alone, whatever the backend: what is added to its scores, ``b11t``."""
+    other_b11t = (documents_bt != documents_bt[:, -1:])[:, None, None]
+    return torch.zeros_like(other_b11t, dtype=dtype).masked_fill(other_b11t, float("-inf"))
 
 
 def fastest_backend(
@@ -132,6 +140,11 @@ def _flash_backend(capability: int, mask_documents: bool) -> AttentionBackend:
     stand_in: AttentionBackend = "torch-varlen" if mask_documents and _has_varlen() else "sdpa"
     log.warning("attention runs on %s, because flash-attn cannot be loaded: %s", stand_in, reason)
     return stand_in
+
+
+def _last(query_bh1e: Tensor, key_bkte: Tensor, value_bkte: Tensor, scale: float, mask_b11t: Tensor | None) -> Tensor:
+    """Attention of the last position, which sees all positions."""
+    return F.scaled_dot_product_attention(query_bh1e, key_bkte, value_bkte, mask_b11t, scale=scale, enable_gqa=True)
 
 
 def _sdpa(query_bhse: Tensor, key_bkse: Tensor, value_bkse: Tensor, scale: float, mask_b1ss: Tensor | None) -> Tensor:

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.attention import AttentionBackend, attend, document_mask
+from model.attention import AttentionBackend, attend, document_mask, last_mask
 from model.config import DEFAULT_HEAD_DIM, ArchitectureConfig
 from model.norm import RMSNorm, product_dtype
+from model.past import KeyValues, Past
 from model.tokenizer import END_OF_TEXT_ID
 
 
@@ -33,11 +34,20 @@ class Attention(nn.Module):
         self.query_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
 
-    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Mix earlier positions into each position; ``mask`` is that of ``attend``."""
+    def forward(
+        self,
+        x_bsd: Tensor,
+        cos_se: Tensor,
+        sin_se: Tensor,
+        mask: Tensor | None = None,
+        past: KeyValues | None = None,
+    ) -> Tensor:
+        """Mix earlier positions into each position; ``mask`` is that of ``attend``, ``past`` goes before."""
         query_bhse = rotate(self.query_norm(self._split_heads(self.query(x_bsd))), cos_se, sin_se)
         key_bkse = rotate(self.key_norm(self._split_heads(self.key(x_bsd))), cos_se, sin_se)
         value_bkse = self._split_heads(self.value(x_bsd))
+        if past is not None:
+            key_bkse, value_bkse = past.append(key_bkse, value_bkse)
         mixed_bhse = attend(query_bhse, key_bkse, value_bkse, self.backend, scale=self.scale, mask=mask)
         output_bsd: Tensor = self.output(mixed_bhse.transpose(1, 2).flatten(2))
         return output_bsd
@@ -112,10 +122,17 @@ class Block(nn.Module):
         self.ffn_norm = RMSNorm(config.width, config.norm_eps)
         self.ffn = FeedForward(config)
 
-    def forward(self, x_bsd: Tensor, cos_se: Tensor, sin_se: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Pass the residual stream through the layer; ``mask`` is that of ``attend``."""
+    def forward(
+        self,
+        x_bsd: Tensor,
+        cos_se: Tensor,
+        sin_se: Tensor,
+        mask: Tensor | None = None,
+        past: KeyValues | None = None,
+    ) -> Tensor:
+        """Pass the residual stream through the layer; ``mask`` is that of ``attend``, ``past`` goes before."""
         normed_bsd = self.attention_norm(x_bsd)
-        attended_bsd = x_bsd + self.attention(normed_bsd, cos_se, sin_se, mask)
+        attended_bsd = x_bsd + self.attention(normed_bsd, cos_se, sin_se, mask, past)
         if self.shortcut is not None:
             attended_bsd = attended_bsd + self.shortcut(normed_bsd)
         output_bsd: Tensor = attended_bsd + self.ffn(self.ffn_norm(attended_bsd))
@@ -147,24 +164,32 @@ class Transformer(nn.Module):
         """The output projection: the embedding table where the head is tied."""
         return self.embedding.weight if self.head is None else self.head.weight
 
-    def hidden(self, tokens_bs: Tensor) -> Tensor:
+    def hidden(self, tokens_bs: Tensor, past: Past | None = None) -> Tensor:
         """Normed last hidden states ``bsd``, whose products with ``head_vd`` are the logits.
 
-        Under muP they hold the output multiplier, base width / width (arXiv 2203.03466, table 8). s is at most
+        Under muP they hold the output multiplier, base width / width (arXiv 2203.03466, table 8). With ``past`` the
+        tokens follow those of the calls before, and are kept there for the next one. All of them are at most
         ``config.sequence_length``.
         """
-        s = tokens_bs.shape[1]
+        start = 0 if past is None else past.length
+        end = start + tokens_bs.shape[1]
         x_bsd = self.embedding(tokens_bs)
-        mask = self._document_mask(tokens_bs, product_dtype(x_bsd)) if self.config.mask_documents else None
-        for block in self.blocks:
-            x_bsd = block(x_bsd, self.cos_se[:s], self.sin_se[:s], mask)
+        mask = self._document_mask(tokens_bs, product_dtype(x_bsd), past) if self.config.mask_documents else None
+        for index, block in enumerate(self.blocks):
+            of_block = None if past is None else past.of_block[index]
+            x_bsd = block(x_bsd, self.cos_se[start:end], self.sin_se[start:end], mask, of_block)
+        if past is not None:
+            past.length = end
         normed_bsd: Tensor = self.norm(x_bsd)
         return normed_bsd if self.config.width_multiplier == 1 else normed_bsd / self.config.width_multiplier
 
-    def _document_mask(self, tokens_bs: Tensor, dtype: torch.dtype) -> Tensor:
+    def _document_mask(self, tokens_bs: Tensor, dtype: torch.dtype, past: Past | None) -> Tensor:
         """Keep each token inside its document; END_OF_TEXT, which precedes a document, is its first token."""
-        documents_bs = (tokens_bs == END_OF_TEXT_ID).cumsum(1)
-        return document_mask(documents_bs, self.backend, dtype)
+        begins_bs = tokens_bs == END_OF_TEXT_ID
+        if past is None:
+            return document_mask(begins_bs.cumsum(1), self.backend, dtype)
+        documents_bt = past.documents(begins_bs)
+        return document_mask(documents_bt, self.backend, dtype) if past.length == 0 else last_mask(documents_bt, dtype)
 
     def forward(self, tokens_bs: Tensor) -> Tensor:
         """Logits ``bsv`` of the token that follows each position."""

@@ -17,6 +17,7 @@ from trainer.allocation import keep_freed_memory
 from trainer.compilation import choose_mode, compiled, share_compiled_code
 from trainer.config import ProxyConfig
 from trainer.data import Batches, PreparedData, prepare
+from trainer.decoding import DecodingSpeed, measure_decoding
 from trainer.devices import limit_gpu_memory
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
@@ -231,16 +232,24 @@ class TrainingRun:
     def _results(
         self, plan: RunPlan, evaluations: Sequence[Evaluation] | None, finished: bool = False
     ) -> MemberResults:
+        decoding = self._decode() if finished else None
         results: dict[int, StepResult | TrainingDiverged] = {}
         for index, member in enumerate(self.members):
             if member.ended:
                 continue
             member.ended = member.failure is not None
             evaluation = evaluations[index] if evaluations else None
-            results[index] = member.failure or self._result(member, plan, evaluation, finished)
+            results[index] = member.failure or self._result(member, plan, evaluation, decoding)
         return results
 
-    def _result(self, member: Member, plan: RunPlan, evaluation: Evaluation | None, finished: bool) -> StepResult:
+    def _decode(self) -> DecodingSpeed:
+        """Measured once for all members, whose shapes are the same."""
+        seconds = sum(member.progress.training_seconds for member in self.members)
+        return measure_decoding(self.program.first_network(), self.precision, seconds)
+
+    def _result(
+        self, member: Member, plan: RunPlan, evaluation: Evaluation | None, decoding: DecodingSpeed | None
+    ) -> StepResult:
         step, optimization = member.progress.step, member.config.optimization
         return StepResult(
             step=step,
@@ -251,12 +260,12 @@ class TrainingRun:
             learning_rate=learning_rate(optimization, plan, step),
             seconds=member.progress.training_seconds,
             evaluation=evaluation,
-            finished=finished,
+            finished=decoding is not None,
             annealed=plan is not self.plan,
-            summary=self._summary(member, evaluation) if finished and evaluation else None,
+            summary=self._summary(member, evaluation, decoding) if decoding and evaluation else None,
         )
 
-    def _summary(self, member: Member, evaluation: Evaluation) -> RunSummary:
+    def _summary(self, member: Member, evaluation: Evaluation, decoding: DecodingSpeed) -> RunSummary:
         attributes = {
             **recipe_attributes(member.config, self.plan),
             **data_attributes(self.data, member.batches, member.progress),
@@ -266,10 +275,12 @@ class TrainingRun:
             "compilation": self.compilation,
             "compilation_seconds": self.compilation_seconds,
             "micro_batch_tokens": self.micro_batch * self.config.architecture.sequence_length,
+            "decoding_seconds": decoding.seconds / len(self.members),
             "stack": len(self.members),
             "threads": torch.get_num_threads(),
         }
-        return RunSummary(run_metrics(member.config, member.progress, evaluation), attributes)
+        metrics = run_metrics(member.config, member.progress, evaluation, decoding.tokens_per_second)
+        return RunSummary(metrics, attributes)
 
 
 def _read_loss(member: Member, loss: float, plan: RunPlan) -> None:

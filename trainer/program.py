@@ -34,6 +34,9 @@ class Program(Protocol):
     def forget_gradients(self) -> None:
         """Drop what was accumulated."""
 
+    def first_network(self) -> Transformer:
+        """The network of the first member; that of a stack is a copy."""
+
     def snapshot(self) -> Any:
         """A copy of weights and optimizer state."""
 
@@ -69,6 +72,10 @@ class SingleProgram:
     def forget_gradients(self) -> None:
         """See :class:`Program`."""
         self.optimizer.zero_grad()
+
+    def first_network(self) -> Transformer:
+        """See :class:`Program`."""
+        return self.network
 
     def snapshot(self) -> Any:
         """See :class:`Program`."""
@@ -116,6 +123,13 @@ class StackedProgram:
         """See :class:`Program`."""
         for parameter in self.parameters.values():
             parameter.grad = None
+
+    def first_network(self) -> Transformer:
+        """See :class:`Program`."""
+        weights = {name: parameter[0] for name, parameter in self.parameters.items()}
+        network = Transformer(self._network.config, self._network.backend).to(weights["embedding.weight"].device)
+        network.load_state_dict(weights)
+        return network
 
     def snapshot(self) -> Any:
         """See :class:`Program`."""

@@ -29,7 +29,9 @@ class Progress:
     evaluation_seconds: float = 0.0
 
 
-def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation) -> dict[str, float]:
+def run_metrics(
+    config: ProxyConfig, progress: Progress, evaluation: Evaluation, decode_tokens_per_second: float
+) -> dict[str, float]:
     """Metrics of a run at its present step; FLOPs are those of training, without evaluations."""
     counts = count_parameters(config.architecture)
     tokens = progress.step * config.optimization.batch_tokens
@@ -37,6 +39,7 @@ def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation)
         "bits_per_byte": evaluation.bits_per_byte,
         "validation_loss": evaluation.validation_loss,
         "train_tokens_per_second": tokens / progress.training_seconds,
+        "decode_tokens_per_second": decode_tokens_per_second,
         "total_parameters": counts.total,
         "non_embedding_parameters": counts.non_embedding,
         "embedding_share": embedding_share(config.architecture),

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from studies.formulas.observations import Observation, group_by, levels, parameter_key
 
 INNER = frozenset({"learning_rate", "batch_tokens", "seed"})
-NOT_SPLITTING = INNER | {"training_seconds", "evaluation_seconds", "peak_memory_bytes"}
+NOT_SPLITTING = INNER | {"training_seconds", "evaluation_seconds", "decoding_seconds", "peak_memory_bytes"}
 """Attributes that never tell grids apart: what varies inside one, and what differs between runs of one config."""
 SIZE_COLUMNS = ("total_parameters", "non_embedding_parameters", "train_tokens", "train_bytes")
 SIZE_TOLERANCE = 0.05

@@ -23,6 +23,7 @@ STANDARD_METRICS = {
     "bits_per_byte",
     "validation_loss",
     "train_tokens_per_second",
+    "decode_tokens_per_second",
     "total_parameters",
     "non_embedding_parameters",
     "embedding_share",
