@@ -28,7 +28,7 @@ SNAPSHOT_BYTES = 3 * FLOAT32
 CPU_ALLOCATOR_SHARE = 1.15
 """Resident memory over what tensors hold on a CPU (measured: freed blocks of other sizes stay in between)."""
 CPU_LIBRARY_BYTES = 160 * 2**20
-"""What torch's libraries take with the first products of a process (measured: 85 to 160 MiB, most in bfloat16)."""
+"""What torch's libraries take with the first products of a process (measured: 40 to 160 MiB)."""
 CUDA_ALLOCATOR_SHARE = 1.1
 """Reserved over allocated memory of the caching allocator (assumed; no run on CUDA has been measured)."""
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
@@ -110,15 +110,18 @@ def _out_of_memory(error: Exception) -> InvalidInput:
 def block_bytes_per_token(config: ArchitectureConfig, backend: AttentionBackend, precision: Precision) -> int:
     """What autograd keeps of one block, in bytes a token.
 
-    In float32 the residual stream before each of the two norms and its normed copy; in the products' type the input of
-    each matrix, the rotated heads, the mixed values, and the four vectors of SwiGLU. Plain products expand keys and
-    values to all heads and keep the attention weights, h S; the fused kernel keeps its output and one float32 a head.
+    In float32 the residual stream before each of the two norms and its normed copy, and the same of queries and keys
+    where they are normed; in the products' type the input of each matrix, the rotated heads, the mixed values, and the
+    vectors of SwiGLU. Plain products expand keys and values to all heads and keep the attention weights, h S; the fused
+    kernels keep their output and one float32 a head. PanGu-π adds its activations and the middle of the shortcut.
     """
-    size = FLOAT32 if precision == "float32" else BFLOAT16
+    size = _size(precision)
     width, kv_width = config.width, config.kv_heads * config.head_dim
     norms = 4 * FLOAT32 * width
-    inputs = size * 3 * width
-    ffn = size * 4 * config.ffn_width
+    if config.qk_norm:
+        norms += FLOAT32 * (2 * (width + kv_width) + config.heads + config.kv_heads)
+    inputs = size * (3 * width + 2 * config.shortcut_width)
+    ffn = size * config.ffn_width * (4 if config.activations == 1 else 4 + config.activations)
     if backend == "matmul":
         attention = size * (3 * width + config.heads * config.sequence_length)
     else:
@@ -150,11 +153,13 @@ def estimate_memory(
     counts = count_parameters(architecture)
     tokens = min(micro_batch_tokens, config.optimization.batch_tokens)
     block = block_bytes_per_token(architecture, backend, precision)
-    final_norm = (2 * FLOAT32 + _size(precision)) * architecture.width
+    once = (2 * FLOAT32 + _size(precision)) * architecture.width
+    if architecture.mask_documents:
+        once += _size(precision) * architecture.sequence_length
     backward = tokens * _backward_bytes_per_token(architecture, backend, precision)
     state = members * counts.total * (STATE_BYTES + (SNAPSHOT_BYTES if config.annealed_evaluations else 0))
     casts = members * (counts.total - counts.norm) * BFLOAT16 if precision == "bfloat16" else 0
-    activations = members * tokens * (architecture.depth * block + final_norm)
+    activations = members * tokens * (architecture.depth * block + once)
     transient = members * max(_loss_bytes(architecture, tokens, precision), backward)
     overhead = _overhead(state + casts + activations + transient, device_type)
     return MemoryEstimate(state, casts, activations, transient, overhead)

@@ -26,6 +26,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "one key head": {"kv_heads": 1},
     "own head": {"tied_head": False},
     "masked documents": {"mask_documents": True},
+    "normed queries and keys": {"qk_norm": True, "kv_heads": 2},
+    "PanGu-π": {"block": "pangu_pi"},
+    "muP": {"mup_base_width": 8},
 }
 """Every option that changes a forward pass."""
 

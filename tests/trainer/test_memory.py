@@ -46,12 +46,22 @@ def kept_by_autograd(architecture: ArchitectureConfig, backend: AttentionBackend
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) - casts
 
 
-@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kv_heads": 2},
+        {"qk_norm": True, "kv_heads": 2},
+        {"block": "pangu_pi"},
+        {"mup_base_width": 32},
+        {"mask_documents": True},
+    ],
+)
 @pytest.mark.parametrize(("precision", "backend"), [("float32", "sdpa"), ("bfloat16", "sdpa"), ("bfloat16", "matmul")])
-def test_a_block_keeps_what_is_predicted(precision: Precision, backend: AttentionBackend, kv_heads: int) -> None:
-    shallow, deep = (
-        ArchitectureConfig.model_validate({**SHAPE, "depth": depth, "kv_heads": kv_heads}) for depth in (1, 3)
-    )
+def test_a_block_keeps_what_is_predicted(
+    precision: Precision, backend: AttentionBackend, options: dict[str, Any]
+) -> None:
+    shallow, deep = (ArchitectureConfig.model_validate({**SHAPE, **options, "depth": depth}) for depth in (1, 3))
     kept = kept_by_autograd(deep, backend, precision) - kept_by_autograd(shallow, backend, precision)
     assert kept == pytest.approx(2 * TOKENS * block_bytes_per_token(deep, backend, precision), rel=0.01)
 
@@ -85,9 +95,9 @@ print(json.dumps([run.peak_memory.bytes() - before, run.memory_estimate.total, l
 @pytest.mark.parametrize(
     ("shape", "precision"),
     [
-        ({"vocabulary_size": 1024, "depth": 4, "width": 128, "ffn_width": 344}, "bfloat16"),
-        ({"vocabulary_size": 300, "depth": 3, "width": 256, "ffn_width": 688, "sequence_length": 512}, "float32"),
-        ({"vocabulary_size": 16384, "depth": 2, "width": 128, "ffn_width": 344}, "bfloat16"),
+        ({"vocabulary_size": 1024, "depth": 12, "width": 128, "ffn_width": 344}, "bfloat16"),
+        ({"vocabulary_size": 300, "depth": 4, "width": 256, "ffn_width": 688, "sequence_length": 512}, "float32"),
+        ({"vocabulary_size": 16384, "depth": 6, "width": 128, "ffn_width": 344}, "bfloat16"),
     ],
 )
 def test_the_predicted_peak_is_that_of_a_fresh_process(shape: dict[str, Any], precision: str) -> None:
