@@ -19,15 +19,13 @@ from search.events import (
     TrialStarted,
 )
 from studies.database import Database
-from studies.records import IntermediateValue, TrialState
+from studies.records import TRAIN_LOSS, IntermediateValue, TrialState
 from studies.repository import attempts, leases
 from studies.repository.leases import Lease
 
 FLUSH_AFTER_S = 1.0
 """Longest wait of progress for its write while more of it arrives (assumed: what a watcher does not mind)."""
 MAX_REASON_CHARACTERS = 4000
-TRAIN_LOSS = "train_loss"
-"""Name under which the training loss is stored by step."""
 
 _END_STATES: Mapping[type[TrialEvent], TrialState] = {
     TrialCompleted: TrialState.COMPLETE,

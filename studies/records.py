@@ -57,6 +57,8 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+TRAIN_LOSS = "train_loss"
+"""Name under which the training loss is stored by step: nats per token, some of the steps."""
 ACTIVE_STUDY_STATES = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.PAUSED, StudyState.STOPPING})
 TERMINAL_TRIAL_STATES = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.INFEASIBLE})
 

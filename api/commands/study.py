@@ -18,7 +18,7 @@ from api.commands.options import (
 from api.settings import Settings
 from api.spec_file import read_spec
 from api.terminal.consoles import messages, print_warnings, results
-from api.terminal.report import print_next_steps, print_report
+from api.terminal.report import print_next_steps, print_report, print_seed_noise
 from api.terminal.streams import print_json
 from api.terminal.tables import study_table, trial_table
 from model.errors import FormularyError, InvalidInput
@@ -78,6 +78,7 @@ def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) 
     if shown["error"]:
         console.print(f"error: {shown['error']}")
     objective = shown["spec"]["objectives"][0]
+    print_seed_noise(console, shown["trials"], objective["metric"])
     console.print()
     console.print(trial_table(shown["trials"], objective["metric"], objective["direction"]))
 

@@ -15,8 +15,10 @@ MAX_STEPS = 200
 """Most points of one curve (assumed: a plot is some hundred pixels wide)."""
 
 
-def learning_curves(drawn: Drawing, values: Mapping[int, Sequence[tuple[int, float]]]) -> Json:
-    """Build the figure from each trial's (step, objective) pairs."""
+def learning_curves(
+    drawn: Drawing, values: Mapping[int, Sequence[tuple[int, float]]], metric: str | None = None
+) -> Json:
+    """Build the figure from each trial's (step, value) pairs; ``metric`` names the values, the objective by default."""
     objective = drawn.study.spec["objectives"][0]
     points = [point for point in drawn.points if point.number in values]
     batches = {point.number: _batch_tokens(point, drawn.study.spec) for point in points}
@@ -27,7 +29,7 @@ def learning_curves(drawn: Drawing, values: Mapping[int, Sequence[tuple[int, flo
         "data": [trace for trace in traces if trace["x"]],
         "layout": layout(
             {"title": {"text": "training tokens" if in_tokens else "training steps"}, "automargin": True},
-            {"title": {"text": label(objective["metric"])}, "automargin": True},
+            {"title": {"text": label(metric or objective["metric"])}, "automargin": True},
             annotations=drawn_note(len(points), drawn.total) if len(drawn.points) < drawn.total else [],
         ),
     }

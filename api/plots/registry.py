@@ -10,6 +10,7 @@ from api.plots.style import Json
 from studies import service
 from studies.database import Session
 from studies.errors import NotFound
+from studies.records import TRAIN_LOSS
 from studies.service import overviews
 
 FORMULA = "formula-"
@@ -22,12 +23,18 @@ def _learning_curves(session: Session, owner: str, study_id: int, trial: int | N
     return learning_curves(drawn, overviews.learning_curves(session, drawn))
 
 
+def _training_loss(session: Session, owner: str, study_id: int, trial: int | None) -> Json:
+    drawn = overviews.drawing(session, owner, study_id, overviews.MAX_DRAWN_LOSSES, trial)
+    return learning_curves(drawn, overviews.training_losses(session, drawn), TRAIN_LOSS)
+
+
 def _drawing(session: Session, owner: str, study_id: int, trial: int | None) -> overviews.Drawing:
     return overviews.drawing(session, owner, study_id, highlighted=trial)
 
 
 FIGURES: Mapping[str, Builder] = {
     "learning-curves": _learning_curves,
+    "training-loss": _training_loss,
     "history": lambda *asked: history(_drawing(*asked)),
     "objective-by-parameter": lambda *asked: objective_by_parameter(_drawing(*asked)),
 }

@@ -37,6 +37,7 @@ UNITS: Mapping[str, str] = {
     "train_bytes": "bytes",
     "train_flops": "FLOPs",
     "validation_loss": "nats a token",
+    "train_loss": "nats a token",
     "train_tokens_per_second": "tokens/s",
     "decode_tokens_per_second": "tokens/s",
     "total_parameters": "parameters",

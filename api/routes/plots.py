@@ -13,7 +13,10 @@ router = APIRouter(tags=["plots"])
 
 PlotName = Annotated[
     str,
-    Path(max_length=200, description="learning-curves, history, objective-by-parameter, or formula-ID of a formula."),
+    Path(
+        max_length=200,
+        description="learning-curves, training-loss, history, objective-by-parameter, or formula-ID of a formula.",
+    ),
 ]
 
 Highlighted = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="Number of a trial to highlight.")]

@@ -10,7 +10,7 @@ from api.web.formula_cards import formula_card
 from studies import service
 from studies.database import Session
 from studies.records import Role, StudyState
-from studies.service.overviews import Overview, overview
+from studies.service.overviews import Overview, noise_between_seeds, overview
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
 from studies.specs.yaml import dump_spec_yaml
@@ -76,6 +76,7 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         "identity": identity,
         "overview": shown,
         "study": shown.study,
+        "seed_noise": noise_between_seeds(session, shown),
         "imported": imported,
         "cards": [formula_card(formula) for formula in formulas],
         "actions": [action for action in ACTIONS if may_write and not (imported and action.verb == "clone")],

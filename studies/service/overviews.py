@@ -2,11 +2,21 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 from sqlalchemy.orm import Session
 
-from studies.records import ACTIVE_STUDY_STATES, TERMINAL_TRIAL_STATES, Study, StudyState, Trial, TrialState
+from studies.formulas.seed_noise import SEED, SeedNoise, seed_noise
+from studies.records import (
+    ACTIVE_STUDY_STATES,
+    TERMINAL_TRIAL_STATES,
+    TRAIN_LOSS,
+    Study,
+    StudyState,
+    Trial,
+    TrialState,
+)
 from studies.repository import overviews, studies, trials
 from studies.repository.overviews import Point
 from studies.service.studies import get_study
@@ -15,6 +25,10 @@ MAX_DRAWN_POINTS = 3000
 """Most trials that a plot draws as points (assumed: what a browser draws as SVG without delay)."""
 MAX_DRAWN_CURVES = 400
 """Most learning curves of a plot (assumed, likewise: with 20 evaluations, 8000 points)."""
+MAX_DRAWN_LOSSES = 60
+"""Most training losses of a plot (assumed, likewise: of up to 200 steps each)."""
+MAX_POOLED_TRIALS = 5000
+"""Most trials, the first ones, from which the noise between seeds is pooled (assumed: known to 2 % by then)."""
 BEST_SHARE = 0.5
 """Share of the drawn trials that are the best ones; the others are a fair choice (assumed)."""
 
@@ -102,6 +116,27 @@ def learning_curves(session: Session, drawn: Drawing) -> dict[int, list[tuple[in
     """Read the objective at each step of the drawn trials, by number."""
     numbers = [point.number for point in drawn.points]
     return overviews.curves(session, drawn.study.id, drawn.study.spec["objectives"][0]["metric"], numbers)
+
+
+def training_losses(session: Session, drawn: Drawing) -> dict[int, list[tuple[int, float]]]:
+    """Read the training loss by step of the drawn trials, by number; a study that was imported has none."""
+    return overviews.curves(session, drawn.study.id, TRAIN_LOSS, [point.number for point in drawn.points])
+
+
+def noise_between_seeds(session: Session, shown: Overview) -> SeedNoise | None:
+    """Pool the objective's deviation between seeds; None where the study does not vary the seed, or not yet."""
+    spec = shown.study.spec
+    if not any(SEED in names for names in (spec.get("space", {}), spec.get("inner", {}), _imported_parameters(spec))):
+        return None
+    values = overviews.final_values(session, shown.study.id, shown.metric)
+    points = overviews.points(session, shown.study.id, shown.metric, [*values][:MAX_POOLED_TRIALS])
+    ended = [point for point in points if point.state is TrialState.COMPLETE]
+    return seed_noise((point.parameters, point.value) for point in ended if point.value is not None)
+
+
+def _imported_parameters(spec: Mapping[str, Any]) -> Collection[str]:
+    columns: Mapping[str, Collection[str]] = spec.get("columns", {})
+    return columns.get("parameters", ())
 
 
 def _overviews(session: Session, found: Sequence[Study]) -> list[Overview]:

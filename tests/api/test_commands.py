@@ -57,6 +57,18 @@ def last_line(result: Result) -> str:
     return str(result.stdout.splitlines()[-1])
 
 
+def test_a_study_with_seeds_tells_their_noise(formulary: Formulary, tmp_path: Path) -> None:
+    path = tmp_path / "seeds.csv"
+    path.write_text("depth,seed,bits_per_byte\n2,0,2.0\n2,1,2.2\n4,0,3.0\n4,1,3.2\n")
+    study = last_line(formulary("import", path, "--name", "seeds", "--objective", "bits_per_byte"))
+    shown = formulary("study", "show", study).stdout
+    assert "bits_per_byte between seeds: standard deviation 0.1414, 2 degrees of freedom" in shown
+
+
+def test_a_study_without_seeds_tells_none(formulary: Formulary, imported: str) -> None:
+    assert "between seeds" not in formulary("study", "show", imported).stdout
+
+
 def test_import_prints_the_new_id_alone(formulary: Formulary, imported: str) -> None:
     assert imported == "1"
     assert "sweep" in formulary("study", "list").stdout

@@ -212,6 +212,16 @@ def test_an_imported_study_offers_no_clone_and_no_export(http: httpx.Client, stu
     assert not any(form.get("id") == "export-form" for form in page.all("form"))
 
 
+def test_a_study_with_seeds_shows_their_noise(http: httpx.Client, study: int) -> None:
+    table = b"depth,seed,bits_per_byte\n2,0,2.0\n2,1,2.2\n4,0,3.0\n4,1,3.2\n"
+    query, headers = {"name": "seeds", "objective": "bits_per_byte"}, {"Content-Type": "text/csv"}
+    answer = http.post("/v1/studies:import", params=query, content=table, headers=headers)
+    seeded = answer.raise_for_status().json()["id"]
+    said = "Runs of one config lie 0.1414 apart between seeds (standard deviation, 2 degrees of freedom)."
+    assert said in opened(http, f"/studies/{seeded}").text
+    assert "between seeds" not in opened(http, f"/studies/{study}").text
+
+
 @pytest.fixture
 def browse(app: FastAPI, settings: Settings) -> Iterator[Callable[[Role], httpx.Client]]:
     """Clients of the guarded application, with a key of a role."""

@@ -16,7 +16,7 @@ from studies.repository import attempts, studies, trials
 from studies.service import overviews
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NAMES = ("learning-curves", "history", "objective-by-parameter")
+NAMES = ("learning-curves", "training-loss", "history", "objective-by-parameter")
 
 
 def plot(http: httpx.Client, study: int, name: str, **query: Any) -> dict[str, Any]:
@@ -133,6 +133,19 @@ def test_learning_curves_are_in_tokens_and_ranked(app: FastAPI, http: httpx.Clie
     assert (highlighted["name"], highlighted["y"][:2]) == ("trial 21", [25.9, 25.8])
 
 
+def test_training_losses_are_a_figure_of_their_own(app: FastAPI, http: httpx.Client, planted: int) -> None:
+    with app.state.database.session() as session:
+        attempts.start(session, planted, 20, {"depth": 1, "batch_tokens": 256}, {}, NOW)
+        values = [IntermediateValue(20, step, "train_loss", 6 - step) for step in (1, 2, 3)]
+        attempts.report(session, planted, [*values, IntermediateValue(20, 3, "bits_per_byte", 9.0)])
+    figure = plot(http, planted, "training-loss")
+    running = next(trace for trace in figure["data"] if trace["name"] == "running")
+    assert (running["x"], running["y"]) == ([256, 512, 768, None], [5, 4, 3, None])
+    assert axes(figure)[1]["title"]["text"] == "train loss (nats a token)"
+    stored = http.get(f"/v1/studies/{planted}/trials/20/values").json()["values"]
+    assert {value["metric"] for value in stored} == {"train_loss", "bits_per_byte"}
+
+
 def test_a_trial_is_highlighted_where_it_is_drawn(http: httpx.Client, study: int) -> None:
     value = http.get(f"/v1/studies/{study}/trials/5").json()["metrics"]["bits_per_byte"]
     assert plot(http, study, "history", trial=5)["data"][-1]["y"] == [value]
@@ -222,4 +235,4 @@ def test_listed_plots_are_those_that_are_served(app: FastAPI, http: httpx.Client
         formulas = service.list_formulas(session, "local", study)
     assert names == [*NAMES, *(f"formula-{formula.id}" for formula in formulas)]
     drawn = [name for name in names if any(trace["x"] for trace in plot(http, study, name)["data"])]
-    assert drawn == names[1:]  # a table holds no curves
+    assert drawn == names[2:]  # a table holds no curves

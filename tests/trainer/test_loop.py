@@ -1,4 +1,7 @@
+import json
 import math
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -102,6 +105,31 @@ def test_masked_documents_train_otherwise_and_say_so(config: ProxyConfig, storag
         assert results[-1].summary.attributes["mask_documents"] is expected
     assert losses(masked) != losses(plain)
     assert losses(masked)[-1] == pytest.approx(losses(plain)[-1], abs=0.1)
+
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from trainer.config import ProxyConfig
+from trainer.loop import train
+results = list(train(ProxyConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])))
+print(json.dumps([[result.train_loss for result in results], results[-1].evaluation.bits_per_byte]))
+"""
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_attempt_that_begins_again_in_another_process_gives_the_same_losses(
+    config: ProxyConfig, storage: Path, precision: str
+) -> None:
+    config = change(config, precision=precision)
+    lost = train(change(config, seed=5), storage)
+    next(lost)  # the process has begun another trial, and lost it
+    lost.close()
+    here = list(train(config, storage))
+    command = [sys.executable, "-c", PROGRAM, config.model_dump_json(), str(storage)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert here[-1].evaluation is not None
+    assert json.loads(done.stdout) == [losses(here), here[-1].evaluation.bits_per_byte]
 
 
 def test_bfloat16_trains_to_about_the_same_loss(config: ProxyConfig, storage: Path) -> None:
