@@ -57,7 +57,8 @@ class _HeadLoss(torch.autograd.Function):
         m, n, _ = hidden_mnd.shape
         cast_mvd = head_mvd.to(hidden_mnd.dtype)
         nats_m, squares_m = hidden_mnd.new_zeros((2, m), dtype=torch.float32)
-        hidden_gradients, head_gradient_mvd = [], torch.zeros_like(head_mvd, dtype=torch.float32)
+        hidden_gradient_mnd = torch.empty_like(hidden_mnd)
+        head_gradient_mvd = torch.zeros_like(head_mvd, dtype=torch.float32)
         for rows in _pieces(n, head_mvd):
             hidden_mrd, targets_mr = hidden_mnd[:, rows], targets_mn[:, rows]
             logits_mrv = _products(hidden_mrd, cast_mvd.mT)
@@ -71,9 +72,9 @@ class _HeadLoss(torch.autograd.Function):
                 gradient_mrv.mul_(1 + 2 * z_loss * log_z_mr[..., None])
             gradient_mrv.scatter_add_(-1, targets_mr[..., None], gradient_mrv.new_full((*targets_mr.shape, 1), -1.0))
             cast_mrv = gradient_mrv.to(hidden_mnd.dtype)
-            hidden_gradients.append(_products(cast_mrv, cast_mvd))
+            hidden_gradient_mnd[:, rows] = _products(cast_mrv, cast_mvd)
             head_gradient_mvd += _products(cast_mrv.mT, hidden_mrd)
-        ctx.save_for_backward(torch.cat(hidden_gradients, dim=1), head_gradient_mvd)
+        ctx.save_for_backward(hidden_gradient_mnd, head_gradient_mvd)
         nats_m = nats_m / n
         ctx.mark_non_differentiable(nats_m)
         return nats_m + z_loss * squares_m / n, nats_m
