@@ -23,3 +23,10 @@ def keep_freed_memory() -> bool:
         return False
     set_option = ctypes.CDLL(None).mallopt
     return bool(set_option(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES) and set_option(M_TRIM_THRESHOLD, KEPT_BYTES))
+
+
+def give_freed_memory_back() -> bool:
+    """Let go of what is kept, so that one run's memory is not another's. Returns whether it was."""
+    if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        return False
+    return bool(ctypes.CDLL(None).malloc_trim(0))

@@ -15,6 +15,7 @@ from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
+from trainer.allocation import give_freed_memory_back
 from trainer.config import Precision, ProxyConfig
 from trainer.loss import LOGITS_AT_ONCE
 from trainer.memory_use import available_bytes
@@ -25,10 +26,10 @@ STATE_BYTES = 4 * FLOAT32
 """Of each parameter: weight, gradient and AdamW's two moments, all in float32 (derived)."""
 SNAPSHOT_BYTES = 3 * FLOAT32
 """Of each parameter while a shorter run has left the trunk: its weight and moments before (derived)."""
-CPU_ALLOCATOR_SHARE = 1.15
-"""Resident memory over what tensors hold on a CPU (measured: freed blocks of other sizes stay in between)."""
-CPU_LIBRARY_BYTES = 160 * 2**20
-"""What torch's libraries take with the first products of a process (measured: 40 to 160 MiB)."""
+CPU_ALLOCATOR_SHARE = 1.25
+"""Resident memory over what tensors hold on a CPU (measured: 1.05 to 1.3; freed blocks of other sizes stay)."""
+CPU_LIBRARY_BYTES = 112 * 2**20
+"""What torch's libraries take with the first products of a process (measured: 50 to 110 MiB)."""
 CUDA_ALLOCATOR_SHARE = 1.1
 """Reserved over allocated memory of the caching allocator (assumed; no run on CUDA has been measured)."""
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
@@ -72,9 +73,12 @@ def check_memory(
 ) -> MemoryEstimate:
     """Predict the peak of a run (see ``estimate_memory``) and compare it with what ``device`` can give now.
 
+    What earlier runs of this process left is given back first: it is neither missing here, nor part of the new peak.
+
     Raises:
         InvalidInput: the run cannot fit; its reason has both figures.
     """
+    give_freed_memory_back()
     precision = resolve_precision(config.precision, device)
     estimate = estimate_memory(config, micro_batch_tokens, backend, precision, device.type, members)
     available = available_bytes(device)
@@ -110,16 +114,16 @@ def _out_of_memory(error: Exception) -> InvalidInput:
 def block_bytes_per_token(config: ArchitectureConfig, backend: AttentionBackend, precision: Precision) -> int:
     """What autograd keeps of one block, in bytes a token.
 
-    In float32 the residual stream before each of the two norms and its normed copy, and the same of queries and keys
-    where they are normed; in the products' type the input of each matrix, the rotated heads, the mixed values, and the
+    In float32 what each of the two norms divides or has divided, and the same of queries and keys where they are
+    normed; in the products' type the input of each matrix, the rotated heads, the mixed values, and the
     vectors of SwiGLU. Plain products expand keys and values to all heads and keep the attention weights, h S; the fused
     kernels keep their output and one float32 a head. PanGu-π adds its activations and the middle of the shortcut.
     """
     size = _size(precision)
     width, kv_width = config.width, config.kv_heads * config.head_dim
-    norms = 4 * FLOAT32 * width
+    norms = FLOAT32 * (2 * width + 2)
     if config.qk_norm:
-        norms += FLOAT32 * (2 * (width + kv_width) + config.heads + config.kv_heads)
+        norms += FLOAT32 * (width + kv_width + config.heads + config.kv_heads)
     inputs = size * (3 * width + 2 * config.shortcut_width)
     ffn = size * config.ffn_width * (4 if config.activations == 1 else 4 + config.activations)
     if backend == "matmul":
@@ -153,7 +157,7 @@ def estimate_memory(
     counts = count_parameters(architecture)
     tokens = min(micro_batch_tokens, config.optimization.batch_tokens)
     block = block_bytes_per_token(architecture, backend, precision)
-    once = (2 * FLOAT32 + _size(precision)) * architecture.width
+    once = (FLOAT32 + _size(precision)) * architecture.width
     if architecture.mask_documents:
         once += _size(precision) * architecture.sequence_length
     backward = tokens * _backward_bytes_per_token(architecture, backend, precision)

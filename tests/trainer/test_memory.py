@@ -15,6 +15,7 @@ from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from model.transformer import Transformer
 from trainer import loop, memory, memory_use
+from trainer.allocation import give_freed_memory_back
 from trainer.config import Precision, ProxyConfig
 from trainer.data import PreparedData
 from trainer.loop import TrainingRun
@@ -127,7 +128,7 @@ def test_a_run_that_cannot_fit_is_refused_with_both_figures(
 ) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda _: CPU_LIBRARY_BYTES)
     monkeypatch.setattr(loop, "SingleProgram", lambda *_: pytest.fail("the network was built"))
-    with pytest.raises(InvalidInput, match=r"memory: 0\.1[67] GiB \(.*\) are predicted, and 0\.16 GiB are available"):
+    with pytest.raises(InvalidInput, match=r"memory: 0\.1\d GiB \(.*\) are predicted, and 0\.11 GiB are available"):
         TrainingRun(config, data)
 
 
@@ -150,11 +151,27 @@ def test_an_allocation_that_fails_is_named() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_the_peak_of_an_earlier_run_is_forgotten() -> None:
     torch.ones(2**27)
+    give_freed_memory_back()
     peak = PeakMemory(CPU)
     assert peak.scope == "trial"
     before = peak.bytes()
     torch.ones(2**25)
     assert before + 2**26 < peak.bytes() < before + 2**28
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_the_peak_of_a_run_is_that_of_its_own(config: ProxyConfig, data: PreparedData) -> None:
+    def peak(width: int) -> int:
+        architecture = config.architecture.model_copy(update={"width": width, "kv_heads": width // 16})
+        optimization = config.optimization.model_copy(update={"learning_rate": 1e-4})
+        changed = config.model_copy(update={"architecture": architecture, "optimization": optimization})
+        last = list(TrainingRun(changed, data).results(2))[-1]
+        assert last.summary is not None
+        return int(last.summary.attributes["peak_memory_bytes"])
+
+    small = peak(32)
+    assert peak(1024) > small + 2**26
+    assert peak(32) < small + 2**25
 
 
 def test_where_the_peak_cannot_be_forgotten_it_is_named_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
