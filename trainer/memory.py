@@ -5,6 +5,7 @@ Bytes are counted tensor by tensor as the loop allocates them: what autograd kee
 a process's resident memory.
 """
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +27,13 @@ STATE_BYTES = 4 * FLOAT32
 """Of each parameter: weight, gradient and AdamW's two moments, all in float32 (derived)."""
 SNAPSHOT_BYTES = 3 * FLOAT32
 """Of each parameter while a shorter run has left the trunk: its weight and moments before (derived)."""
+STACKED_UPDATE_BYTES = 3 * FLOAT32
+"""Of each parameter of a stack while it is updated: the joined gradient, the root of its square, the step (derived)."""
 CPU_ALLOCATOR_SHARE = 1.25
 """Resident memory over what tensors hold on a CPU (measured: 1.05 to 1.3; freed blocks of other sizes stay)."""
+CPU_ACCUMULATION_SHARE = 0.75
+"""More of the activations on a CPU where a batch is accumulated (measured: 0 to 0.8): gradients of the first forward
+pass stay, and lie between what the next ones allocate."""
 CPU_LIBRARY_BYTES = 112 * 2**20
 """What torch's libraries take with the first products of a process (measured: 50 to 110 MiB)."""
 CUDA_ALLOCATOR_SHARE = 1.1
@@ -49,7 +55,7 @@ class MemoryEstimate:
     activations: int
     """What autograd keeps of one forward pass."""
     transient: int
-    """The larger of the loss and the backward pass of one block."""
+    """What is larger of the loss and the backward pass of one block; more where a stack's update exceeds all of it."""
     overhead: int
     """Of the allocator and the libraries."""
 
@@ -78,6 +84,7 @@ def check_memory(
     Raises:
         InvalidInput: the run cannot fit; its reason has both figures.
     """
+    gc.collect()  # what is left of an earlier network may hang in cycles
     give_freed_memory_back()
     precision = resolve_precision(config.precision, device)
     estimate = estimate_memory(config, micro_batch_tokens, backend, precision, device.type, members)
@@ -160,19 +167,22 @@ def estimate_memory(
     once = (FLOAT32 + _size(precision)) * architecture.width
     if architecture.mask_documents:
         once += _size(precision) * architecture.sequence_length
-    backward = tokens * _backward_bytes_per_token(architecture, backend, precision)
     state = members * counts.total * (STATE_BYTES + (SNAPSHOT_BYTES if config.annealed_evaluations else 0))
     casts = members * (counts.total - counts.norm) * BFLOAT16 if precision == "bfloat16" else 0
     activations = members * tokens * (architecture.depth * block + once)
-    transient = members * max(_loss_bytes(architecture, tokens, precision), backward)
+    update = members * counts.total * (STACKED_UPDATE_BYTES if members > 1 else 0)
+    block_backward = tokens * _backward_bytes_per_token(architecture, backend, precision)
+    backward = members * max(_loss_bytes(architecture, tokens, precision), block_backward)
+    transient = max(backward, update - casts - activations)
     overhead = _overhead(state + casts + activations + transient, device_type)
+    if device_type == "cpu" and tokens < config.optimization.batch_tokens:
+        overhead += round(CPU_ACCUMULATION_SHARE * activations)
     return MemoryEstimate(state, casts, activations, transient, overhead)
 
 
 def _loss_bytes(config: ArchitectureConfig, tokens: int, precision: Precision) -> int:
-    """Of the fused loss: one piece of logits with its gradient, and the gradients of hidden states and head.
-
-    Those of the hidden states exist in pieces and joined, that of the head before and after it is scaled.
+    """Of the fused loss: one piece of logits with its gradient, and the gradients of hidden states and head, both of
+    them before and after they are scaled.
     """
     piece = LOGITS_AT_ONCE * (FLOAT32 + 2 * _size(precision))
     return piece + config.width * (2 * _size(precision) * tokens + 2 * FLOAT32 * config.vocabulary_size)

@@ -86,26 +86,30 @@ manifest = Manifest(corpus_fingerprint="", tokenizer_fingerprint="", split_unit=
                     train_tokens=tokens.size, train_bytes=tokens.size, validation_tokens=1000, validation_bytes=1000)
 data = PreparedData(manifest, None, Path(), tokens, tokens[:1000], np.ones(size, dtype=np.int64))
 before = resident("VmRSS")
-run = TrainingRun(config, data)
-last = list(run.results(2))[-1]
+run = TrainingRun(config, data, [config.model_copy(update={"seed": seed}) for seed in range(1, int(sys.argv[2]))])
+last = list(run.member_results(2))[-1][0]
 print(json.dumps([run.peak_memory.bytes() - before, run.memory_estimate.total, last.summary.attributes]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
-    ("shape", "precision"),
+    ("shape", "precision", "members"),
     [
-        ({"vocabulary_size": 1024, "depth": 12, "width": 128, "ffn_width": 344}, "bfloat16"),
-        ({"vocabulary_size": 300, "depth": 4, "width": 256, "ffn_width": 688, "sequence_length": 512}, "float32"),
-        ({"vocabulary_size": 16384, "depth": 6, "width": 128, "ffn_width": 344}, "bfloat16"),
+        ({"vocabulary_size": 1024, "depth": 12, "width": 128, "ffn_width": 344}, "bfloat16", 1),
+        ({"vocabulary_size": 300, "depth": 4, "width": 256, "ffn_width": 688, "sequence_length": 512}, "float32", 1),
+        ({"vocabulary_size": 16384, "depth": 6, "width": 128, "ffn_width": 344}, "bfloat16", 1),
+        ({"vocabulary_size": 512, "depth": 2, "width": 512, "ffn_width": 1024}, "float32", 4),
     ],
 )
-def test_the_predicted_peak_is_that_of_a_fresh_process(shape: dict[str, Any], precision: str) -> None:
+def test_the_predicted_peak_is_that_of_a_fresh_process(shape: dict[str, Any], precision: str, members: int) -> None:
     document = {"architecture": shape, "length": {"unit": "tokens", "amount": 40_960}, "precision": precision}
     config = ProxyConfig.model_validate(document)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, config.model_dump_json()], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM, config.model_dump_json(), str(members)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     measured, predicted, attributes = json.loads(done.stdout)
     assert 0.9 * measured <= predicted <= 1.4 * measured
@@ -171,7 +175,7 @@ def test_the_peak_of_a_run_is_that_of_its_own(config: ProxyConfig, data: Prepare
 
     small = peak(32)
     assert peak(1024) > small + 2**26
-    assert peak(32) < small + 2**25
+    assert peak(32) < small + 2**26
 
 
 def test_where_the_peak_cannot_be_forgotten_it_is_named_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
