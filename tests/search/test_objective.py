@@ -92,7 +92,6 @@ def test_a_trial_that_cannot_fit_is_impossible_with_both_figures(request_of, mon
         list(train_proxies([request_of()]))
 
 
-
 def test_a_run_that_diverges_says_so(request_of):
     request = request_of(learning_rate=10.0, precision="float32", train_tokens=16_384)
     (failed,) = outcomes_of(train_proxies([request]), 0)
