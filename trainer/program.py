@@ -4,6 +4,7 @@ Shapes: m members, b sequences, s positions, d width, v vocabulary, n = b · s.
 """
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,10 @@ from model.transformer import Transformer
 from trainer.config import ProxyConfig
 from trainer.loss import head_loss, head_nats
 from trainer.optim import StackedAdamW, make_optimizer, set_learning_rate
+
+UNBATCHED_SDPA = "There is a performance drop .* aten::_scaled_dot_product_flash_attention_for_cpu"
+"""What PyTorch warns of when it runs a stack's attention member by member on a CPU, which costs no more than each alone
+(measured: docs/benchmarks.md)."""
 
 
 class Program(Protocol):
@@ -95,6 +100,7 @@ class StackedProgram:
     """
 
     def __init__(self, configs: Sequence[ProxyConfig], backend: AttentionBackend, device: torch.device) -> None:
+        warnings.filterwarnings("ignore", message=UNBATCHED_SDPA)
         networks = [initial_network(config, backend).to(device) for config in configs]
         stacked, _ = stack_module_state(networks)
         self._buffers = dict(networks[0].named_buffers())
