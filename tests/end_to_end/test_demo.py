@@ -70,7 +70,8 @@ def test_it_is_interrupted_and_goes_on_to_its_end(demo: Demo, until: Until, proc
     assert process.returncode == 130, said
     assert "stopped; to go on: " in said
     assert processes_of(demo.home) == {}
-    assert demo.state() is StudyState.QUEUED
+    left = {StudyState.QUEUED, StudyState.RUNNING}  # the latter where its driver was ended before it could say so
+    assert demo.state() in left
 
     process = demo.start()
     printed, said = process.communicate(timeout=SECONDS)
