@@ -1,4 +1,4 @@
-"""RMSNorm, in few passes over memory on a CPU, where PyTorch composes it of a dozen."""
+"""RMSNorm, in few passes over memory on a CPU, where PyTorch composes it of a dozen unless it compiles them."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_bsd: Tensor) -> Tensor:
         """Normalise each position, in the dtype of the products that follow: one cast instead of one for each."""
-        if x_bsd.device.type == "cpu":
+        if x_bsd.device.type == "cpu" and not torch.compiler.is_compiling():
             normed_bsd: Tensor
             normed_bsd, _, _ = _CpuRMSNorm.apply(x_bsd, self.gain, self.eps, product_dtype(x_bsd))  # type: ignore[no-untyped-call]
             return normed_bsd

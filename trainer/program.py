@@ -105,6 +105,7 @@ class StackedProgram:
         stacked, _ = stack_module_state(networks)
         self._buffers = dict(networks[0].named_buffers())
         self._network = networks[0].to("meta")
+        self._call = _Hidden(self._network)
         self._optimization = configs[0].optimization
         optimizations = [config.optimization for config in configs]
         self.optimizer = StackedAdamW(stacked, optimizations, configs[0].architecture)
@@ -146,7 +147,7 @@ class StackedProgram:
         self.optimizer.restore(snapshot)
 
     def _hidden(self, parameters: dict[str, Tensor], tokens_bs: Tensor) -> Tensor:
-        hidden_bsd: Tensor = functional_call(_Hidden(self._network), _prefixed(parameters, self._buffers), (tokens_bs,))
+        hidden_bsd: Tensor = functional_call(self._call, _prefixed(parameters, self._buffers), (tokens_bs,))
         return hidden_bsd
 
     @property

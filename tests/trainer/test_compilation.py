@@ -26,8 +26,10 @@ def test_auto_compiles_on_a_gpu_and_uses_graphs_where_launches_dominate(config: 
 def test_a_traced_program_learns_the_same(
     config: ProxyConfig, data: PreparedData, others: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The step traced and differentiated as torch.compile does, without generating code."""
-    monkeypatch.setattr(loop, "compiled", lambda function, mode: torch.compile(function, backend="aot_eager"))
+    """The step traced in one piece and differentiated as torch.compile does, without generating code."""
+    monkeypatch.setattr(
+        loop, "compiled", lambda function, mode: torch.compile(function, backend="aot_eager", fullgraph=True)
+    )
     config = config.model_copy(update={"compilation": "on", "evaluations": 1})
     stack = [config.model_copy(update={"seed": 5})] * others
     run = TrainingRun(config, data, stack)
