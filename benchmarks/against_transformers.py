@@ -16,8 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
 
 from benchmarks import reference
 from model.config import ArchitectureConfig
-from trainer.data import Batches, PreparedData
 from trainer.loop import TrainingRun
+from trainer.text.data import Batches, PreparedData
 
 ROUNDS, STEPS, WARM_UP_STEPS = 3, 4, 3
 CPU_BATCH_TOKENS = 4096

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from model.config import ArchitectureConfig
 from trainer.config import OptimizationConfig, Precision, ProxyConfig, TrainingLength
-from trainer.data import PreparedData, prepare
 from trainer.loop import TrainingRun
+from trainer.text.data import PreparedData, prepare
 
 ARCHITECTURE = ArchitectureConfig(vocabulary_size=1024, depth=4, width=128, ffn_width=344, kv_heads=4)
 ROUNDS, STEPS = 5, 4

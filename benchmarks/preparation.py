@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from trainer.config import BuiltinCorpus
-from trainer.data import prepare
+from trainer.text.data import prepare
 
 
 def seconds(storage: Path) -> float:

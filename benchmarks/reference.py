@@ -8,8 +8,8 @@ import torch
 from benchmarks.products import timed
 from model.config import ArchitectureConfig
 from trainer.config import OptimizationConfig, ProxyConfig, TrainingLength
-from trainer.data import PreparedData, prepare
 from trainer.loop import TrainingRun
+from trainer.text.data import PreparedData, prepare
 
 SEQUENCE_LENGTH = 1024
 GPU_BATCH_TOKENS = 65_536

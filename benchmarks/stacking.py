@@ -5,8 +5,8 @@ from pathlib import Path
 
 from benchmarks import reference
 from trainer.config import Compilation
-from trainer.data import PreparedData
 from trainer.loop import TrainingRun
+from trainer.text.data import PreparedData
 
 MEMBERS, BATCH_TOKENS, STEPS = 16, 2048, 20
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from model.tokenizer import train_tokenizer
 from model.tokenizer.counting import count_tokens
 from trainer.config import BuiltinCorpus, JsonlCorpus
-from trainer.reading import read_documents
+from trainer.text.reading import read_documents
 
 TEXT_BYTES = 100_000_000
 VOCABULARY_SIZE = 16_384

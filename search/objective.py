@@ -10,7 +10,7 @@ from search.proxy import proxy_config
 from trainer.config import ProxyConfig
 from trainer.errors import TrainingDiverged
 from trainer.loop import train_stack
-from trainer.memory import named_memory_errors
+from trainer.machine.memory import named_memory_errors
 from trainer.results import StepResult
 
 MEMORY = "memory"

@@ -14,7 +14,7 @@ def check_machine(resources: Resources) -> None:
     """
     _check("cpu", resources.cpu, len(os.sched_getaffinity(0)))
     if resources.gpu:
-        from trainer.devices import count_gpus  # loads torch
+        from trainer.machine.devices import count_gpus  # loads torch
 
         _check("gpu", resources.gpu, count_gpus())
 

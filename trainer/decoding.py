@@ -15,7 +15,7 @@ from model.decode import greedy
 from model.tokenizer import END_OF_TEXT_ID
 from model.transformer import Transformer
 from trainer.config import Precision
-from trainer.precision import autocast
+from trainer.machine.precision import autocast
 
 SEQUENCES = 20
 """Decoded side by side (arXiv 2402.02791, F2)."""

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from model.tokenizer import END_OF_TEXT_ID
 from trainer.config import Precision
-from trainer.data import PreparedData
 from trainer.loss import IGNORED
-from trainer.precision import autocast
+from trainer.machine.precision import autocast
 from trainer.results import Evaluation
+from trainer.text.data import PreparedData
 
 
 class Evaluator:

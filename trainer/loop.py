@@ -13,23 +13,23 @@ import torch
 from torch import Tensor
 
 from model.attention import fastest_backend
-from trainer.allocation import keep_freed_memory
-from trainer.compilation import choose_mode, compiled, share_compiled_code
 from trainer.config import ProxyConfig
-from trainer.data import Batches, PreparedData, prepare
 from trainer.decoding import DecodingSpeed, measure_decoding
-from trainer.devices import limit_gpu_memory
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
-from trainer.feeder import Feeder
-from trainer.memory import check_memory
-from trainer.memory_use import PeakMemory
+from trainer.machine.allocation import keep_freed_memory
+from trainer.machine.compilation import choose_mode, compiled, share_compiled_code
+from trainer.machine.devices import limit_gpu_memory
+from trainer.machine.memory import check_memory
+from trainer.machine.memory_use import PeakMemory
+from trainer.machine.precision import autocast, resolve_precision
 from trainer.plan import RunPlan, learning_rate, plan_run
-from trainer.precision import autocast, resolve_precision
 from trainer.program import Program, SingleProgram, StackedProgram
 from trainer.results import Evaluation, RunSummary, StepResult
 from trainer.stacks import check_stack
 from trainer.summary import Progress, data_attributes, machine_attributes, recipe_attributes, run_metrics
+from trainer.text.data import Batches, PreparedData, prepare
+from trainer.text.feeder import Feeder
 
 CUDA_READING_STEPS = 10
 """Steps between readings of the loss on CUDA (assumed), because each waits for the device. A CPU reads every step."""

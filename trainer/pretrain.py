@@ -14,11 +14,11 @@ from model.llama_weights import load_weights
 from trainer.cache import content_key
 from trainer.checkpoint import latest_checkpoint, restore, save_checkpoint
 from trainer.config import PretrainConfig
-from trainer.corpus import resolve_corpus
-from trainer.data import PreparedData, prepare
 from trainer.loop import TrainingRun
-from trainer.memory import named_memory_errors
+from trainer.machine.memory import named_memory_errors
 from trainer.results import StepResult
+from trainer.text.corpus import resolve_corpus
+from trainer.text.data import PreparedData, prepare
 
 MAX_JSON_BYTES = 4 * 2**20
 """Largest ``formulary.json`` that is read (assumed: exports write a few KiB)."""

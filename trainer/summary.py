@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import torch
 
 from model.counts import count_parameters, embedding_share, size_conventions, training_flops_per_token
-from trainer.cached_corpus import TOKENIZER_TRAINING_BYTES
 from trainer.config import ProxyConfig
-from trainer.data import Batches, PreparedData
-from trainer.memory import MemoryEstimate
-from trainer.memory_use import PeakMemory
+from trainer.machine.memory import MemoryEstimate
+from trainer.machine.memory_use import PeakMemory
+from trainer.machine.software import code_revision, installed_versions
 from trainer.plan import RunPlan
 from trainer.results import Evaluation, Value
-from trainer.software import code_revision, installed_versions
+from trainer.text.cached_corpus import TOKENIZER_TRAINING_BYTES
+from trainer.text.data import Batches, PreparedData
 
 PACKAGES = ("formulary", "numpy", "tokenizers")
 """Whose versions a run stores, beside those of Python and torch."""

@@ -211,7 +211,7 @@ def _write_plot(path: Path, source: Path, report: "Report") -> None:
 
 
 def _texts(paths: Sequence[str], text_field: str) -> Iterator[str]:
-    from trainer.reading import read_documents
+    from trainer.text.reading import read_documents
 
     for path in paths:
         for document in read_documents(_corpus(path, text_field), "--corpus"):

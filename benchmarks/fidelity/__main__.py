@@ -13,9 +13,9 @@ from rich.progress import track
 
 from benchmarks.fidelity.agreement import Agreement, agreement, standard_deviation
 from benchmarks.fidelity.design import COMPARISONS, CONFIGS, REFERENCE_SEEDS, SETTINGS, Setting, config
-from trainer.data import PreparedData, prepare
 from trainer.errors import TrainingDiverged
 from trainer.loop import TrainingRun
+from trainer.text.data import PreparedData, prepare
 
 RESULTS = Path(__file__).parents[1] / "results" / "fidelity.json"
 KEPT_ATTRIBUTES = ("device", "precision", "threads", "python_version", "torch_version", "corpus_fingerprint")

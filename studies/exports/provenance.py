@@ -7,7 +7,7 @@ from model.config import FrozenConfig
 from studies.digest import document_digest
 from studies.formulas.formula import Formula, Verdict
 from studies.spec import StudySpec
-from trainer.software import code_revision, installed_versions
+from trainer.machine.software import code_revision, installed_versions
 
 PACKAGES = ("formulary", "torch", "transformers", "ray", "optuna")
 """What decides an export's numbers."""

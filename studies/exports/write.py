@@ -82,7 +82,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
 
 def _write_tokenizer(recipe: Recipe, storage: Path, folder: Path) -> None:
     """Imports the data pipeline when called, because the API reaches this module."""
-    from trainer.data import prepare
+    from trainer.text.data import prepare
 
     config = recipe.config
     size = config.architecture.vocabulary_size

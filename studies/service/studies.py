@@ -17,7 +17,7 @@ from studies.spec import ImportSpec, StudySpec, stored_spec, vocabulary_sizes
 from studies.specs.parsing import parse_spec
 from studies.tables import StudyRow
 from trainer.config import TRAINED, TokenizerSource
-from trainer.corpus import check_corpus, resolve_corpus
+from trainer.text.corpus import check_corpus, resolve_corpus
 
 TRANSITIONS: Mapping[str, Mapping[StudyState, StudyState]] = {
     "pause": {StudyState.QUEUED: StudyState.PAUSED, StudyState.RUNNING: StudyState.PAUSED},
@@ -47,7 +47,7 @@ def _prepare_tokenizer(spec: StudySpec, roots: Sequence[Path]) -> TokenizerSourc
     """Imports what reads tokenizers when there is one to read: the API starts without it."""
     if spec.proxy.tokenizer == TRAINED:
         return TRAINED
-    from trainer.tokenizers import check_tokenizer, resolve_tokenizer
+    from trainer.text.tokenizers import check_tokenizer, resolve_tokenizer
 
     tokenizer = resolve_tokenizer(spec.proxy.tokenizer, roots)
     section, sizes = vocabulary_sizes(spec)

@@ -87,7 +87,7 @@ def test_memory_that_runs_out_makes_the_trial_impossible(request_of, monkeypatch
 
 
 def test_a_trial_that_cannot_fit_is_impossible_with_both_figures(request_of, monkeypatch):
-    monkeypatch.setattr("trainer.memory.available_bytes", lambda _: 2**26)
+    monkeypatch.setattr("trainer.machine.memory.available_bytes", lambda _: 2**26)
     with pytest.raises(TrialImpossible, match=r"memory: 0\.\d\d GiB .* are predicted, and 0\.06 GiB are available"):
         list(train_proxies([request_of()]))
 

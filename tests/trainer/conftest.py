@@ -8,7 +8,7 @@ import torch
 
 from model.config import ArchitectureConfig
 from trainer.config import JsonlCorpus, OptimizationConfig, ProxyConfig, TrainingLength
-from trainer.data import PreparedData, prepare
+from trainer.text.data import PreparedData, prepare
 
 VOCABULARY_SIZE = 300
 VALIDATION_BYTES = 10_000

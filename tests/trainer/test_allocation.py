@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from trainer.allocation import keep_freed_memory
+from trainer.machine.allocation import keep_freed_memory
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")

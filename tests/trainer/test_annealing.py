@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from model.errors import InvalidInput
 from trainer.config import OptimizationConfig, ProxyConfig, TrainingLength
-from trainer.data import PreparedData
 from trainer.loop import TrainingRun
 from trainer.plan import RunPlan, learning_rate, plan_run
 from trainer.results import StepResult
+from trainer.text.data import PreparedData
 
 
 def wsd(config: ProxyConfig, steps: int = 20, evaluations: int = 2, annealed: bool = True, **own: Any) -> ProxyConfig:

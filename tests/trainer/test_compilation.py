@@ -5,10 +5,10 @@ import torch
 
 from model.config import ArchitectureConfig
 from trainer import loop
-from trainer.compilation import choose_mode, share_compiled_code
 from trainer.config import ProxyConfig
-from trainer.data import PreparedData
 from trainer.loop import TrainingRun
+from trainer.machine.compilation import choose_mode, share_compiled_code
+from trainer.text.data import PreparedData
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

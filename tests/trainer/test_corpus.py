@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InvalidInput
-from trainer import corpus as corpus_module
-from trainer import reading
 from trainer.config import BuiltinCorpus, Corpus, JsonlCorpus, TextCorpus
-from trainer.corpus import Documents, check_corpus, corpus_stamp, load_documents, resolve_corpus, split, utf8_size
+from trainer.text import corpus as corpus_module
+from trainer.text import reading
+from trainer.text.corpus import Documents, check_corpus, corpus_stamp, load_documents, resolve_corpus, split, utf8_size
 
 
 def jsonl(path: Path, lines: list[str]) -> JsonlCorpus:
@@ -243,7 +243,7 @@ def test_a_stamp_changes_when_a_file_is_written(tmp_path: Path) -> None:
 
 
 def test_checking_a_corpus_loads_no_torch() -> None:
-    modules = "trainer.corpus, trainer.results, trainer.plan, trainer.errors"
+    modules = "trainer.text.corpus, trainer.results, trainer.plan, trainer.errors"
     program = f"import sys, {modules}; print([name in sys.modules for name in ('torch', 'numpy')])"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[False, False]"

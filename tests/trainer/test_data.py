@@ -13,12 +13,12 @@ from tokenizers import Tokenizer, normalizers
 
 from model.errors import InvalidInput
 from model.tokenizer import END_OF_TEXT, END_OF_TEXT_ID, save, train_tokenizer
-from trainer import cached_corpus
 from trainer.cache import cached_folder, write_atomically
 from trainer.config import JsonlCorpus
-from trainer.corpus import load_documents, split
-from trainer.data import Batches, PreparedData, prepare
-from trainer.shards import token_sizes, token_type, write_shards
+from trainer.text import cached_corpus
+from trainer.text.corpus import load_documents, split
+from trainer.text.data import Batches, PreparedData, prepare
+from trainer.text.shards import token_sizes, token_type, write_shards
 
 VOCABULARY_SIZE, VALIDATION_BYTES = 300, 10_000
 
@@ -156,7 +156,7 @@ def test_one_of_many_threads_writes(tmp_path: Path) -> None:
 def test_two_processes_prepare_the_same_corpus_at_once(corpus: JsonlCorpus, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from trainer.config import JsonlCorpus; from trainer.data import prepare\n"
+        "from trainer.config import JsonlCorpus; from trainer.text.data import prepare\n"
         "data = prepare(JsonlCorpus(kind='jsonl', path=sys.argv[1]), 280, 10000, Path(sys.argv[2]))\n"
         "print(data.manifest.model_dump_json(), int(data.train[:].sum()))"
     )

@@ -9,10 +9,10 @@ from model.config import ArchitectureConfig
 from model.transformer import Transformer
 from trainer import decoding
 from trainer.config import ProxyConfig
-from trainer.data import PreparedData
 from trainer.decoding import REPETITIONS, SEQUENCES, measure_decoding
 from trainer.loop import TrainingRun
 from trainer.results import StepResult
+from trainer.text.data import PreparedData
 
 SHAPE: dict[str, Any] = {"vocabulary_size": 64, "depth": 1, "width": 16, "ffn_width": 16, "head_dim": 8}
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.devices import CUDA_CONTEXT_BYTES, gpu_memory_limit, limit_gpu_memory
+from trainer.machine.devices import CUDA_CONTEXT_BYTES, gpu_memory_limit, limit_gpu_memory
 
 TOTAL = 80 * 2**30
 

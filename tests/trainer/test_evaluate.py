@@ -12,9 +12,9 @@ from model.initialization import initialize
 from model.tokenizer import END_OF_TEXT_ID
 from model.transformer import Transformer
 from trainer.config import JsonlCorpus
-from trainer.data import PreparedData, prepare
 from trainer.evaluate import Evaluator, windows
 from trainer.loss import IGNORED
+from trainer.text.data import PreparedData, prepare
 
 CPU = torch.device("cpu")
 

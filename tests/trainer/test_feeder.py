@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from trainer.data import Batches, PreparedData
-from trainer.feeder import Feeder
+from trainer.text.data import Batches, PreparedData
+from trainer.text.feeder import Feeder
 
 
 def test_what_is_fed_ahead_is_what_is_asked_for(data: PreparedData) -> None:

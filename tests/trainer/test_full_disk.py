@@ -16,8 +16,8 @@ from model.errors import FormularyError, WriteFailed
 from trainer import checkpoint as checkpoint_module
 from trainer.cache import cached_folder, write_atomically
 from trainer.config import JsonlCorpus, ProxyConfig
-from trainer.data import PreparedData, prepare
 from trainer.pretrain import pretrain
+from trainer.text.data import PreparedData, prepare
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -25,7 +25,7 @@ PROGRAM = """
 import resource, sys
 from pathlib import Path
 from trainer.config import JsonlCorpus
-from trainer.data import prepare
+from trainer.text.data import prepare
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
     prepare(JsonlCorpus(kind="jsonl", path=sys.argv[1]), 280, 10_000, Path(sys.argv[2]))

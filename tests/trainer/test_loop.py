@@ -14,13 +14,13 @@ from model.counts import count_parameters, embedding_share, size_conventions, tr
 from model.errors import InvalidInput
 from trainer import loop
 from trainer.config import InitializationConfig, OptimizationConfig, ProxyConfig, TrainingLength
-from trainer.data import PreparedData
 from trainer.errors import TrainingDiverged
 from trainer.loop import TrainingRun, train
+from trainer.machine.precision import bfloat16_speedup, resolve_precision
+from trainer.machine.software import code_revision
 from trainer.optim import make_optimizer
-from trainer.precision import bfloat16_speedup, resolve_precision
 from trainer.results import StepResult, Value
-from trainer.software import code_revision
+from trainer.text.data import PreparedData
 
 STANDARD_METRICS = {
     "bits_per_byte",
@@ -229,9 +229,9 @@ def test_a_loss_that_is_not_finite_diverges(config: ProxyConfig, data: PreparedD
 def test_auto_takes_bfloat16_only_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert bfloat16_speedup("cpu") == bfloat16_speedup("cpu") > 0
-    monkeypatch.setattr("trainer.precision.bfloat16_speedup", lambda _: 1.4)
+    monkeypatch.setattr("trainer.machine.precision.bfloat16_speedup", lambda _: 1.4)
     assert resolve_precision("auto", cpu) == "float32"
-    monkeypatch.setattr("trainer.precision.bfloat16_speedup", lambda _: 3.0)
+    monkeypatch.setattr("trainer.machine.precision.bfloat16_speedup", lambda _: 3.0)
     assert resolve_precision("auto", cpu) == "bfloat16"
     assert resolve_precision("float32", cpu) == "float32"
 

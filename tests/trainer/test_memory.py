@@ -14,14 +14,21 @@ from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from model.transformer import Transformer
-from trainer import loop, memory, memory_use
-from trainer.allocation import give_freed_memory_back
+from trainer import loop
 from trainer.config import Precision, ProxyConfig
-from trainer.data import PreparedData
 from trainer.loop import TrainingRun
-from trainer.memory import CPU_LIBRARY_BYTES, block_bytes_per_token, check_memory, estimate_memory, named_memory_errors
-from trainer.memory_use import PeakMemory, available_bytes
-from trainer.precision import autocast
+from trainer.machine import memory, memory_use
+from trainer.machine.allocation import give_freed_memory_back
+from trainer.machine.memory import (
+    CPU_LIBRARY_BYTES,
+    block_bytes_per_token,
+    check_memory,
+    estimate_memory,
+    named_memory_errors,
+)
+from trainer.machine.memory_use import PeakMemory, available_bytes
+from trainer.machine.precision import autocast
+from trainer.text.data import PreparedData
 
 CPU = torch.device("cpu")
 SHAPE = {"vocabulary_size": 64, "width": 64, "ffn_width": 176, "head_dim": 16, "sequence_length": 128}
@@ -72,9 +79,9 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from trainer.config import ProxyConfig
-from trainer.data import PreparedData
+from trainer.text.data import PreparedData
 from trainer.loop import TrainingRun
-from trainer.shards import Manifest
+from trainer.text.shards import Manifest
 
 def resident(name):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(name))

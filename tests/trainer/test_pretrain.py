@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from model.errors import InvalidInput
 from trainer.checkpoint import KEPT
 from trainer.config import JsonlCorpus, ProxyConfig
-from trainer.data import PreparedData
 from trainer.pretrain import pretrain, read_pretrain_config
 from trainer.results import StepResult
+from trainer.text.data import PreparedData
 
 Run = Callable[..., list[StepResult]]
 

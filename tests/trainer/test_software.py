@@ -3,7 +3,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from trainer.software import git_revision, installed_versions
+from trainer.machine.software import git_revision, installed_versions
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -6,12 +6,12 @@ import torch
 
 from model.errors import InvalidInput
 from trainer.config import InitializationConfig, ProxyConfig
-from trainer.data import PreparedData
 from trainer.errors import TrainingDiverged
 from trainer.loop import TrainingRun
 from trainer.optim import StackedAdamW
 from trainer.results import StepResult
 from trainer.stacks import check_stack
+from trainer.text.data import PreparedData
 
 
 def member(config: ProxyConfig, seed: int = 0, std: float | None = None, **optimization: Any) -> ProxyConfig:

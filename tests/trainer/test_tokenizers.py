@@ -14,13 +14,13 @@ from model.tokenizer.counting import count_tokens
 from model.tokenizer.pairs import build
 from model.tokenizer.reading import read_tokenizer
 from tests.large_tokenizers import WRITERS
-from trainer import tokenizers
 from trainer.config import TRAINED, CompressedTokenizer, JsonlCorpus
-from trainer.corpus import load_documents, split
-from trainer.data import PreparedData, prepare
 from trainer.evaluate import IGNORED, Evaluator, windows
-from trainer.shards import token_sizes
-from trainer.tokenizers import check_tokenizer, resolve_tokenizer
+from trainer.text import tokenizers
+from trainer.text.corpus import load_documents, split
+from trainer.text.data import PreparedData, prepare
+from trainer.text.shards import token_sizes
+from trainer.text.tokenizers import check_tokenizer, resolve_tokenizer
 
 VALIDATION_BYTES = 10_000
 KINDS = tuple(WRITERS)

@@ -22,7 +22,7 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
 @cache
 def code_revision() -> str | None:
     """Revision of the code that runs, read once a process; None when it is installed as a package."""
-    return git_revision(Path(__file__).parents[1])
+    return git_revision(Path(__file__).parents[2])
 
 
 def git_revision(checkout: Path) -> str | None:

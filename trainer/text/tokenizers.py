@@ -17,10 +17,10 @@ from model.tokenizer.pairs import build
 from model.tokenizer.reading import find_tokenizer, read_tokenizer
 from model.tokenizer.source import Source
 from trainer.cache import cached_folder, content_key
-from trainer.cached_corpus import FORMAT, TOKENIZER_TRAINING_BYTES, CachedCorpus
 from trainer.config import CompressedTokenizer, TokenizerSource
-from trainer.corpus import find_below
 from trainer.results import Value
+from trainer.text.cached_corpus import FORMAT, TOKENIZER_TRAINING_BYTES, CachedCorpus
+from trainer.text.corpus import find_below
 
 FIELD = "proxy.tokenizer"
 GIVEN: Mapping[str, Value] = {"tokenizer_kind": "given"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from model.errors import InvalidInput
 from trainer.cache import write_atomically
 from trainer.config import Corpus
-from trainer.corpus import Split, corpus_stamp, load_documents, split, utf8_size
+from trainer.text.corpus import Split, corpus_stamp, load_documents, split, utf8_size
 
 FORMAT = 1
 """Part of every cache key; raised whenever the same corpus would give other tokens."""

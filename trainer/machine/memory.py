@@ -16,11 +16,11 @@ from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
-from trainer.allocation import give_freed_memory_back
 from trainer.config import Precision, ProxyConfig
 from trainer.loss import LOGITS_AT_ONCE
-from trainer.memory_use import available_bytes
-from trainer.precision import resolve_precision
+from trainer.machine.allocation import give_freed_memory_back
+from trainer.machine.memory_use import available_bytes
+from trainer.machine.precision import resolve_precision
 
 FLOAT32, BFLOAT16 = 4, 2
 STATE_BYTES = 4 * FLOAT32

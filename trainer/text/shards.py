@@ -12,7 +12,7 @@ from model.config import FrozenConfig
 from model.errors import InvalidInput
 from model.tokenizer import END_OF_TEXT_ID
 from model.tokenizer.pairs import Alphabet, token_bytes
-from trainer.corpus import Split, SplitUnit
+from trainer.text.corpus import Split, SplitUnit
 
 ENCODED_AT_ONCE = 4 * 2**20
 """Characters handed to the tokenizer in one call, which encodes documents in parallel (assumed)."""

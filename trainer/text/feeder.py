@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainer.data import Batches
+from trainer.text.data import Batches
 
 
 @dataclass(frozen=True, slots=True)

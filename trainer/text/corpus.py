@@ -11,7 +11,7 @@ from typing import Literal
 
 from model.errors import InvalidInput
 from trainer.config import BuiltinCorpus, Corpus, JsonlCorpus
-from trainer.reading import PIECE_CHARACTERS, corpus_files, is_cut, pieces, read_documents
+from trainer.text.reading import PIECE_CHARACTERS, corpus_files, is_cut, pieces, read_documents
 
 CHECKED_BYTES = 32 * 2**20
 """Where ``check_corpus`` stops reading a corpus that is large enough (assumed: about a second)."""

@@ -12,11 +12,11 @@ from tokenizers import Tokenizer
 from model.errors import InvalidInput
 from model.tokenizer import load_tokenizer
 from trainer.cache import cached_folder, content_key, file_fingerprint
-from trainer.cached_corpus import FORMAT, CachedCorpus
 from trainer.config import TRAINED, Corpus, TokenizerSource
 from trainer.results import Value
-from trainer.shards import Manifest, TokenArray, map_shard, read_manifest, token_sizes, write_shards
-from trainer.tokenizers import GIVEN, ChosenTokenizer, choose_tokenizer
+from trainer.text.cached_corpus import FORMAT, CachedCorpus
+from trainer.text.shards import Manifest, TokenArray, map_shard, read_manifest, token_sizes, write_shards
+from trainer.text.tokenizers import GIVEN, ChosenTokenizer, choose_tokenizer
 
 
 @dataclass(frozen=True)

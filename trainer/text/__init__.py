@@ -1,0 +1,1 @@
+"""Text to batches: corpora, tokenizers, token shards, and the order in which a run reads them."""
