@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from json import dumps, loads
 from pathlib import Path
@@ -124,9 +124,8 @@ class LocalRay:
         if before is not None:
             _end(before)
         folder = tempfile.mkdtemp(prefix="formulary-ray-", dir=_short_folder())
-        port = _free_port(USUAL_DASHBOARD_PORT)
         log_file = self._folder / "start.log"
-        with log_file.open("wb") as output:
+        with _held_port(USUAL_DASHBOARD_PORT) as port, log_file.open("wb") as output:
             child = subprocess.Popen(
                 _command(folder, port),
                 cwd=folder,
@@ -136,9 +135,9 @@ class LocalRay:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        node = Node(process(child.pid), this_process(), f"http://{LOOPBACK}:{port}", folder, self._database)
-        self._write(node)
-        _wait_for_dashboard(child, port, log_file)
+            node = Node(process(child.pid), this_process(), f"http://{LOOPBACK}:{port}", folder, self._database)
+            self._write(node)
+            _wait_for_dashboard(child, port, log_file)
         log.info("started a Ray at %s", node.dashboard_url)
         return node
 
@@ -180,15 +179,27 @@ def _metric_ports() -> dict[str, str]:
     return {name: str(_free_port()) for name in ("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")}
 
 
-def _free_port(wanted: int = 0) -> int:
-    """``wanted`` if it is free, else another free port of the loopback interface."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((LOOPBACK, wanted))
-        except OSError:
-            return _free_port()
-        port: int = probe.getsockname()[1]
+def _free_port() -> int:
+    """A free port of the loopback interface."""
+    with _held_port(0) as port:
         return port
+
+
+@contextmanager
+def _held_port(wanted: int) -> Iterator[int]:
+    """``wanted`` if it is free, else another free port of the loopback interface, held for a server that is starting.
+
+    It stays bound without listening, so that nobody else finds it free meanwhile. A server that allows addresses to be
+    reused, as Ray does, binds it all the same.
+    """
+    with socket.socket() as holder:
+        try:
+            holder.bind((LOOPBACK, wanted))
+        except OSError:
+            holder.bind((LOOPBACK, 0))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port: int = holder.getsockname()[1]
+        yield port
 
 
 def _short_folder() -> str:

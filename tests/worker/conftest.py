@@ -22,7 +22,7 @@ from studies.database import Database, Session
 from studies.records import Study, Trial, TrialState
 from studies.repository import studies, trials
 
-DEADLINE_S = 180.0
+DEADLINE_S = 600.0
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
