@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,10 @@ def test_a_traced_program_learns_the_same(
 
 
 def test_compiled_code_is_shared_below_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
-    monkeypatch.setitem(__import__("os").environ, "UNRELATED", "")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that what is set below is undone
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     share_compiled_code(tmp_path)
-    assert __import__("os").environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "mine")
     share_compiled_code(tmp_path)
-    assert __import__("os").environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
