@@ -11,7 +11,8 @@ from pathlib import Path
 from search.cluster import connection, quiet_environment, quiet_logs
 from search.events import TrialCompleted, TrialEvent
 from search.parameters import Constraints
-from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec, SearchProblem
+from search.problem import SearchProblem
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from search.tune import run_search
 from trainer.config import ProxySettings
@@ -25,7 +26,7 @@ def rate(storage: Path, trials: int, threads: int) -> float:
     problem = SearchProblem(
         study="benchmark",
         space=Space.build({}, {"seed": tuple(range(trials))}, Constraints(), SETTINGS),
-        objective=Objective(metric="bits_per_byte"),
+        objectives=(Objective(metric="bits_per_byte"),),
         sampler=SamplerSpec(),
         scheduler=SchedulerSpec(),
         max_trial_count=trials,

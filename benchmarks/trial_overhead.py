@@ -9,7 +9,8 @@ from ray import tune
 
 from search.cluster import connection, quiet_environment, quiet_logs
 from search.parameters import Constraints
-from search.problem import Objective, Report, Resources, SamplerSpec, SchedulerSpec, SearchProblem, TrialRequest
+from search.problem import Report, SearchProblem, TrialRequest
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from search.tune import run_search
 from trainer.config import ProxySettings
@@ -29,7 +30,7 @@ def ours(folder: Path) -> float:
     problem = SearchProblem(
         study="benchmark",
         space=Space.build({}, seeds, Constraints(), settings),
-        objective=Objective(metric="bits_per_byte"),
+        objectives=(Objective(metric="bits_per_byte"),),
         sampler=SamplerSpec(kind="random"),
         scheduler=SchedulerSpec(),
         max_trial_count=OUR_TRIALS,

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 
 from model.errors import InvalidInput
-from search.problem import Resources
+from search.settings import Resources
 
 OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a local Ray; results are small (assumed)."""

@@ -1,12 +1,14 @@
 """Which trial runs next: numbers, outer and inner points, attempts. Rebuilt from history, without Ray."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from statistics import fmean
 
 from search.events import Value
-from search.problem import UNFINISHED_STATES, VALUED_STATES, PastTrial, PlannedTrial, SearchProblem
+from search.problem import UNFINISHED_STATES, VALUED_STATES, PastTrial, PlannedTrial, SearchProblem, Values
 from search.samplers import build_sampler
 from search.stacks import program_key
 
@@ -34,7 +36,7 @@ class Plan:
         self._sampler = build_sampler(problem)
         self._past = {trial.number: trial for trial in history}
         self._outer: dict[int, Mapping[str, Value]] = {}
-        self._ended: dict[int, dict[int, float | None]] = defaultdict(dict)
+        self._ended: dict[int, dict[int, Values | None]] = defaultdict(dict)
         self._lost_workers = {trial.number: trial.lost_workers for trial in history}
         self._lost: dict[int, None] = {}
         """Numbers whose attempt was lost in this run of the search, in that order."""
@@ -62,10 +64,10 @@ class Plan:
         self._take(group)
         return tuple(self._planned(number) for number in group)
 
-    def end(self, number: int, value: float | None) -> None:
-        """Record that a trial ended; ``value`` is None when it has none."""
+    def end(self, number: int, values: Values | None) -> None:
+        """Record that a trial ended; ``values`` is None when it lacks an objective."""
         self._running.remove(number)
-        self._record(number, value)
+        self._record(number, values)
 
     def lose(self, number: int) -> bool:
         """Record a lost attempt. Returns whether the trial gets another one; if not, it has ended."""
@@ -85,7 +87,7 @@ class Plan:
                 self._outer[outer] = self._outer_values(trial.parameters)
                 self._sampler.restore(outer, self._outer[outer])
             if trial.state not in UNFINISHED_STATES:
-                self._record(number, trial.value if trial.state in VALUED_STATES else None)
+                self._record(number, trial.values if trial.state in VALUED_STATES else None)
                 self._take([number])
 
     def _outer_values(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
@@ -130,28 +132,31 @@ class Plan:
         trial = self._space.trial(self._outer[outer], inner)
         return PlannedTrial(number, trial.values, trial.attributes)
 
-    def _record(self, number: int, value: float | None) -> None:
+    def _record(self, number: int, values: Values | None) -> None:
         outer, inner = divmod(number, len(self._keys))
         ended = self._ended[outer]
-        ended[inner] = value
+        ended[inner] = values if values is not None and all(map(math.isfinite, values)) else None
         if len(ended) == len(self._keys):
-            self._sampler.tell(outer, outer_value(ended, self._space.inner_points, self._direction))
+            self._sampler.tell(outer, outer_values(ended, self._space.inner_points, self._direction))
             del self._ended[outer]
 
 
-def outer_value(
-    ended: Mapping[int, float | None], inner_points: Sequence[Mapping[str, Value]], direction: str
-) -> float | None:
-    """The value of an outer point: the mean over inner seeds, then the best over the other inner parameters.
+def outer_values(
+    ended: Mapping[int, Values | None], inner_points: Sequence[Mapping[str, Value]], direction: str
+) -> Values | None:
+    """The objectives of an outer point: means over inner seeds, of the setting of the other inner parameters that is
+    best by the first objective, whose ``direction`` is given.
 
     A setting of which one seed failed does not count; None when none counts.
     """
-    settings: dict[tuple[tuple[str, Value], ...], list[float | None]] = defaultdict(list)
-    for inner, value in ended.items():
+    settings: dict[tuple[tuple[str, Value], ...], list[Values | None]] = defaultdict(list)
+    for inner, values in ended.items():
         key = tuple((name, given) for name, given in inner_points[inner].items() if name != "seed")
-        settings[key].append(value)
+        settings[key].append(values)
     means = [
-        fmean(kept) for values in settings.values() if len(kept := [v for v in values if v is not None]) == len(values)
+        tuple(map(fmean, zip(*kept, strict=True)))
+        for seeds in settings.values()
+        if len(kept := [values for values in seeds if values is not None]) == len(seeds)
     ]
     best = min if direction == "minimize" else max
-    return best(means, default=None)
+    return best(means, key=itemgetter(0), default=None)

@@ -3,78 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
-
-from model.config import FrozenConfig
 from model.errors import FormularyError
 from search.events import TrialFailed, TrialInfeasible, Value
-from search.parameters import METRIC_NAMES
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from trainer.config import ProxySettings
 
 PastState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
 UNFINISHED_STATES = frozenset({"WAITING", "RUNNING"})
 VALUED_STATES = frozenset({"COMPLETE", "PRUNED"})
-
-
-class Objective(FrozenConfig):
-    """A metric and its direction."""
-
-    metric: str
-    direction: Literal["minimize", "maximize"] = "minimize"
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in METRIC_NAMES:
-            raise ValueError(f"{value!r} is not a metric; use one of {', '.join(sorted(METRIC_NAMES))}")
-        return value
-
-
-class SamplerSpec(FrozenConfig):
-    """How points are chosen: random, grid and qmc are declared designs, tpe adapts to results."""
-
-    kind: Literal["random", "grid", "qmc", "tpe"] = "qmc"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-
-
-class SchedulerSpec(FrozenConfig):
-    """Whether weak trials are stopped early: asha is asynchronous successive halving (arXiv 1810.05934)."""
-
-    kind: Literal["none", "asha"] = "none"
-    reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
-    grace_evaluations: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Evaluations that every trial is given before it can be stopped."""
-
-
-class Resources(FrozenConfig):
-    """What the program of a trial occupies, and how many trials may share one."""
-
-    cpu: Annotated[float, Field(gt=0, le=1024)] = 1
-    gpu: Annotated[float, Field(ge=0, le=64)] = 0
-    stack: Annotated[int, Field(ge=1, le=256)] = 1
-    """Largest number of inner points that are trained as one program."""
-
-    @field_validator("gpu")
-    @classmethod
-    def _share_or_whole(cls, value: float) -> float:
-        if value > 1 and not value.is_integer():
-            raise ValueError(
-                f"{value:g} is neither a share of one GPU nor whole GPUs; give at most 1, or a whole number"
-            )
-        return value
-
-    @property
-    def threads(self) -> int:
-        """Threads of a program's process: one for each whole CPU."""
-        return max(1, int(self.cpu))
-
-    @property
-    def gpu_share(self) -> float:
-        """Share of a GPU's memory that a program may fill; without a GPU there is nothing to share."""
-        return min(self.gpu, 1.0) or 1.0
+Values = tuple[float, ...]
+"""A value of each objective, in their order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +25,7 @@ class SearchProblem:
     study: str
     """Label of the study, e.g. ``study-12``; the slots of its trials carry it in the Ray dashboard."""
     space: Space
-    objective: Objective
+    objectives: tuple[Objective, ...]
     sampler: SamplerSpec
     scheduler: SchedulerSpec
     max_trial_count: int
@@ -92,6 +33,16 @@ class SearchProblem:
     resources: Resources
     storage: Path
     """Absolute path of the storage root, the same on every machine."""
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective: what schedulers compare and displays show."""
+        return self.objectives[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the objectives."""
+        return tuple(objective.metric for objective in self.objectives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +53,10 @@ class PastTrial:
     parameters: Mapping[str, Value]
     attributes: Mapping[str, Value]
     state: PastState
-    value: float | None
-    """The objective; of a pruned trial, at its last evaluation."""
+    values: Values | None
+    """The objectives; of a pruned trial, at its last evaluation."""
     evaluations: tuple[float, ...] = ()
-    """The objective at each evaluation, in order: what successive halving compares."""
+    """The first objective at each evaluation, in order: what successive halving compares."""
     lost_workers: int = 0
     """Workers that died with the trial."""
 

@@ -10,15 +10,8 @@ from filelock import FileLock, Timeout
 from ray import tune
 
 from search.events import TrialFailed, TrialInfeasible
-from search.problem import (
-    ObjectiveFunction,
-    Outcome,
-    Report,
-    Resources,
-    SearchProblem,
-    TrialImpossible,
-    TrialRequest,
-)
+from search.problem import ObjectiveFunction, Outcome, Report, SearchProblem, TrialImpossible, TrialRequest, Values
+from search.settings import Resources
 from search.telemetry import SlotTelemetry
 
 OUTCOMES = "outcomes"
@@ -45,7 +38,8 @@ class ProxyTrial(tune.Trainable):
     study: ClassVar[str]
     template: ClassVar[Mapping[str, Any]]
     """What every :class:`TrialRequest` of the study shares."""
-    metric: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    """Of the objectives; what is compared and shown is the first one."""
     resources: ClassVar[Resources]
     objective: ClassVar[ObjectiveFunction]
     folder: ClassVar[Path]
@@ -61,7 +55,7 @@ class ProxyTrial(tune.Trainable):
         """Take the first program on."""
         prepare_process(self.resources)
         self._slot, self._lock = take_number(self.folder)
-        self._telemetry = SlotTelemetry(self.study, self._slot, self.metric)
+        self._telemetry = SlotTelemetry(self.study, self._slot, self.metrics[0])
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -125,11 +119,13 @@ class ProxyTrial(tune.Trainable):
         """The outcome, or the failure that it amounts to."""
         if not isinstance(outcome, Report):
             return outcome
-        value = self._value(outcome)
-        if outcome.finished and value is None:
-            return TrialFailed(outcome.number, f"the run did not report {self.metric}")
-        if value is not None and not math.isfinite(value):
-            return TrialFailed(outcome.number, f"{self.metric} is {value} at step {outcome.step}")
+        told = {**outcome.values, **outcome.metrics}
+        for metric in self.metrics:
+            value = told.get(metric)
+            if outcome.finished and value is None:
+                return TrialFailed(outcome.number, f"the run did not report {metric}")
+            if value is not None and not math.isfinite(value):
+                return TrialFailed(outcome.number, f"{metric} is {value} at step {outcome.step}")
         return outcome
 
     def _show(self, outcome: Outcome) -> None:
@@ -144,11 +140,12 @@ class ProxyTrial(tune.Trainable):
     def _in_words(self, outcome: Outcome) -> str:
         """The end of a trial."""
         if isinstance(outcome, Report):
-            return f"{self.metric} {self._value(outcome):.6g} at step {outcome.step}"
+            return f"{self.metrics[0]} {self._value(outcome):.6g} at step {outcome.step}"
         return outcome.reason if isinstance(outcome, TrialFailed) else f"infeasible: {outcome.reason}"
 
     def _value(self, report: Report) -> float | None:
-        return objective_value(report, self.metric)
+        values = objective_values(report, self.metrics[:1])
+        return None if values is None else values[0]
 
     def _compared(self, told: Sequence[Outcome]) -> dict[str, float]:
         """What a scheduler compares: the objective of a program's only trial, since it is given no stacks."""
@@ -168,9 +165,11 @@ class ProxyTrial(tune.Trainable):
             close()
 
 
-def objective_value(report: Report, metric: str) -> float | None:
-    """The objective in a report, if it has one yet: that of the whole run before that of the step."""
-    return {**report.values, **report.metrics}.get(metric)
+def objective_values(report: Report, metrics: Sequence[str]) -> Values | None:
+    """The objectives in a report, if it has all of them yet: those of the whole run before those of the step."""
+    told = {**report.values, **report.metrics}
+    values = tuple(told[metric] for metric in metrics if metric in told)
+    return values if len(values) == len(metrics) else None
 
 
 def prepare_process(resources: Resources) -> None:
@@ -212,7 +211,7 @@ def trainable_class(problem: SearchProblem, objective: ObjectiveFunction, folder
             "threads": problem.resources.threads,
             "gpu_share": problem.resources.gpu_share,
         },
-        "metric": problem.objective.metric,
+        "metrics": problem.metrics,
         "resources": problem.resources,
         "objective": staticmethod(objective),
         "folder": folder,

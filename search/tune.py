@@ -32,7 +32,7 @@ from search.events import (
 from search.plan import MAX_LOST_WORKERS, Plan
 from search.problem import ObjectiveFunction, Outcome, PastTrial, PlannedTrial, Report, SearchProblem
 from search.schedulers import build_scheduler
-from search.slot import OUTCOMES, objective_value, train_proxies, trainable_class
+from search.slot import OUTCOMES, objective_values, train_proxies, trainable_class
 
 
 def run_search(
@@ -170,7 +170,7 @@ class EventRelay(_Unsaved, tune.Callback):
     """
 
     def __init__(self, problem: SearchProblem, plan: Plan, observer: Observer, should_stop: Callable[[], bool]) -> None:
-        self._metric = problem.objective.metric
+        self._metrics = problem.metrics
         self._plan = plan
         self._observer = observer
         self._should_stop = should_stop
@@ -233,7 +233,7 @@ class EventRelay(_Unsaved, tune.Callback):
     def _end(self, kind: type[TrialCompleted] | type[TrialPruned], number: int, attempt: "_Attempt") -> None:
         """A trial ended with what it told last."""
         report = attempt.latest
-        self._plan.end(number, objective_value(report, self._metric))
+        self._plan.end(number, objective_values(report, self._metrics))
         attributes = {**attempt.attributes, **report.attributes}
         self._tell(kind(number, {**report.values, **report.metrics}, attributes))
 

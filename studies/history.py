@@ -1,14 +1,16 @@
 """What a search must know of its earlier runs, read from the rows."""
 
-from search.problem import PastTrial
+from collections.abc import Mapping, Sequence
+
+from search.problem import PastTrial, Values
 from studies.database import Database
 from studies.repository import trials
 
 
-def read_history(database: Database, study_id: int, metric: str) -> list[PastTrial]:
-    """Read every trial that earlier runs of the search have stored; ``metric`` is the objective."""
+def read_history(database: Database, study_id: int, metrics: Sequence[str]) -> list[PastTrial]:
+    """Read every trial that earlier runs of the search have stored; ``metrics`` are the objectives."""
     with database.read_session() as session:
-        evaluations = trials.evaluations(session, study_id, metric)
+        evaluations = trials.evaluations(session, study_id, metrics[0])
         stored = trials.page(session, study_id, None, None)
     return [
         PastTrial(
@@ -16,9 +18,15 @@ def read_history(database: Database, study_id: int, metric: str) -> list[PastTri
             parameters=trial.parameters,
             attributes=trial.attributes,
             state=trial.state.value,
-            value=trial.metrics.get(metric),
+            values=_values(trial.metrics, metrics),
             evaluations=evaluations.get(trial.number, ()),
             lost_workers=trial.lost_workers,
         )
         for trial in stored
     ]
+
+
+def _values(stored: Mapping[str, float], metrics: Sequence[str]) -> Values | None:
+    """The objectives; None where one is missing."""
+    values = tuple(stored[metric] for metric in metrics if metric in stored)
+    return values if len(values) == len(metrics) else None

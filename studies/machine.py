@@ -3,7 +3,7 @@
 import os
 
 from model.errors import InvalidInput
-from search.problem import Resources
+from search.settings import Resources
 
 
 def check_machine(resources: Resources) -> None:

@@ -87,7 +87,7 @@ def run_study(
             with database.read_session() as session:
                 spec = StudySpec.model_validate(_existing(session, study_id).spec)
             problem = search_problem(spec, f"study-{study_id}", storage.absolute())
-            history = read_history(database, study_id, spec.objectives[0].metric)
+            history = read_history(database, study_id, problem.metrics)
             run = search or _search_with_ray()
             run(problem, history, _all(recorder, *observers), signal, ray_address=ray_address)
             recorder.flush()

@@ -13,7 +13,8 @@ from search.parameters import (
     Constraints,
     Parameter,
 )
-from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec, SearchProblem
+from search.problem import SearchProblem
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from trainer.config import ProxySettings
 
@@ -99,7 +100,7 @@ def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:
     return SearchProblem(
         study=study,
         space=build_space(spec),
-        objective=spec.objectives[0],
+        objectives=spec.objectives,
         sampler=spec.sampler,
         scheduler=spec.scheduler,
         max_trial_count=spec.max_trial_count,

@@ -4,17 +4,22 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from search.events import Value
+from search.problem import Values
 from search.space import Point
 
 
 class Sampler(Protocol):
     """Chooses outer points and is told what came of them."""
 
-    def point(self, outer: int) -> Point | None:
-        """The outer point of this index; None when the design has no further points."""
+    def point(self, outer: int, attempt: int = 0) -> Point | None:
+        """The outer point of this index; None when the design has no further points.
+
+        A caller who cannot use a point asks again, with ``attempt`` 1, 2, …; a declared design gives another one, which
+        is a function of the seed, the index and the attempt alone.
+        """
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
         """Learn of an outer point that an earlier run has started."""
 
-    def tell(self, outer: int, value: float | None) -> None:
-        """Learn the value of an outer point; None when it failed."""
+    def tell(self, outer: int, values: Values | None) -> None:
+        """Learn the objectives of an outer point; None when it failed."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from search.events import Value
-from search.problem import SearchProblem
+from search.problem import SearchProblem, Values
 from search.space import Point
 
 
@@ -15,7 +15,7 @@ class DeclaredDesign:
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
         """Nothing to learn: the design is declared."""
 
-    def tell(self, outer: int, value: float | None) -> None:
+    def tell(self, outer: int, values: Values | None) -> None:
         """Nothing to learn: the design is declared."""
 
 
@@ -26,9 +26,11 @@ class RandomDesign(DeclaredDesign):
         self._space = problem.space
         self._seed = problem.sampler.seed
 
-    def point(self, outer: int) -> Point:
-        """The point drawn with a generator of its own, seeded by (seed, index)."""
-        unit = np.random.default_rng([self._seed, outer]).random(len(self._space.names))
+    def point(self, outer: int, attempt: int = 0) -> Point:
+        """The point drawn with a generator of its own, seeded by (seed, index, attempt)."""
+        unit = np.random.default_rng([self._seed, outer, *([attempt] if attempt else [])]).random(
+            len(self._space.names)
+        )
         return self._space.point(dict(zip(self._space.names, unit.tolist(), strict=True)))
 
 
@@ -41,10 +43,13 @@ class QmcDesign(DeclaredDesign):
         self._space = problem.space
         points = -(-problem.max_trial_count // len(problem.space.inner_points))
         sequence = qmc.Sobol(len(self._space.names), scramble=True, rng=problem.sampler.seed)
+        self._further = RandomDesign(problem)
         self._units = sequence.random_base2((points - 1).bit_length())
 
-    def point(self, outer: int) -> Point:
-        """The point at this index of the sequence."""
+    def point(self, outer: int, attempt: int = 0) -> Point:
+        """The point at this index of the sequence; further attempts are independent draws."""
+        if attempt:
+            return self._further.point(outer, attempt)
         return self._space.point(dict(zip(self._space.names, self._units[outer].tolist(), strict=True)))
 
 
@@ -59,6 +64,6 @@ class GridDesign(DeclaredDesign):
         self._space = problem.space
         self._order = np.random.default_rng(problem.sampler.seed).permutation(problem.space.grid_size())
 
-    def point(self, outer: int) -> Point | None:
+    def point(self, outer: int, attempt: int = 0) -> Point | None:
         """The point at this index of the shuffled grid; None beyond its end."""
         return self._space.grid_point(int(self._order[outer])) if outer < len(self._order) else None

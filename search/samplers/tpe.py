@@ -1,6 +1,5 @@
 """Tree-structured Parzen estimators through Optuna's ask and tell; nothing is pickled, the history is told again."""
 
-import math
 import warnings
 from collections.abc import Mapping
 
@@ -10,7 +9,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from search.events import Value
-from search.problem import SearchProblem
+from search.problem import SearchProblem, Values
 from search.space import Point
 
 
@@ -26,12 +25,14 @@ class TpeSampler:
         self._space = problem.space
         self._seed = problem.sampler.seed
         self._distributions = {name: FloatDistribution(0.0, 1.0) for name in problem.space.names}
-        self._study = optuna.create_study(direction=problem.objective.direction)
+        self._study = optuna.create_study(directions=[objective.direction for objective in problem.objectives])
         self._trials: dict[int, int] = {}
 
-    def point(self, outer: int) -> Point:
-        """Ask for the next point."""
-        seed = int(np.random.SeedSequence([self._seed, outer]).generate_state(1)[0])
+    def point(self, outer: int, attempt: int = 0) -> Point:
+        """Ask for the next point; a point that was asked for before under this index has failed."""
+        if outer in self._trials:
+            self.tell(outer, None)
+        seed = int(np.random.SeedSequence([self._seed, outer, *([attempt] if attempt else [])]).generate_state(1)[0])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
@@ -48,9 +49,9 @@ class TpeSampler:
             )
         )
 
-    def tell(self, outer: int, value: float | None) -> None:
-        """Report a point's value; one without a finite value failed."""
-        if value is None or not math.isfinite(value):
+    def tell(self, outer: int, values: Values | None) -> None:
+        """Report a point's objectives; one without any failed."""
+        if values is None:
             self._study.tell(self._trials[outer], state=TrialState.FAIL)
         else:
-            self._study.tell(self._trials[outer], value)
+            self._study.tell(self._trials[outer], values)

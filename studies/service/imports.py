@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from search.problem import Objective
+from search.settings import Objective
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
 from studies.imports import parse_objective, read_table

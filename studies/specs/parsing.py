@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
-from search.problem import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from studies.spec import StudySpec, build_space
 from studies.specs.checks import check_study
 from studies.specs.errors import Containers, first_error

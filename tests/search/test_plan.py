@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from model.errors import InvalidInput
 from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
-from search.plan import MAX_LOST_WORKERS, Plan, outer_value
-from search.problem import Objective, PastTrial, Resources, SamplerSpec, SchedulerSpec, SearchProblem
+from search.plan import MAX_LOST_WORKERS, Plan, outer_values
+from search.problem import PastTrial, SearchProblem
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from trainer.config import ProxySettings
 
@@ -29,8 +30,8 @@ def problem(kind, count=12, space=SPACE, inner=None, direction="minimize", seed=
     return SearchProblem(
         study="study-1",
         space=Space.build(space, inner or {}, BUDGET, ProxySettings(train_bytes=1000)),
-        objective=Objective(
-            metric="bits_per_byte" if direction == "minimize" else "embedding_share", direction=direction
+        objectives=(
+            Objective(metric="bits_per_byte" if direction == "minimize" else "embedding_share", direction=direction),
         ),
         sampler=SamplerSpec(kind=kind, seed=seed),
         scheduler=SchedulerSpec(),
@@ -51,9 +52,14 @@ def run(plan, value=lambda trial: 1.0):
     for group in iter(plan.start_next, ()):
         for trial in group:
             done.append((trial, value(trial)))
-            plan.end(trial.number, done[-1][1])
+            plan.end(trial.number, told(done[-1][1]))
     assert plan.finished
     return done
+
+
+def told(value):
+    """The objectives of a trial."""
+    return None if value is None else (value,)
 
 
 def start(plan):
@@ -63,7 +69,7 @@ def start(plan):
 
 
 def past(done, state="COMPLETE"):
-    return [PastTrial(trial.number, trial.parameters, trial.attributes, state, value) for trial, value in done]
+    return [PastTrial(trial.number, trial.parameters, trial.attributes, state, told(value)) for trial, value in done]
 
 
 @pytest.mark.parametrize("kind", ["random", "qmc", "grid", "tpe"])
@@ -95,7 +101,7 @@ def test_a_search_goes_on_from_any_history(kind, states):
     made = problem(kind, count=9, inner={"seed": (0, 1)})
     rows = past(run(Plan(made, []), bowl))
     history = [
-        PastTrial(row.number, row.parameters, row.attributes, state, row.value if state == "COMPLETE" else None)
+        PastTrial(row.number, row.parameters, row.attributes, state, row.values if state == "COMPLETE" else None)
         for row, state in zip(rows, states, strict=False)
         if state is not None
     ]
@@ -216,4 +222,5 @@ def test_tpe_keeps_parallel_trials_apart():
 )
 def test_an_outer_point_is_worth_the_best_mean_over_its_seeds(ended, direction, value):
     inner = [{"learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]
-    assert outer_value(ended, inner, direction) == value
+    expected = None if value is None else (value,)
+    assert outer_values({number: told(value) for number, value in ended.items()}, inner, direction) == expected

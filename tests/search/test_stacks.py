@@ -10,8 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from search.parameters import Constraints, IntParameter
 from search.plan import MAX_LOST_WORKERS, Plan
-from search.problem import Objective, PastState, PastTrial, PlannedTrial, Resources, SamplerSpec, SchedulerSpec
+from search.problem import PastState, PastTrial, PlannedTrial
 from search.problem import SearchProblem as Problem
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from search.stacks import program_key
 from trainer.config import ProxySettings
@@ -25,7 +26,7 @@ def make_problem(stack: int, count: int = 30, kind: str = "random", inner: dict[
     return Problem(
         study="study-1",
         space=Space.build({"depth": depth}, inner or INNER, Constraints(), ProxySettings(train_bytes=1000)),
-        objective=Objective(metric="bits_per_byte"),
+        objectives=(Objective(metric="bits_per_byte"),),
         sampler=SamplerSpec.model_validate({"kind": kind}),
         scheduler=SchedulerSpec(),
         max_trial_count=count,
@@ -61,9 +62,9 @@ class AnyOrder(RuleBasedStateMachine):
     def store(self, trial: PlannedTrial, state: PastState, lost: int = 0) -> None:
         before = self.rows.get(trial.number)
         workers = lost + (before.lost_workers if before else 0)
-        value = 2.0 if state == "COMPLETE" else None
+        values = (2.0,) if state == "COMPLETE" else None
         self.rows[trial.number] = PastTrial(
-            trial.number, trial.parameters, trial.attributes, state, value, lost_workers=workers
+            trial.number, trial.parameters, trial.attributes, state, values, lost_workers=workers
         )
 
     @rule()
@@ -88,7 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
         group = data.draw(st.sampled_from(self.groups))
         number = data.draw(st.sampled_from(sorted(group)))
         self.store(group.pop(number), "FAIL" if failed else "COMPLETE")
-        self.plan.end(number, None if failed else 2.0)
+        self.plan.end(number, None if failed else (2.0,))
         self.groups = [left for left in self.groups if left]
 
     @precondition(lambda self: self.groups)
@@ -121,12 +122,12 @@ class AnyOrder(RuleBasedStateMachine):
             group = self.groups.pop()
             for number, trial in group.items():
                 self.store(trial, "COMPLETE")
-                self.plan.end(number, 2.0)
+                self.plan.end(number, (2.0,))
         for group in iter(self.plan.start_next, ()):
             for trial in group:
                 assert self.rows.get(trial.number) is None or self.rows[trial.number].state == "WAITING"
                 self.store(trial, "COMPLETE")
-                self.plan.end(trial.number, 2.0)
+                self.plan.end(trial.number, (2.0,))
         self.finished_means_that_every_number_has_ended()
         assert self.plan.finished
 
@@ -150,7 +151,7 @@ def test_what_is_left_of_a_group_is_grouped_anew() -> None:
     plan = Plan(make_problem(stack=6, count=12), [])
     assert numbers(plan.start_next()) == [0, 1, 4, 5, 8, 9]
     for number in (1, 8):
-        plan.end(number, 2.0)
+        plan.end(number, (2.0,))
     for number in (0, 4, 5, 9):
         assert plan.lose(number)
     assert numbers(plan.start_next()) == [0, 4, 5, 9]

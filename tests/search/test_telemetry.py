@@ -14,16 +14,8 @@ import ray
 
 from search.events import TrialEvent
 from search.parameters import Constraints
-from search.problem import (
-    Objective,
-    Report,
-    Resources,
-    SamplerSpec,
-    SchedulerSpec,
-    SearchProblem,
-    TrialImpossible,
-    TrialRequest,
-)
+from search.problem import Report, SearchProblem, TrialImpossible, TrialRequest
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from search.tune import run_search
 from trainer.config import ProxySettings
@@ -111,7 +103,7 @@ def test_gauges_and_log_lines_name_each_trial(logs: Path, tmp_path: Path) -> Non
     problem = SearchProblem(
         study="study-7",
         space=Space.build({}, inner, Constraints(), ProxySettings(train_bytes=1000)),
-        objective=Objective(metric="bits_per_byte"),
+        objectives=(Objective(metric="bits_per_byte"),),
         sampler=SamplerSpec(),
         scheduler=SchedulerSpec(),
         max_trial_count=6,

@@ -26,16 +26,8 @@ from search.events import (
 )
 from search.parameters import Constraints, FloatParameter
 from search.plan import MAX_LOST_WORKERS
-from search.problem import (
-    Objective,
-    PastTrial,
-    Report,
-    Resources,
-    SamplerSpec,
-    SchedulerSpec,
-    SearchProblem,
-    TrialImpossible,
-)
+from search.problem import PastTrial, Report, SearchProblem, TrialImpossible
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from search.tune import run_search
 from trainer.config import ProxySettings
@@ -63,7 +55,7 @@ def make_problem(storage, count=6, inner=None, **changes):
     fields = {
         "study": "study-7",
         "space": space,
-        "objective": Objective(metric="bits_per_byte"),
+        "objectives": (Objective(metric="bits_per_byte"),),
         "sampler": SamplerSpec(kind="random"),
         "scheduler": SchedulerSpec(),
         "max_trial_count": count,
@@ -114,8 +106,8 @@ def test_what_killed_drivers_of_the_study_left_is_removed(problem, tmp_path, sta
     left, others = ["tune-study-7-a", "tune-study-7-b"], ["tune-study-70-a", "tune-study-8-a", "tokenizers"]
     for name in [*left, *others]:
         (tmp_path / name / "0-trial").mkdir(parents=True)
-    value = 0.1 if state == "COMPLETE" else None
-    run(problem(count=1), one_report, [PastTrial(0, {"learning_rate": 0.1}, {}, state, value)])
+    values = (0.1,) if state == "COMPLETE" else None
+    run(problem(count=1), one_report, [PastTrial(0, {"learning_rate": 0.1}, {}, state, values)])
     assert {path.name for path in tmp_path.iterdir()} == set(others)
 
 
@@ -366,7 +358,8 @@ def test_successive_halving_prunes_and_keeps_the_metrics(problem):
 
 def test_successive_halving_remembers_the_trials_of_an_earlier_run(problem):
     good = [
-        PastTrial(number, {"learning_rate": 0.001}, {}, "COMPLETE", 0.0, evaluations=(0.0,) * 8) for number in range(4)
+        PastTrial(number, {"learning_rate": 0.001}, {}, "COMPLETE", (0.0,), evaluations=(0.0,) * 8)
+        for number in range(4)
     ]
     scheduler = SchedulerSpec(kind="asha", reduction_factor=2, grace_evaluations=2)
     events = run(problem(count=6, scheduler=scheduler), curve, good)
@@ -384,7 +377,7 @@ def test_a_search_goes_on_from_its_rows(problem):
             event.parameters,
             event.attributes,
             "COMPLETE" if event.number in done else "RUNNING",
-            done[event.number].metrics["bits_per_byte"] if event.number in done else None,
+            (done[event.number].metrics["bits_per_byte"],) if event.number in done else None,
         )
         for event in of(first, TrialStarted)
     ]
@@ -431,7 +424,7 @@ def observe(event):
         os.kill(os.getpid(), signal.SIGINT)
 
 space = Space.build({}, {"seed": (0, 1)}, Constraints(), ProxySettings(train_bytes=1000))
-problem = SearchProblem("study-1", space, Objective(metric="bits_per_byte"), SamplerSpec(), SchedulerSpec(), 5, 1,
+problem = SearchProblem("study-1", space, (Objective(metric="bits_per_byte"),), SamplerSpec(), SchedulerSpec(), 5, 1,
                         Resources(), Path("storage").absolute())
 try:
     run_search(problem, [], observe, lambda: False, objective)

@@ -114,9 +114,9 @@ def test_a_stopped_run_goes_on_from_its_rows(database: Database, study: Study, t
     assert len(before) == 2
     search = PlantedSearch()
     assert run_study(database, study.id, tmp_path, search=search).state is StudyState.COMPLETED
-    assert [(past.number, past.state, past.value) for past in search.history] == [
-        (0, "COMPLETE", 3.0),
-        (1, "COMPLETE", 2.9),
+    assert [(past.number, past.state, past.values) for past in search.history] == [
+        (0, "COMPLETE", (3.0,)),
+        (1, "COMPLETE", (2.9,)),
     ]
     with database.read_session() as session:
         assert service.list_trials(session, "ada", study.id)[:2] == before
