@@ -9,6 +9,7 @@ from model.errors import FormularyError
 from search.events import TrialFailed, TrialInfeasible, Value
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
+from search.start import Start
 from trainer.config import ProxySettings
 
 PastState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
@@ -33,6 +34,8 @@ class SearchProblem:
     resources: Resources
     storage: Path
     """Absolute path of the storage root, the same on every machine."""
+    start: Start = field(default_factory=Start)
+    """What is known before the first trial."""
 
     @property
     def objective(self) -> Objective:
