@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 
 from search.events import Value
 from search.parameters import Choice, Parameter
-from search.space_summary import SpaceSummary
+from search.space.summary import SpaceSummary
 from studies.formulas.formula import Formula
 from studies.records import OperationState, Role, Study, StudyState, TrialState
 from studies.spec import StudySpec

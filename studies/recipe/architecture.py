@@ -1,6 +1,6 @@
 """Depth, width and what goes with them, at the target's budget of parameters."""
 
-from search.budget import Budget
+from search.space.budget import Budget
 from studies.recipe.basis import SAME_SCALE, Basis
 from studies.recipe.defaults import (
     HEAD_DIMS,

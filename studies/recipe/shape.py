@@ -1,4 +1,4 @@
-"""Shapes at a budget of parameters: the solver of ``search.budget`` asked one question at a time."""
+"""Shapes at a budget of parameters: the solver of ``search.space.budget`` asked one question at a time."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 
 from model.config import MAX_DEPTH, MAX_WIDTH, BlockKind
 from model.errors import InvalidInput
-from search.budget import Budget, Floats, Ints, Shapes, legal_widths
+from search.space.budget import Budget, Floats, Ints, Shapes, legal_widths
 
 FFN_RATIOS = (0.25, 16.0)
 """Realised FFN ratios that are accepted (assumed: far outside the paper's 1 to 4, for budgets that only tiny widths

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
-from search.space_summary import SpaceSummary, summarize
+from search.space.summary import SpaceSummary, summarize
 from studies.service.studies import get_study
 from studies.spec import ImportSpec, StudySpec, build_space, stored_spec
 

@@ -12,7 +12,6 @@ from scipy.stats import chisquare
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
-from search.budget import Budget, Shapes, legal_widths
 from search.parameters import (
     CategoricalParameter,
     Constraints,
@@ -22,8 +21,9 @@ from search.parameters import (
     TotalParameters,
 )
 from search.proxy import proxy_config
-from search.rules import RATIO_SLACK, InfeasibleSpace
 from search.space import Point, Space
+from search.space.budget import Budget, Shapes, legal_widths
+from search.space.rules import RATIO_SLACK, InfeasibleSpace
 from trainer.config import ProxySettings
 
 PROXY = ProxySettings(train_bytes=100_000)

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from search.parameters import Constraints, Parameter, TotalParameters
 from search.space import Space
-from search.space_summary import MAX_EXAMPLES, MAX_LOOKED_AT, summarize
+from search.space.summary import MAX_EXAMPLES, MAX_LOOKED_AT, summarize
 from trainer.config import ProxySettings
 
 PARAMETERS = TypeAdapter(dict[str, Parameter])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from search.events import Value
-from search.space import BUDGET_NAMES, Point, Space
+from search.space.space import BUDGET_NAMES, Point, Space
 
 MAX_LOOKED_AT = 256
 """Points that are looked at (assumed: a tenth of a second)."""

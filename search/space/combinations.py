@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.parameters import Parameter
-from search.rules import Columns, InfeasibleSpace, Rule
+from search.space.rules import Columns, InfeasibleSpace, Rule
 
 MAX_COMBINATIONS = 200_000
 """Most combinations enumerated for one rule (assumed: a tenth of a second, a few megabytes)."""

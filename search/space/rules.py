@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.config import MAX_FFN_WIDTH, MAX_WIDTH
 from model.errors import InvalidInput
-from search.budget import Bools, Budget, Floats, Ints, Shapes
+from search.space.budget import Bools, Budget, Floats, Ints, Shapes
 
 MAX_PAIRS = 5_000_000
 """Most (shape, width) pairs looked at for one space (assumed: a few seconds)."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from model.config import MAX_FFN_WIDTH
 from model.errors import InvalidInput
-from search.budget import Budget, Shapes, legal_widths
-from search.combinations import Combinations, check_size
 from search.events import Value
 from search.parameters import PARAMETER_NAMES, CategoricalParameter, Choice, Constraints, Parameter
-from search.rules import RATIO_SLACK, EqualBudget, InfeasibleSpace, Rule, WholeHeads, WholeSequences
+from search.space.budget import Budget, Shapes, legal_widths
+from search.space.combinations import Combinations, check_size
+from search.space.rules import RATIO_SLACK, EqualBudget, InfeasibleSpace, Rule, WholeHeads, WholeSequences
 from search.standard import check_name, check_parameter, check_value
 from trainer.config import ProxySettings
 

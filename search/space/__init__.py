@@ -1,0 +1,5 @@
+"""The search space: its parameters, what ties them together, and the points that satisfy it."""
+
+from search.space.space import Point, Space
+
+__all__ = ["Point", "Space"]
