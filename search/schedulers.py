@@ -1,49 +1,42 @@
-"""Which running trials are stopped early: objects of ``ray.tune.schedulers``."""
+"""The object of ``ray.tune.schedulers`` that lets a stopping rule decide which running trials are stopped."""
 
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.problem import PastTrial, SearchProblem
 from search.slot import EVALUATION, OBJECTIVE
+from search.stopping import StoppingRule, stopping_rule
 
-_MODES = {"minimize": "min", "maximize": "max"}
 
-
-def build_scheduler(problem: SearchProblem, history: Sequence[PastTrial]) -> TrialScheduler:
+def build_scheduler(problem: SearchProblem, history: Sequence[PastTrial]) -> "RuleScheduler":
     """The scheduler that ``problem`` names, knowing what earlier trials reported."""
-    scheduler = _SCHEDULERS[problem.scheduler.kind](problem)
+    rule = stopping_rule(problem.scheduler, problem.space.settings.evaluations, problem.sampler.seed)
     for trial in history:
-        if trial.evaluations:
-            _replay(scheduler, trial)
-    return scheduler
+        for evaluation, value in enumerate(trial.evaluations, start=1):
+            rule.report(trial.number, evaluation, value)
+    return RuleScheduler(rule)
 
 
-def _fifo(problem: SearchProblem) -> TrialScheduler:
-    return FIFOScheduler()  # type: ignore[no-untyped-call]
+class RuleScheduler(FIFOScheduler):
+    """Starts trials in order, and stops one when the rule says so. A program of several trials is never stopped."""
 
+    def __init__(self, rule: StoppingRule) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._rule = rule
 
-def _asha(problem: SearchProblem) -> TrialScheduler:
-    """Asynchronous successive halving with one bracket (arXiv 1810.05934, algorithm 2), rungs in evaluations."""
-    return AsyncHyperBandScheduler(
-        time_attr=EVALUATION,
-        metric=OBJECTIVE,
-        mode=_MODES[problem.objective.direction],
-        max_t=problem.space.settings.evaluations,
-        grace_period=problem.scheduler.grace_evaluations,
-        reduction_factor=problem.scheduler.reduction_factor,
-    )
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Let the rule learn of an evaluation, and decide."""
+        return TrialScheduler.STOP if self._reason(trial, result) else TrialScheduler.CONTINUE
 
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Let the rule learn of the last evaluation."""
+        self._reason(trial, result)
 
-_SCHEDULERS: dict[str, Callable[[SearchProblem], TrialScheduler]] = {"none": _fifo, "asha": _asha}
-
-
-def _replay(scheduler: TrialScheduler, trial: PastTrial) -> None:
-    """Let the scheduler see an earlier trial: it reads the trial's identifier only, and of the controller nothing."""
-    controller: Any = None
-    stand_in: Any = SimpleNamespace(trial_id=f"past-{trial.number}")
-    scheduler.on_trial_add(controller, stand_in)
-    for evaluation, value in enumerate(trial.evaluations, start=1):
-        scheduler.on_trial_result(controller, stand_in, {EVALUATION: evaluation, OBJECTIVE: value})
+    def _reason(self, trial: Trial, result: dict[str, Any]) -> str | None:
+        members = trial.config["trials"]
+        if len(members) > 1 or OBJECTIVE not in result:
+            return None
+        return self._rule.report(members[0]["number"], result[EVALUATION], result[OBJECTIVE])

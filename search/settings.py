@@ -30,9 +30,9 @@ class SamplerSpec(FrozenConfig):
 
 
 class SchedulerSpec(FrozenConfig):
-    """Whether weak trials are stopped early: asha is asynchronous successive halving (arXiv 1810.05934)."""
+    """Whether weak trials are stopped early, and by which rule (``search.stopping``)."""
 
-    kind: Literal["none", "asha"] = "none"
+    kind: Literal["none", "asha", "hyperband"] = "none"
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
     grace_evaluations: Annotated[int, Field(ge=1, le=1000)] = 1
     """Evaluations that every trial is given before it can be stopped."""
