@@ -1,18 +1,10 @@
-"""How outer points are chosen."""
+"""How outer points are chosen. A sampler's libraries are loaded when it is built."""
 
 from collections.abc import Callable
 
 from search.problem import SearchProblem
 from search.samplers.base import Sampler
 from search.samplers.designs import GridDesign, QmcDesign, RandomDesign
-from search.samplers.tpe import TpeSampler
-
-_SAMPLERS: dict[str, Callable[[SearchProblem], Sampler]] = {
-    "random": RandomDesign,
-    "grid": GridDesign,
-    "qmc": QmcDesign,
-    "tpe": TpeSampler,
-}
 
 
 def build_sampler(problem: SearchProblem) -> Sampler:
@@ -21,5 +13,39 @@ def build_sampler(problem: SearchProblem) -> Sampler:
     Raises:
         InvalidInput: a grid over a continuous parameter.
     """
-    kind = problem.sampler.kind if problem.space.names else "grid"
-    return _SAMPLERS[kind](problem)
+    return _class_of(problem.sampler.kind if problem.space.names else "grid")(problem)
+
+
+def _class_of(kind: str) -> Callable[[SearchProblem], Sampler]:
+    match kind:
+        case "random":
+            return RandomDesign
+        case "grid":
+            return GridDesign
+        case "qmc":
+            return QmcDesign
+        case "tpe":
+            from search.samplers.tpe import TpeSampler
+
+            return TpeSampler
+        case "gp":
+            from search.samplers.gp import GpSampler
+
+            return GpSampler
+        case "cmaes":
+            from search.samplers.cmaes import CmaesSampler
+
+            return CmaesSampler
+        case "nsga2":
+            from search.samplers.nsga import Nsga2Sampler
+
+            return Nsga2Sampler
+        case "nsga3":
+            from search.samplers.nsga import Nsga3Sampler
+
+            return Nsga3Sampler
+        case "zoopt":
+            from search.samplers.zoopt import ZooptSampler
+
+            return ZooptSampler
+    raise ValueError(f"there is no sampler {kind!r}")

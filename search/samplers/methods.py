@@ -1,0 +1,43 @@
+"""What each kind of sampler takes: the one table that checks, samplers and docs/search.md go by. Loads no library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_OBJECTIVES = 3
+"""Most objectives of a study (assumed: of more, most trials are on the front)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a sampler can be asked to search."""
+
+    adaptive: bool
+    """Whether it chooses by outcome; what does not is a declared design, whose trials may carry verdicts."""
+    max_objectives: int = MAX_OBJECTIVES
+    needs_order: bool = False
+    """Whether it moves along axes, so that neighbouring values of each parameter must be alike."""
+    max_points: int | None = None
+    """Most outer points, where a suggestion costs more with each of them."""
+
+
+METHODS: Mapping[str, Method] = {
+    "random": Method(adaptive=False),
+    "grid": Method(adaptive=False),
+    "qmc": Method(adaptive=False),
+    "tpe": Method(adaptive=True),
+    "gp": Method(adaptive=True, max_points=1000),
+    "cmaes": Method(adaptive=True, max_objectives=1, needs_order=True),
+    "nsga2": Method(adaptive=True),
+    "nsga3": Method(adaptive=True),
+    "zoopt": Method(adaptive=True, max_objectives=1),
+}
+
+
+def declared() -> tuple[str, ...]:
+    """The kinds whose points do not depend on outcomes."""
+    return tuple(kind for kind, method in METHODS.items() if not method.adaptive)
+
+
+def of_several_objectives(count: int) -> tuple[str, ...]:
+    """The kinds that take so many objectives."""
+    return tuple(kind for kind, method in METHODS.items() if method.max_objectives >= count)

@@ -1,0 +1,227 @@
+"""What every sampler promises, whatever its kind."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.plan import Plan
+from search.problem import PastTrial, SearchProblem
+from search.samplers import build_sampler
+from search.samplers.methods import METHODS
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.space import Space
+from trainer.config import ProxySettings
+
+SPACE = {
+    "learning_rate": FloatParameter(type="float", low=1e-3, high=1e-1, log=True),
+    "depth": IntParameter(type="int", low=1, high=12),
+    "vocabulary_size": CategoricalParameter(type="categorical", choices=(512, 2048, 16384)),
+}
+FINITE = {name: SPACE[name] for name in ("depth", "vocabulary_size")}
+BUDGET = Constraints(total_parameters=TotalParameters(target=1_000_000))
+KINDS = sorted(METHODS)
+ADAPTIVE = [kind for kind in KINDS if METHODS[kind].adaptive]
+QUICK = [kind for kind in KINDS if kind != "gp"]
+"""A suggestion of gp takes a twentieth of a second."""
+SEVERAL = [kind for kind in ADAPTIVE if METHODS[kind].max_objectives > 1]
+
+
+def problem(kind, count=40, seed=0, objectives=1, inner=None):
+    metrics = ("bits_per_byte", "embedding_share", "total_parameters")[:objectives]
+    return SearchProblem(
+        study="study-1",
+        space=Space.build(FINITE if kind == "grid" else SPACE, inner or {}, BUDGET, ProxySettings(train_bytes=1000)),
+        objectives=tuple(Objective(metric=metric) for metric in metrics),
+        sampler=SamplerSpec(kind=kind, seed=seed),
+        scheduler=SchedulerSpec(),
+        max_trial_count=count,
+        parallel_trial_count=2,
+        resources=Resources(),
+        storage=Path("unused"),
+    )
+
+
+def bowl(values):
+    """0 at best; about 0.5 at the median of the space."""
+    rate, vocabulary = math.log10(values.get("learning_rate", 1e-2)), math.log2(values["vocabulary_size"])
+    return (rate + 1.5) ** 2 + abs(values["depth"] - 4) / 10 + abs(vocabulary - 11) / 10
+
+
+def several(values, count):
+    """A trade-off between a high and a low rate, and between deep and shallow."""
+    return (bowl(values), abs(math.log10(values["learning_rate"]) + 2.8), values["depth"] / 12)[:count]
+
+
+def drive(sampler, outers, value=bowl):
+    """Ask for points and tell them, one after the other; the points and their values."""
+    told = []
+    for outer in outers:
+        point = sampler.point(outer)
+        told.append((point.values, (value(point.values),) if value(point.values) is not None else None))
+        sampler.tell(outer, told[-1][1])
+    return told
+
+
+def rebuilt(made, told):
+    sampler = build_sampler(made)
+    for outer, (values, _) in enumerate(told):
+        sampler.restore(outer, values)
+    for outer, (_, objectives) in enumerate(told):
+        sampler.tell(outer, objectives)
+    return sampler
+
+
+def run(plan, value=bowl, parallel=1):
+    """Run a plan with so many trials at once, of which the last one always ends first; trials and values."""
+    done, running = [], []
+    while True:
+        while len(running) < parallel and (group := plan.start_next()):
+            running += group
+        if not running:
+            break
+        trial = running.pop()
+        done.append((trial, value(trial.parameters)))
+        plan.end(trial.number, None if done[-1][1] is None else (done[-1][1],))
+    assert plan.finished
+    return sorted(done, key=lambda pair: pair[0].number)
+
+
+def test_every_kind_of_a_spec_has_a_row_in_the_table():
+    assert set(get_args(SamplerSpec.model_fields["kind"].annotation)) == set(METHODS)
+    for kind in KINDS:
+        build_sampler(problem(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_is_run_once_and_every_point_is_legal(kind):
+    made = problem(kind, count=44, inner={"seed": (0, 1)})
+    done = run(Plan(made, []))
+    assert [trial.number for trial, _ in done] == list(range(44))
+    for _, pair in itertools.groupby(done, key=lambda one: one[0].number // 2):
+        first, second = (trial.parameters for trial, _ in pair)
+        assert {**first, "seed": 1} == second
+        outer = {name: value for name, value in first.items() if name != "seed"}
+        assert made.space.point(made.space.unit(outer)).values == pytest.approx(outer)
+        for name in made.space.names:
+            assert outer[name] in made.space.parameters[name].values() if name != "learning_rate" else True
+        assert 1e-3 <= outer.get("learning_rate", 1e-2) <= 1e-1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_that_goes_on_chooses_what_it_would_have_chosen(kind):
+    """Whether it is interrupted, and how often, changes nothing: neither draws nor what was learnt are lost."""
+    made = problem(kind)
+    whole = drive(build_sampler(made), range(32))
+    for kept in (0, 1, 13, 25):
+        assert drive(rebuilt(made, whole[:kept]), range(kept, 32)) == whole[kept:], kept
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seed_decides(kind):
+    first, again, other = (drive(build_sampler(problem(kind, seed=seed)), range(16)) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numpys_global_generator_is_left_alone(kind):
+    np.random.seed(5)
+    before = np.random.get_state()[1].tolist()
+    points = drive(build_sampler(problem(kind)), range(16))
+    assert np.random.get_state()[1].tolist() == before
+    np.random.seed(6)
+    assert drive(build_sampler(problem(kind)), range(16)) == points
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(QUICK),
+    states=st.lists(st.sampled_from(["RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE", None]), max_size=40),
+)
+def test_a_search_goes_on_from_any_history(kind, states):
+    """Of points that it has not chosen itself, as those that were asked for by hand are."""
+    made = problem(kind, count=44)
+    space, generator = made.space, np.random.default_rng(len(states))
+    history = []
+    for number, state in enumerate(states):
+        if state is not None:
+            units = generator.choice([0.0, 0.25, 0.9, 1.0], len(space.names)).tolist()
+            values = space.point(dict(zip(space.names, units, strict=True))).values
+            told = (bowl(values),) if state in ("COMPLETE", "PRUNED") else None
+            history.append(PastTrial(number, values, {}, state, told))
+    ended = {row.number for row in history if row.state != "RUNNING"}
+    limit = min(44, space.size or 44)
+    done = run(Plan(made, history), parallel=3)
+    assert [trial.number for trial, _ in done] == sorted(set(range(limit)) - ended)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("failing", ["all", "the first ten", "a third"])
+def test_failures_do_not_end_a_search(kind, failing):
+    ends = iter(range(100))
+
+    def value(values):
+        end = next(ends)
+        fails = {"all": True, "the first ten": end < 10, "a third": end % 3 == 0}[failing]
+        return None if fails else bowl(values)
+
+    done = run(Plan(problem(kind, count=36 if kind == "grid" else 40), []), value, parallel=2)
+    assert len(done) >= 30
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_points_may_run_at_once(kind):
+    sampler = build_sampler(problem(kind))
+    points = [sampler.point(outer).values for outer in range(30)]
+    assert len({tuple(values.items()) for values in points}) >= 28
+    for outer in reversed(range(30)):
+        sampler.tell(outer, (bowl(points[outer]),))
+    sampler.point(30)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_attempt_gives_another_point_and_can_be_told(kind):
+    if kind == "grid":
+        pytest.skip("each point of a grid is there once")
+    sampler = build_sampler(problem(kind))
+    drive(sampler, range(24))
+    tried = [sampler.point(24, attempt).values for attempt in range(4)]
+    assert len({values["learning_rate"] for values in tried}) > 1
+    sampler.restore(24, tried[0])
+    sampler.tell(24, (1.0,))
+    sampler.point(25)
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_adaptive_samplers_beat_random_draws(kind, direction):
+    """Of 60 points, the mean of the last 20; a fair coin would win all of the three seeds once in eight."""
+    sign, metric = (1, "bits_per_byte") if direction == "minimize" else (-1, "embedding_share")
+    means = {}
+    for name, seed in itertools.product((kind, "random"), range(3)):
+        made = problem(name, count=60, seed=seed)
+        object.__setattr__(made, "objectives", (Objective(metric=metric, direction=direction),))
+        told = drive(build_sampler(made), range(60), lambda values: sign * bowl(values))
+        means[name, seed] = np.mean([sign * values[0] for _, values in told[-20:]])
+    for seed in range(3):
+        assert means[kind, seed] < 0.7 * means["random", seed], seed
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_objectives_are_learnt(kind, count):
+    made = problem(kind, count=70, objectives=count)
+    sampler = build_sampler(made)
+    told = []
+    for outer in range(32 if kind == "gp" else 70):
+        point = sampler.point(outer)
+        told.append(several(point.values, count))
+        sampler.tell(outer, told[-1])
+    first, last = np.array(told[:10]), np.array(told[-10:])
+    assert last.sum(axis=1).mean() < first.sum(axis=1).mean()
