@@ -7,7 +7,7 @@ from typing import Literal
 
 from model.errors import FormularyError
 from search.events import TrialFailed, TrialInfeasible, Value
-from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
 from search.space import Space
 from search.start import Start
 from trainer.config import ProxySettings
@@ -36,6 +36,10 @@ class SearchProblem:
     """Absolute path of the storage root, the same on every machine."""
     start: Start = field(default_factory=Start)
     """What is known before the first trial."""
+    seeds: Seeds = field(default_factory=Seeds)
+    """Whether leaders are trained again on fresh seeds."""
+    allow_duplicates: bool = False
+    """Whether a point is tried again when the sampler asks for it."""
 
     @property
     def objective(self) -> Objective:

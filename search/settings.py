@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from model.config import FrozenConfig
 from search.parameters import METRIC_NAMES
@@ -36,6 +36,25 @@ class SchedulerSpec(FrozenConfig):
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
     grace_evaluations: Annotated[int, Field(ge=1, le=1000)] = 1
     """Evaluations that every trial is given before it can be stopped."""
+
+
+class Seeds(FrozenConfig):
+    """Whether the leaders of a search are trained again, so that the winner's value is not the luckiest draw."""
+
+    count: Annotated[int, Field(ge=1, le=100)] = 1
+    """Fresh seeds of each leader; with 1 none is trained again."""
+    leaders: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Settings that are trained again, the best ones."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_count(cls, value: object) -> object:
+        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @property
+    def reserved(self) -> int:
+        """Trials that are kept for it."""
+        return self.count * self.leaders if self.count > 1 else 0
 
 
 class Resources(FrozenConfig):

@@ -19,7 +19,11 @@ class Sampler(Protocol):
         """
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
-        """Learn of an outer point that an earlier run has started."""
+        """Learn of an outer point that an earlier run has started, or that comes from elsewhere.
+
+        Points from elsewhere (given by a user, or of earlier studies) have negative indices: a design's own indices
+        stay what they are.
+        """
 
     def tell(self, outer: int, values: Values | None) -> None:
         """Learn the objectives of an outer point; None when it failed."""

@@ -41,15 +41,19 @@ class QmcDesign(DeclaredDesign):
         from scipy.stats import qmc  # half a second that other designs need not take
 
         self._space = problem.space
-        points = -(-problem.max_trial_count // len(problem.space.inner_points))
-        sequence = qmc.Sobol(len(self._space.names), scramble=True, rng=problem.sampler.seed)
         self._further = RandomDesign(problem)
-        self._units = sequence.random_base2((points - 1).bit_length())
+        self._sequence = qmc.Sobol(len(self._space.names), scramble=True, rng=problem.sampler.seed)
+        self._units = self._sequence.random(1)
 
     def point(self, outer: int, attempt: int = 0) -> Point:
-        """The point at this index of the sequence; further attempts are independent draws."""
+        """The point at this index of the sequence; further attempts are independent draws.
+
+        The sequence is made in powers of two, which keeps it balanced, and its beginning is the same at every length.
+        """
         if attempt:
             return self._further.point(outer, attempt)
+        while outer >= len(self._units):
+            self._units = np.concatenate([self._units, self._sequence.random(len(self._units))])
         return self._space.point(dict(zip(self._space.names, self._units[outer].tolist(), strict=True)))
 
 
