@@ -1,4 +1,4 @@
-"""The typed parameters of a search space and the constraints on them, as a user writes them."""
+"""The typed parameters of a search space, as a user writes them, and the names that specs know."""
 
 import math
 from typing import Annotated, Literal, Self
@@ -197,21 +197,6 @@ class CategoricalParameter(FrozenConfig):
 
 
 Parameter = Annotated[IntParameter | FloatParameter | CategoricalParameter, Field(discriminator="type")]
-
-
-class TotalParameters(FrozenConfig):
-    """An equal budget: every point has ``target`` parameters within ``tolerance``, by solving for one of them."""
-
-    target: Annotated[int, Field(ge=1, le=10**13)]
-    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.03
-    """Largest relative distance from the target."""
-    solve_for: Literal["width"] = "width"
-
-
-class Constraints(FrozenConfig):
-    """What every point of the space must satisfy."""
-
-    total_parameters: TotalParameters | None = None
 
 
 def check_bounds(low: float, high: float, log: bool) -> None:

@@ -1,18 +1,14 @@
 """The study spec: what a user POSTs, versioned, frozen, and checked before anything is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from model.config import FrozenConfig
-from search.parameters import (
-    CategoricalParameter,
-    Choice,
-    Constraints,
-    Parameter,
-)
+from search.constraints import Constraints
+from search.parameters import CategoricalParameter, Choice, Parameter
 from search.problem import SearchProblem
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
@@ -21,6 +17,9 @@ from trainer.config import ProxySettings
 MAX_TRIALS = 1_000_000
 Purpose = Literal["estimate", "optimise"]
 Grid = Annotated[tuple[Choice, ...], Field(min_length=1, max_length=1000)]
+ParentValues = Annotated[Grid, BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
+"""Values of a parent; one alone may be written without brackets."""
+Condition = Annotated[dict[str, ParentValues], Field(min_length=1, max_length=10)]
 
 
 class StudyHeader(FrozenConfig):
@@ -44,6 +43,8 @@ class StudySpec(StudyHeader):
     """What the sampler varies; empty for a single outer point."""
     inner: Annotated[dict[str, Grid], Field(max_length=20)] = Field(default_factory=dict)
     """Grids at which every outer point is trained."""
+    conditions: Annotated[dict[str, Condition], Field(max_length=50)] = Field(default_factory=dict)
+    """Which parameters exist only at some values of others: child → parent → those values."""
     constraints: Constraints = Constraints()
     sampler: SamplerSpec = SamplerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
@@ -78,21 +79,25 @@ def build_space(spec: StudySpec) -> Space:
     Raises:
         InvalidInput: a parameter is unknown, out of bounds or given twice, or no point is legal.
     """
-    return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
+    return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy, spec.conditions)
 
 
 def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
-    """The section that says which vocabularies trials have, and the smallest and the largest of them."""
+    """The field that says which vocabularies trials have, and the smallest and the largest of them."""
     name = "vocabulary_size"
-    declared = spec.space.get(name)
-    if declared is None:
-        section = "inner" if name in spec.inner else "proxy"
+    declared, solved = spec.space.get(name), spec.constraints.solved
+    values: Sequence[Any]
+    if solved is not None and solved[1].solve_for == name:
+        field, values = f"constraints.{solved[0]}.range", solved[1].bounds
+    elif declared is None:
+        field = f"inner.{name}" if name in spec.inner else f"proxy.{name}"
         values = spec.inner.get(name, (spec.proxy.vocabulary_size,))
     else:
-        section = "space"
+        field = f"space.{name}"
         values = declared.choices if isinstance(declared, CategoricalParameter) else (declared.low, declared.high)
+        values = (*values, spec.proxy.vocabulary_size) if name in spec.conditions else values
     sizes = [int(value) for value in values]
-    return section, (min(sizes), max(sizes))
+    return field, (min(sizes), max(sizes))
 
 
 def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:

@@ -1,146 +1,156 @@
-"""Equal budgets: parameter counts of many shapes at once, and the FFN width that takes what is left.
+"""Equal budgets: for many shapes at once, the values of one parameter that meet a target.
 
-The counts are those of :mod:`model.counts`, written for arrays; a test holds the two together.
+The FFN width takes what the solved parameter leaves, within the ratios that are allowed.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from model.config import MAX_FFN_WIDTH, MAX_WIDTH, SERIES_TERMS, SHORTCUT_REDUCTION
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from model.config import MAX_FFN_WIDTH
+from search.constraints import DEFAULT_RANGES, SolvedName
+from search.space.errors import InfeasibleSpace
+from search.space.quantities import AffineQuantity, Numbers
+from search.space.shapes import Bools, Floats, Ints, Shapes
 
 FFN_STEPS = (8, 4, 2, 1)
 """Granularity of the FFN width: a coarser one keeps matrix sizes even, a finer one is taken where the tolerance
 needs it (assumed)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """Shapes without a width; every array has the same length. ``kv_heads`` 0 means as many as heads."""
-
-    depth: Ints
-    vocabulary_size: Ints
-    head_dim: Ints
-    kv_heads: Ints
-    pangu_pi: Bools
-    """Which shapes have PanGu-π's block; the others have LLaMA's."""
-    tied_head: bool
-    qk_norm: bool
-
-    def __getitem__(self, index: Any) -> "Shapes":
-        return Shapes(
-            self.depth[index],
-            self.vocabulary_size[index],
-            self.head_dim[index],
-            self.kv_heads[index],
-            self.pangu_pi[index],
-            self.tied_head,
-            self.qk_norm,
-        )
-
-    @property
-    def width_unit(self) -> Ints:
-        """What the width must be a multiple of: whole heads, in whole groups of key and value heads."""
-        return self.head_dim * np.maximum(self.kv_heads, 1)
-
-    @property
-    def _tables(self) -> int:
-        return 1 if self.tied_head else 2
-
-    @property
-    def _head_norms(self) -> Ints:
-        """Gains of the normed queries and keys."""
-        gains: Ints = 2 * self.depth * self.head_dim * self.qk_norm
-        return gains
-
-    @property
-    def _series(self) -> Ints:
-        """Scales and shifts of the series activation for one FFN channel."""
-        parameters: Ints = 2 * SERIES_TERMS * self.depth * self.pangu_pi
-        return parameters
-
-    def without_ffn(self, width: Ints) -> Ints:
-        """Parameters beside the FFN: embedding, head, attention (arXiv 2305.13245), its shortcut and norm gains."""
-        key_value_width = np.where(self.kv_heads == 0, width, self.kv_heads * self.head_dim)
-        shortcut_width = -(-width // SHORTCUT_REDUCTION) * self.pangu_pi
-        block = 2 * width * (width + key_value_width + shortcut_width + 1)
-        return self._tables * self.vocabulary_size * width + self.depth * block + width + self._head_norms
-
-    def per_ffn_channel(self, width: Ints) -> Ints:
-        """Parameters that one more FFN channel adds: three SwiGLU matrices in every block, and its activations."""
-        return 3 * self.depth * width + self._series
-
-    def total(self, width: Ints, ffn_width: Ints) -> Ints:
-        """All parameters."""
-        return self.without_ffn(width) + ffn_width * self.per_ffn_channel(width)
-
-    def width_at(self, parameters: float, ratio: Floats) -> Floats:
-        """The real width at which ``parameters`` are spent with FFN width = ratio × width.
-
-        The positive root of A·d² + B·d + C = N, the count above with f = ratio·d (derived). The bottleneck of PanGu-π's
-        shortcut counts as d / 32, which is at most one channel below its whole number; that moves the root by less
-        than half a channel.
-        """
-        grouped = self.kv_heads > 0
-        quadratic = self.depth * (np.where(grouped, 2, 4) + 3 * ratio + 2 / SHORTCUT_REDUCTION * self.pangu_pi)
-        per_block = 2 + 2 * self.kv_heads * self.head_dim
-        linear = self._tables * self.vocabulary_size + self.depth * per_block + 1 + ratio * self._series
-        left = np.maximum(parameters - self._head_norms, 0)
-        root: Floats = (np.sqrt(linear**2 + 4 * quadratic * left) - linear) / (2 * quadratic)
-        return root
+MAX_PAIRS = 5_000_000
+"""Most pairs of a shape and a value of the solved parameter looked at for one space (assumed: a few seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
+class Solutions:
+    """Networks that meet a budget, by the row that they solve, ascending."""
+
+    row: Ints
+    value: Numbers
+    """Of the solved parameter."""
+    width: Ints
+    ffn_width: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, kept: Bools | Ints) -> "Solutions":
+        return Solutions(self.row[kept], self.value[kept], self.width[kept], self.ffn_width[kept])
+
+    @property
+    def ffn_ratio(self) -> Floats:
+        """The realised ratio."""
+        ratio: Floats = self.ffn_width / self.width
+        return ratio
+
+
+@dataclass(frozen=True)
 class Budget:
-    """``target`` parameters within a relative ``tolerance``."""
+    """``target`` of a quantity, within a relative ``tolerance``, by solving for one parameter."""
 
-    target: int
+    quantity: AffineQuantity
+    target: float
     tolerance: float
+    solved: SolvedName = "width"
+    bounds: tuple[float, float] = DEFAULT_RANGES["width"]
+    """Smallest and largest value of the solved parameter."""
+    step: int = 1
+    """Depth and vocabulary are multiples of it; a width is one of whole heads."""
 
-    def within(self, total: Ints) -> Bools:
-        """Whether each count meets the budget."""
-        met: Bools = np.abs(total / self.target - 1) <= self.tolerance
+    def within(self, amount: Numbers) -> Bools:
+        """Whether each amount meets the budget."""
+        met: Bools = np.abs(amount / self.target - 1) <= self.tolerance
         return met
 
-    def ffn_width(self, shapes: Shapes, width: Ints, low: Floats, high: Floats) -> Ints:
-        """The FFN width that takes the remainder at each width, with a ratio inside [low, high].
+    def ffn_width(self, shapes: Shapes, low: Floats, high: Floats) -> Ints:
+        """The FFN width that takes the remainder in each shape, with a ratio inside [low, high].
 
         It is 0 where none meets the budget.
         """
-        channel = shapes.per_ffn_channel(width)
-        exact = (self.target - shapes.without_ffn(width)) / channel
-        found = np.zeros_like(width)
+        exact = (self.target - self.quantity.without_ffn(shapes)) / self.quantity.per_ffn_channel(shapes)
+        found = np.zeros_like(shapes.width)
         for step in FFN_STEPS:
-            least = step * np.maximum(np.ceil(low * width / step), 1)
-            most = step * np.floor(np.minimum(high * width, MAX_FFN_WIDTH) / step)
+            least = step * np.maximum(np.ceil(low * shapes.width / step), 1)
+            most = step * np.floor(np.minimum(high * shapes.width, MAX_FFN_WIDTH) / step)
             near = np.clip(step * np.rint(exact / step), least, most).astype(np.int64)
-            met = (found == 0) & (least <= most) & self.within(shapes.total(width, near))
+            met = (found == 0) & (least <= most) & self.within(self.quantity.at(shapes, near))
             found[met] = near[met]
         return found
 
-    def width_multiples(self, shapes: Shapes, low: Floats, high: Floats) -> tuple[Ints, Ints]:
-        """First and last multiple of ``width_unit`` that could have an FFN ratio inside [low, high]."""
-        unit = shapes.width_unit
-        smallest = shapes.width_at(self.target * (1 - self.tolerance), high)
-        largest = shapes.width_at(self.target * (1 + self.tolerance), low)
-        first = np.maximum(np.floor(smallest / unit), 1).astype(np.int64)
-        last = np.minimum(np.ceil(largest / unit), MAX_WIDTH // unit).astype(np.int64)
-        return first, np.maximum(last, first - 1)
+    def solutions(self, shapes: Shapes, low: Floats, high: Floats) -> Solutions:
+        """Every value of the solved parameter that meets the budget at an FFN ratio inside [low, high].
+
+        What ``shapes`` says of the solved parameter is not read.
+
+        Raises:
+            InfeasibleSpace: there are too many pairs of a shape and a value to look at.
+        """
+        row, candidates, value = self._candidates(shapes, low, high)
+        ffn_width = self.ffn_width(candidates, low[row], high[row])
+        if self.solved == "ffn_ratio":
+            value = ffn_width / candidates.width
+        return Solutions(row, value, candidates.width, ffn_width)[ffn_width > 0]
+
+    def unit(self, shapes: Shapes) -> Ints:
+        """What the solved parameter is a multiple of, in each shape."""
+        return shapes.width_unit if self.solved == "width" else np.full(len(shapes), self.step, dtype=np.int64)
+
+    def multiples(self, shapes: Shapes) -> tuple[Ints, Ints]:
+        """First and last multiple of ``unit`` in the bounds; a ratio is no multiple, and has one."""
+        unit = self.unit(shapes)
+        low, high = (1, 1) if self.solved == "ffn_ratio" else self.bounds
+        return np.ceil(low / unit).astype(np.int64), np.floor(high / unit).astype(np.int64)
+
+    def with_multiple(self, shapes: Shapes, multiple: Ints) -> Shapes:
+        """The shapes with a value of the solved parameter."""
+        if self.solved == "ffn_ratio":
+            return shapes
+        value = {self.solved: multiple * self.unit(shapes)}
+        return replace(shapes, **value)  # type: ignore[arg-type]
+
+    def amount(self, shapes: Shapes, multiple: Ints, ratio: Floats) -> Numbers:
+        """The quantity at a value of the solved parameter, with a real FFN width."""
+        solved = self.with_multiple(shapes, multiple)
+        return self.quantity.at(solved, np.minimum(ratio * solved.width, MAX_FFN_WIDTH))
+
+    def _candidates(self, shapes: Shapes, low: Floats, high: Floats) -> tuple[Ints, Shapes, Numbers]:
+        """Rows, shapes and values among which every solution is."""
+        if self.solved == "ffn_ratio":
+            row = np.arange(len(shapes), dtype=np.int64)
+            return row, shapes, shapes.width
+        least, most = self.multiples(shapes)
+        first = first_where(
+            lambda multiple: self.amount(shapes, multiple, high) >= self.target * (1 - self.tolerance), least, most
+        )
+        beyond = first_where(
+            lambda multiple: self.amount(shapes, multiple, low) > self.target * (1 + self.tolerance), least, most
+        )
+        counts = np.maximum(beyond - first, 0)
+        if counts.sum() > MAX_PAIRS:
+            raise InfeasibleSpace(
+                "space",
+                f"{counts.sum()} pairs of a shape and a {self.solved} are more than {MAX_PAIRS}",
+                "give vocabulary_size or depth a step or choices, or a larger head_dim",
+            )
+        row = np.repeat(np.arange(len(counts)), counts)
+        multiple = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + first[row]
+        candidates = self.with_multiple(shapes[row], multiple)
+        value: Ints = getattr(candidates, self.solved)
+        return row, candidates, value
 
 
-def legal_widths(budget: Budget, shape: Shapes, low: float, high: float) -> tuple[Ints, Ints]:
-    """Legal widths of one shape (arrays of length 1) and their FFN widths.
+def first_where(holds: Callable[[Ints], Bools], low: Ints, high: Ints) -> Ints:
+    """The first whole number in each [low, high] from which on ``holds``; ``high + 1`` where it never does.
 
-    Legal are widths that meet the budget at an FFN ratio inside [low, high].
+    Bisection: ``holds`` must stay true once it is.
     """
-    first, last = budget.width_multiples(shape, np.array([low]), np.array([high]))
-    width = np.arange(first[0], last[0] + 1, dtype=np.int64) * shape.width_unit[0]
-    rows = np.zeros(len(width), dtype=np.int64)
-    ffn_width = budget.ffn_width(shape[rows], width, np.array([low])[rows], np.array([high])[rows])
-    return width[ffn_width > 0], ffn_width[ffn_width > 0]
+    start, stop = low.copy(), np.maximum(high + 1, low)
+    while True:
+        open_ = start < stop
+        if not open_.any():
+            return start
+        middle = (start + stop) // 2
+        held = holds(middle)
+        stop = np.where(open_ & held, middle, stop)
+        start = np.where(open_ & ~held, middle + 1, start)

@@ -1,19 +1,19 @@
-"""The legal combinations of parameters that a rule ties together, and their exact distribution."""
+"""Legal combinations of parameters that are tied together, and their exact distribution."""
 
-import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.parameters import Parameter
-from search.space.rules import Columns, InfeasibleSpace, Rule
+from search.parameters import Choice
+from search.space.budget import Solutions
+from search.space.conditions import INACTIVE
+from search.space.shapes import Floats, Ints
 
-MAX_COMBINATIONS = 200_000
-"""Most combinations enumerated for one rule (assumed: a tenth of a second, a few megabytes)."""
+Rows = NDArray[np.int32]
+Units = Mapping[str, Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,118 +21,104 @@ class Combinations:
     """Rows of legal values, in lexicographic order of ``names``, and their cumulated weights."""
 
     names: tuple[str, ...]
-    values: tuple[tuple[Any, ...], ...]
+    values: tuple[tuple[Choice, ...], ...]
     """Every value of each name, legal or not."""
-    rows: NDArray[np.int32]
-    """Shape (rows, names): indices into ``values``."""
-    cumulated: NDArray[np.float64]
+    rows: Rows
+    """Shape (rows, names): indices into ``values``; :data:`INACTIVE` where a parameter does not exist."""
+    cumulated: Floats
     """Shape (rows + 1,): weights summed up to each row; row i owns [cumulated[i], cumulated[i + 1])."""
+    blocks: tuple[tuple[Ints, Ints], ...]
+    """For each name, start and end of the rows that agree with a row up to that name."""
+    solutions: Solutions | None = None
+    """The networks of each row that meet a budget."""
 
     @classmethod
-    def build(
+    def of(
         cls,
-        rule: Rule,
-        space: Mapping[str, Parameter],
-        inner: Mapping[str, Sequence[Any]],
-        fixed: Mapping[str, Any],
+        names: tuple[str, ...],
+        values: tuple[tuple[Choice, ...], ...],
+        rows: Rows,
+        weight: Floats,
+        solutions: Solutions | None,
     ) -> "Combinations":
-        """Enumerate the rows that are legal at every inner value.
-
-        Raises:
-            InfeasibleSpace: there is no such row, or there are too many to enumerate.
-        """
-        names = tuple(name for name in space if name in rule.names)
-        check_size(names, math.prod(space[name].size or 1 for name in names))
-        values = tuple(space[name].values() for name in names)
-        weights = [np.asarray(space[name].weights()) for name in names]
-        rows = _product([len(column) for column in values])
-        outer = {
-            name: np.asarray(column)[rows[:, axis]]
-            for axis, (name, column) in enumerate(zip(names, values, strict=True))
-        }
-        legal = _legal(rule, outer, inner, fixed, len(rows))
-        weight = np.ones(len(rows))
-        for axis, axis_weights in enumerate(weights):
-            weight *= (axis_weights / axis_weights.sum())[rows[:, axis]]
-        return cls(names, values, rows[legal], np.concatenate([[0.0], np.cumsum(weight[legal])]))
+        """Combinations of rows in lexicographic order with these weights."""
+        cumulated = np.concatenate([[0.0], np.cumsum(weight)])
+        return cls(names, values, rows, cumulated, tuple(_blocks(rows, axis) for axis in range(len(names))), solutions)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def at(self, unit: Mapping[str, float]) -> dict[str, Any]:
-        """The row at a point of the unit cube: conditional quantiles, one name after the other."""
-        start, stop = 0, len(self.rows)
-        for axis, name in enumerate(self.names):
+    def at(self, units: Units, count: int) -> Ints:
+        """The rows at some points of the unit cube: conditional quantiles, one name after the other."""
+        start = np.zeros(count, dtype=np.int64)
+        stop = np.full(count, len(self.rows), dtype=np.int64)
+        for name, (first, last) in zip(self.names, self.blocks, strict=True):
             low, high = self.cumulated[start], self.cumulated[stop]
-            found = np.searchsorted(self.cumulated, low + unit[name] * (high - low), side="right") - 1
-            row = min(max(int(found), start), stop - 1)
-            start, stop = self._slice(axis, int(self.rows[row, axis]), start, stop)
-        return self.row(start)
+            found = np.searchsorted(self.cumulated, low + units[name] * (high - low), side="right") - 1
+            row = np.clip(found, start, stop - 1)
+            start, stop = first[row], last[row]
+        return start
 
     def position(self, values: Mapping[str, Any]) -> dict[str, float]:
-        """A point of the unit cube whose row holds ``values``."""
+        """A point of the unit cube whose row holds ``values``; the middle for what does not exist."""
         unit: dict[str, float] = {}
         start, stop = 0, len(self.rows)
         for axis, name in enumerate(self.names):
             low, high = self.cumulated[start], self.cumulated[stop]
-            start, stop = self._slice(axis, self.values[axis].index(values[name]), start, stop)
+            value = self.values[axis].index(values[name]) if name in values else INACTIVE
+            column = self.rows[start:stop, axis]
+            first, last = np.searchsorted(column, value), np.searchsorted(column, value, side="right")
+            start, stop = start + int(first), start + int(last)
             middle = (self.cumulated[start] + self.cumulated[stop]) / 2
-            unit[name] = float((middle - low) / (high - low))
+            unit[name] = float((middle - low) / (high - low)) if name in values else 0.5
         return unit
 
     def row(self, index: int) -> dict[str, Any]:
-        """The values of one row."""
-        return {name: self.values[axis][self.rows[index, axis]] for axis, name in enumerate(self.names)}
+        """The values of one row; without those that do not exist in it."""
+        chosen = zip(self.names, self.values, self.rows[index].tolist(), strict=True)
+        return {name: values[value] for name, values, value in chosen if value != INACTIVE}
 
-    def unreached(self) -> dict[str, tuple[Any, ...]]:
+    def indices(self, rows: Ints) -> dict[str, Rows]:
+        """Which of its values each name has in some rows."""
+        return {name: self.rows[rows, axis] for axis, name in enumerate(self.names)}
+
+    def unreached(self) -> dict[str, tuple[Choice, ...]]:
         """Values that occur in no legal row, by name."""
-        missing: dict[str, tuple[Any, ...]] = {}
-        for axis, name in enumerate(self.names):
-            present = set(self.rows[:, axis].tolist())
-            absent = tuple(value for index, value in enumerate(self.values[axis]) if index not in present)
-            if absent:
-                missing[name] = absent
-        return missing
+        return unreached(self.names, self.values, self.rows)
 
-    def _slice(self, axis: int, value: int, start: int, stop: int) -> tuple[int, int]:
-        column = self.rows[start:stop, axis]
-        return start + int(np.searchsorted(column, value)), start + int(np.searchsorted(column, value, side="right"))
+    def solve(self, rows: Ints, asked: Floats) -> tuple[Floats | Ints, Ints]:
+        """Value of the solved parameter and FFN width of some rows: those whose ratio is nearest to the one asked for.
 
-
-def check_size(names: Sequence[str], size: int) -> None:
-    """Check that a product of values can be enumerated.
-
-    Raises:
-        InfeasibleSpace: it has more than :data:`MAX_COMBINATIONS` elements.
-    """
-    if size > MAX_COMBINATIONS:
-        raise InfeasibleSpace(
-            "space",
-            f"{' × '.join(names)} have {size} combinations, more than {MAX_COMBINATIONS}",
-            "give them a step or choices",
-        )
+        Distances are in logs; the smaller value wins a tie.
+        """
+        assert self.solutions is not None
+        found = self.solutions
+        starts = np.searchsorted(found.row, rows)
+        counts = np.searchsorted(found.row, rows, side="right") - starts
+        first = np.cumsum(counts) - counts
+        point = np.repeat(np.arange(len(rows)), counts)
+        candidate = np.arange(len(point)) - first[point] + starts[point]
+        distance = np.abs(np.log(found.ffn_ratio[candidate] / asked[point]))
+        nearest = candidate[np.lexsort((distance, point))[first]]
+        return found.value[nearest], found.ffn_width[nearest]
 
 
-def _product(sizes: Sequence[int]) -> NDArray[np.int32]:
-    """Every index tuple in lexicographic order, shape (product of sizes, axes)."""
-    if not sizes:
-        return np.zeros((1, 0), dtype=np.int32)
-    grids = np.meshgrid(*(np.arange(size, dtype=np.int32) for size in sizes), indexing="ij")
-    return np.stack([grid.ravel() for grid in grids], axis=1)
+def unreached(
+    names: tuple[str, ...], values: tuple[tuple[Choice, ...], ...], rows: Rows
+) -> dict[str, tuple[Choice, ...]]:
+    """Values that occur in no row, by name."""
+    missing: dict[str, tuple[Choice, ...]] = {}
+    for axis, (name, known) in enumerate(zip(names, values, strict=True)):
+        present = set(rows[:, axis].tolist())
+        absent = tuple(value for index, value in enumerate(known) if index not in present)
+        if absent:
+            missing[name] = absent
+    return missing
 
 
-def _legal(
-    rule: Rule, outer: Columns, inner: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any], rows: int
-) -> NDArray[np.bool_]:
-    tied = [name for name in inner if name in rule.names]
-    legal = np.ones(rows, dtype=bool)
-    for combination in itertools.product(*(inner[name] for name in tied)):
-        given = {**fixed, **dict(zip(tied, combination, strict=True))}
-        constant = {name: np.full(rows, given[name]) for name in rule.names if name not in outer}
-        allowed = rule.allows({**constant, **outer})
-        if not allowed.any():
-            raise rule.refusal({**constant, **outer})
-        legal &= allowed
-    if not legal.any():
-        raise InfeasibleSpace(f"inner.{tied[0]}", "no point of the space is legal at every inner value", "remove some")
-    return legal
+def _blocks(rows: Rows, axis: int) -> tuple[Ints, Ints]:
+    """Start and end of the rows that agree with each row in all columns up to ``axis``."""
+    differs = (rows[1:, : axis + 1] != rows[:-1, : axis + 1]).any(axis=1)
+    starts = np.concatenate([[0], np.flatnonzero(differs) + 1])
+    block = np.concatenate([[0], np.cumsum(differs)])
+    return starts[block], np.concatenate([starts[1:], [len(rows)]])[block]

@@ -1,6 +1,5 @@
-"""Which values go together: batches of whole sequences, widths of whole heads, and equal budgets."""
+"""Which values go together: batches of whole sequences, widths of whole heads, limits and expressions."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,30 +7,28 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import MAX_FFN_WIDTH, MAX_WIDTH
-from model.errors import InvalidInput
-from search.space.budget import Bools, Budget, Floats, Ints, Shapes
-
-MAX_PAIRS = 5_000_000
-"""Most (shape, width) pairs looked at for one space (assumed: a few seconds)."""
-
-RATIO_SLACK = 2.0
-"""Largest factor between a single asked FFN ratio and the realised one, when the width is solved (assumed: adjacent
-legal widths of a small network differ by about this factor in ratio)."""
+from search.space.errors import InfeasibleSpace
+from search.space.expressions import Expression
+from search.space.shapes import Bools
 
 Columns = Mapping[str, NDArray[Any]]
-
-
-class InfeasibleSpace(InvalidInput):
-    """No point satisfies the space and its constraints together."""
+"""Values by the names of parameters, and of what follows from them, for many points at once."""
 
 
 class Rule(Protocol):
     """A condition on several parameters at once."""
 
     @property
+    def field(self) -> str:
+        """Where it stands in the spec; empty for what every network needs."""
+
+    @property
+    def text(self) -> str:
+        """What it demands, in a few words."""
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """The parameters it ties together, in any order."""
+        """What it reads, in any order."""
 
     @property
     def complete(self) -> bool:
@@ -48,6 +45,8 @@ class Rule(Protocol):
 class WholeSequences:
     """A batch holds whole sequences."""
 
+    field: str = ""
+    text: str = "a batch holds whole sequences"
     names: tuple[str, ...] = ("batch_tokens", "sequence_length")
     complete: bool = True
 
@@ -66,9 +65,30 @@ class WholeSequences:
 
 
 @dataclass(frozen=True)
+class EvenHeads:
+    """RoPE rotates pairs of a head's channels."""
+
+    field: str = ""
+    text: str = "a head has an even number of channels"
+    names: tuple[str, ...] = ("head_dim",)
+    complete: bool = False
+
+    def allows(self, columns: Columns) -> Bools:
+        """Which heads are even."""
+        legal: Bools = columns["head_dim"] % 2 == 0
+        return legal
+
+    def refusal(self, columns: Columns) -> InfeasibleSpace:
+        """Every head is odd."""
+        return InfeasibleSpace("head_dim", "every value is odd and RoPE rotates pairs", "use even numbers")
+
+
+@dataclass(frozen=True)
 class WholeHeads:
     """A width holds whole heads, and the heads are shared evenly by the key and value heads."""
 
+    field: str = ""
+    text: str = "a width holds whole heads"
     names: tuple[str, ...] = ("width", "head_dim", "kv_heads")
     complete: bool = True
 
@@ -91,117 +111,85 @@ class WholeHeads:
 
 
 @dataclass(frozen=True)
-class EqualBudget:
-    """Some legal width meets the budget with an FFN ratio near the asked one.
+class QuantityLimit:
+    """A quantity lies inside bounds."""
 
-    ``ratio_range`` is that of a continuous ``ffn_ratio``; when it is None, ``ffn_ratio`` is one of ``names`` and the
-    realised ratio may differ from it by :data:`RATIO_SLACK`.
-    """
-
-    budget: Budget
-    tied_head: bool
-    qk_norm: bool
-    ratio_range: tuple[float, float] | None
+    quantity: str
+    """Its column."""
+    unit: str
+    low: float | None
+    high: float | None
     complete: bool = False
 
     @property
+    def field(self) -> str:
+        """Where it stands in the spec."""
+        return f"constraints.{self.quantity}"
+
+    @property
+    def text(self) -> str:
+        """The bounds."""
+        low = "" if self.low is None else f"{self.low:g} <= "
+        high = "" if self.high is None else f" <= {self.high:g}"
+        return f"{low}{self.quantity}{high}"
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """The shape parameters; the ratio too, unless it is continuous."""
-        shape = ("block", "depth", "vocabulary_size", "head_dim", "kv_heads")
-        return shape if self.ratio_range else (*shape, "ffn_ratio")
-
-    def ratios(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Smallest and largest legal FFN ratio of each row."""
-        if self.ratio_range is None:
-            asked = columns["ffn_ratio"].astype(np.float64)
-            return asked / RATIO_SLACK, asked * RATIO_SLACK
-        rows = len(columns["depth"])
-        return np.full(rows, self.ratio_range[0]), np.full(rows, self.ratio_range[1])
-
-    def shapes(self, columns: Columns) -> Shapes:
-        """The rows without their ratio."""
-        depth, vocabulary_size, head_dim, kv_heads = (
-            columns[name].astype(np.int64) for name in ("depth", "vocabulary_size", "head_dim", "kv_heads")
-        )
-        pangu_pi = columns["block"] == "pangu_pi"
-        return Shapes(depth, vocabulary_size, head_dim, kv_heads, pangu_pi, self.tied_head, self.qk_norm)
+        """Its column."""
+        return (self.quantity,)
 
     def allows(self, columns: Columns) -> Bools:
-        """Which rows have at least one legal width.
-
-        Raises:
-            InfeasibleSpace: there are too many rows and widths to look at.
-        """
-        low, high = self.ratios(columns)
-        shapes = self.shapes(columns)
-        first, last = self.budget.width_multiples(shapes, low, high)
-        counts = np.where(shapes.head_dim % 2 == 0, last - first + 1, 0)
-        if counts.sum() > MAX_PAIRS:
-            raise InfeasibleSpace(
-                "space",
-                f"{counts.sum()} pairs of a shape and a width are more than {MAX_PAIRS}",
-                "give vocabulary_size or depth a step or choices, or a larger head_dim",
-            )
-        row = np.repeat(np.arange(len(counts)), counts)
-        multiple = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + first[row]
-        candidates = shapes[row]
-        width = multiple * candidates.width_unit
-        legal = self.budget.ffn_width(candidates, width, low[row], high[row]) > 0
-        return np.bincount(row[legal], minlength=len(counts)) > 0
+        """Which amounts lie inside the bounds."""
+        amount = columns[self.quantity]
+        legal = np.ones(len(amount), dtype=bool)
+        if self.low is not None:
+            legal &= amount >= self.low
+        if self.high is not None:
+            legal &= amount <= self.high
+        return legal
 
     def refusal(self, columns: Columns) -> InfeasibleSpace:
-        """Say which budgets the space can reach."""
-        even = columns["head_dim"] % 2 == 0
-        if not even.any():
-            return InfeasibleSpace("head_dim", "every value is odd and RoPE rotates pairs", "use even numbers")
-        columns = {name: column[even] for name, column in columns.items()}
-        shapes, (low, high) = self.shapes(columns), self.ratios(columns)
-        smallest = shapes.total(shapes.width_unit, np.maximum(np.ceil(low * shapes.width_unit), 1).astype(np.int64))
-        widest = MAX_WIDTH // shapes.width_unit * shapes.width_unit
-        largest = shapes.total(widest, np.minimum(high * widest, MAX_FFN_WIDTH).astype(np.int64))
-        if smallest.min() > self.budget.target * (1 + self.budget.tolerance):
-            return self._too_small(columns, shapes, smallest)
-        if largest.max() < self.budget.target * (1 - self.budget.tolerance):
-            return self._refuse(
-                f"the largest network of the space has {largest.max()} parameters",
-                f"set the target to at most {largest.max()}, or offer more depth",
-            )
-        return self._between(shapes, low, high)
+        """Say between which amounts the space lies."""
+        amount = columns[self.quantity]
+        smallest, largest = amount.min(), amount.max()
+        if self.high is not None and smallest > self.high:
+            reason, remedy = f"the smallest network of the space has {smallest:.6g}", f"raise high to {smallest:.6g}"
+        elif self.low is not None and largest < self.low:
+            reason, remedy = f"the largest network of the space has {largest:.6g}", f"lower low to {largest:.6g}"
+        else:
+            reason, remedy = "the space has networks on both sides of it, and none inside", "widen it"
+        return InfeasibleSpace(self.field, f"no point has {self.text} ({self.unit}): {reason}", remedy)
 
-    def _refuse(self, reason: str, remedy: str) -> InfeasibleSpace:
-        budget = f"no point has {self.budget.target} parameters within {self.budget.tolerance:.3g}"
-        return InfeasibleSpace("constraints.total_parameters.target", f"{budget}: {reason}", remedy)
 
-    def _too_small(self, columns: Columns, shapes: Shapes, smallest: Ints) -> InfeasibleSpace:
-        row = int(smallest.argmin())
-        given = {name: columns[name][row] for name in self.names if columns[name][row]}
-        shape = ", ".join(f"{name} {value if name == 'block' else f'{value:g}'}" for name, value in given.items())
-        tables = int(shapes.vocabulary_size[row] * shapes.width_unit[row]) * (1 if self.tied_head else 2)
-        return self._refuse(
-            f"the smallest network of the space ({shape}) has {smallest[row]}, {tables} of them for the vocabulary",
-            f"set the target to at least {smallest[row]}, or offer smaller vocabularies, depths or head_dims",
-        )
+@dataclass(frozen=True)
+class ExpressionRule:
+    """A comparison that the user wrote holds."""
 
-    def _between(self, shapes: Shapes, low: Floats, high: Floats) -> InfeasibleSpace:
-        """The target falls between two legal widths: name the nearest budgets on both sides."""
-        middle = (shapes.width_at(self.budget.target, np.sqrt(low * high)) / shapes.width_unit).astype(np.int64)
-        totals: list[Ints] = []
-        for offset in range(-2, 4):
-            width = np.maximum(middle + offset, 1) * shapes.width_unit
-            exact = (self.budget.target - shapes.without_ffn(width)) / shapes.per_ffn_channel(width)
-            least, most = np.maximum(np.ceil(low * width), 1), np.floor(high * width)
-            for rounded in (np.floor(exact), np.ceil(exact)):
-                ffn_width = np.clip(rounded, least, most).astype(np.int64)
-                totals.append(shapes.total(width, ffn_width)[least <= most])
-        near = np.concatenate(totals)
-        if not len(near):
-            return self._refuse("the range of ffn_ratio holds no whole FFN width", "widen ffn_ratio")
-        below, above = near[near <= self.budget.target], near[near >= self.budget.target]
-        nearest = [int(side) for side in (below.max(initial=0), above.min(initial=np.iinfo(np.int64).max))]
-        nearest = [total for total in nearest if total in near]
-        distance = min(abs(total / self.budget.target - 1) for total in nearest)
-        tolerance = math.ceil(distance * 1e4) / 1e4
-        return self._refuse(
-            f"the nearest that legal widths reach: {' and '.join(map(str, nearest))}",
-            f"set the target to one of them, widen ffn_ratio, or raise the tolerance to {tolerance:g} or more",
-        )
+    expression: Expression
+    field: str
+    complete: bool = False
+
+    @property
+    def text(self) -> str:
+        """The comparison."""
+        return self.expression.text
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it reads."""
+        return self.expression.names
+
+    def allows(self, columns: Columns) -> Bools:
+        """Which rows satisfy it."""
+        return self.expression.holds(columns)
+
+    def refusal(self, columns: Columns) -> InfeasibleSpace:
+        """Show the ranges of what it reads."""
+        ranges = ", ".join(f"{name} {_range(columns[name])}" for name in self.names)
+        reason = f"no point satisfies {self.text}, with {ranges}"
+        return InfeasibleSpace(self.field, reason, "widen the space, or change the expression")
+
+
+def _range(column: NDArray[Any]) -> str:
+    low, high = column.min(), column.max()
+    return f"{low:.6g}" if low == high else f"from {low:.6g} to {high:.6g}"

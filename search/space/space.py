@@ -1,36 +1,47 @@
-"""The search space: every point of the unit cube is one legal point, so that nothing is drawn and thrown away."""
+"""The search space: every point of the unit cube is one legal point, so that nothing is drawn and thrown away.
+
+Only constraints over continuous parameters, or over too many values, are left to be checked point by point; the space
+says which share of its points they accept.
+"""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from model.config import MAX_FFN_WIDTH
 from model.errors import InvalidInput
+from search.constraints import Constraints
 from search.events import Value
-from search.parameters import PARAMETER_NAMES, CategoricalParameter, Choice, Constraints, Parameter
-from search.space.budget import Budget, Shapes, legal_widths
-from search.space.combinations import Combinations, check_size
-from search.space.rules import RATIO_SLACK, EqualBudget, InfeasibleSpace, Rule, WholeHeads, WholeSequences
-from search.standard import check_name, check_parameter, check_value
+from search.parameters import PARAMETER_NAMES, Choice, Parameter
+from search.space.acceptance import Acceptance, measure
+from search.space.checks import check_ffn_width, check_inner_size, check_names, check_values
+from search.space.combinations import Combinations, Units
+from search.space.conditions import Asked, Conditions
+from search.space.errors import InfeasibleSpace
+from search.space.frame import Frame
+from search.space.groups import in_order, tie
+from search.space.legal import Exclusion, Solving, Stage, check_size, legal_combinations
+from search.space.quantities import DecodeLatency, DecodeMemory
+from search.space.rules import Columns, EvenHeads, Rule, WholeHeads, WholeSequences
+from search.space.shapes import Bools, Ints
+from search.space.written import network_of, written_rules
 from trainer.config import ProxySettings
 
-BUDGET_NAMES = frozenset({"block", "depth", "width", "vocabulary_size", "head_dim", "kv_heads", "ffn_ratio"})
-"""Parameters that a parameter count depends on."""
-
-MAX_INNER_POINTS = 10_000
-"""Most points of the inner grids' product (assumed: each outer point is trained at all of them)."""
-
-FFN_STEP = 8
-"""The FFN width is a multiple of this when no budget is solved (assumed)."""
+MAX_DRAWS = 2**22
+"""Most points drawn for an accepted one (assumed: far more than the smallest acceptance that a space may have)."""
+MAX_BATCH = 4096
+"""Most points drawn at once."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One legal setting: ``values`` of the declared names and the solved width, ``attributes`` of the network."""
+    """One legal setting: ``values`` of the declared names and the solved one, ``attributes`` of the network.
+
+    A parameter that does not exist at this point is absent from ``values``.
+    """
 
     values: Mapping[str, Value]
     attributes: Mapping[str, Value]
@@ -40,14 +51,19 @@ class Point:
 class Space:
     """A checked search space; make it with :meth:`build`."""
 
-    parameters: Mapping[str, Parameter]
-    inner: Mapping[str, tuple[Choice, ...]]
+    frame: Frame
     settings: ProxySettings
-    budget: Budget | None
     rules: tuple[Rule, ...]
+    """The limits and expressions that the user wrote."""
     groups: tuple[Combinations, ...]
-    """The legal combinations under each rule."""
-    inner_points: tuple[Mapping[str, Value], ...] = field(default=({},))
+    """The legal combinations of parameters that are tied together; the network's first."""
+    checks: tuple[Rule, ...]
+    """Those of ``rules`` that no combinations hold: points are drawn until one satisfies them."""
+    exclusions: tuple[Exclusion, ...]
+    """What each constraint leaves out, in the order in which they were applied."""
+    acceptance: Acceptance
+    """How many points of the cube satisfy the checks."""
+    inner_points: tuple[Mapping[str, Value], ...]
     """The product of the inner grids, the last name running fastest."""
 
     @classmethod
@@ -57,36 +73,75 @@ class Space:
         inner: Mapping[str, Sequence[Choice]],
         constraints: Constraints,
         settings: ProxySettings,
+        conditions: Asked | None = None,
     ) -> "Space":
         """Check the parts against each other and enumerate the legal combinations.
 
         Raises:
-            InvalidInput: a parameter is unknown, out of bounds or given twice.
+            InvalidInput: a parameter is unknown, out of bounds or given twice, or a condition or an expression is not
+                one.
             InfeasibleSpace: no point is legal; the reason names what would be needed.
         """
-        budget = _budget(constraints)
-        _check_names(space, inner, budget)
-        _check_inner_size(inner)
-        _check_values(space, inner, settings, budget)
-        rules: tuple[Rule, ...] = (_shape_rule(space, settings, budget), WholeSequences())
-        fixed = {**settings.model_dump(), "kv_heads": settings.kv_heads or 0}
-        groups = tuple(_combinations(rule, space, inner, fixed) for rule in rules)
-        points = tuple(dict(zip(inner, values, strict=True)) for values in itertools.product(*inner.values()))
+        network = network_of(space, constraints, settings)
+        check_names(space, inner, network.budget)
+        check_inner_size(inner)
+        check_values(space, inner, settings)
+        if network.budget is None:
+            check_ffn_width(space, inner, settings)
         frozen = {name: tuple(choices) for name, choices in inner.items()}
-        return cls(dict(space), frozen, settings, budget, rules, groups, points)
+        frame = Frame(dict(space), frozen, _fixed(settings), Conditions.build(conditions or {}, space), network)
+        rules = written_rules(constraints, frame)
+        try:
+            return cls._enumerated(frame, settings, rules)
+        except InfeasibleSpace as error:
+            raise InfeasibleSpace(_section(error.field, frame), error.reason, error.remedy) from None
+
+    @classmethod
+    def _enumerated(cls, frame: Frame, settings: ProxySettings, rules: tuple[Rule, ...]) -> "Space":
+        network = EvenHeads() if frame.network.solved == "width" else WholeHeads()
+        tied, checks = tie(frame, (network, WholeSequences()), rules)
+        found = [
+            legal_combinations(in_order(group, frame), _stages(group.rules, frame, number == 0), frame)
+            for number, group in enumerate(tied)
+        ]
+        inner_points = tuple(
+            dict(zip(frame.inner, values, strict=True)) for values in itertools.product(*frame.inner.values())
+        )
+        unmeasured = cls(
+            frame=frame,
+            settings=settings,
+            rules=rules,
+            groups=tuple(combinations for combinations, _ in found),
+            checks=tuple(checks),
+            exclusions=tuple(exclusion for _, exclusions in found for exclusion in exclusions),
+            acceptance=Acceptance(),
+            inner_points=inner_points,
+        )
+        acceptance, exclusions = measure(frame, unmeasured.checks, unmeasured.columns)
+        return replace(unmeasured, acceptance=acceptance, exclusions=(*unmeasured.exclusions, *exclusions))
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What the sampler varies."""
+        return self.frame.parameters
+
+    @property
+    def inner(self) -> Mapping[str, Sequence[Choice]]:
+        """Grids at which every outer point is trained."""
+        return self.frame.inner
 
     @property
     def names(self) -> tuple[str, ...]:
         """The declared parameters, in the order of the spec: the axes of the unit cube."""
-        return tuple(self.parameters)
+        return tuple(self.frame.parameters)
 
     @property
     def size(self) -> int | None:
-        """Number of outer points; None when they are a continuum."""
+        """Number of outer points; None when they are a continuum. Points that the checks refuse are counted."""
         sizes = [self.parameters[name].size for name in self._free]
         if any(size is None for size in sizes):
             return None
-        return math.prod([*(len(group) for group in self.groups), *(size or 1 for size in sizes)])
+        return math.prod([*map(len, self.groups), *(size or 1 for size in sizes)])
 
     @property
     def excluded(self) -> dict[str, tuple[Value, ...]]:
@@ -94,33 +149,101 @@ class Space:
         return {name: values for group in self.groups for name, values in group.unreached().items()}
 
     def point(self, unit: Mapping[str, float]) -> Point:
-        """The legal point at ``unit``, one number in [0, 1] for each name.
+        """The point at ``unit``, one number in [0, 1] for each name; legal but for the ``checks``.
 
-        Uniform units give the declared distribution, conditioned on the constraints.
+        Uniform units give the declared distribution, conditioned on the constraints. The number of a parameter that
+        does not exist at the point is not read.
         """
-        values = {name: self.parameters[name].quantile(unit[name]) for name in self._free}
-        for group in self.groups:
-            values.update(group.at(unit))
-        return self._solved(values)
+        units = {name: np.array([unit[name]]) for name in self.names}
+        rows = [group.at(units, 1) for group in self.groups]
+        values = {name: value for group, row in zip(self.groups, rows, strict=True) for name, value in _row(group, row)}
+        indices = self._indices(rows)
+        for name in self._free:
+            if self.frame.conditions.exists(name, indices, 1)[0]:
+                values[name] = self.parameters[name].quantile(unit[name])
+        return self._solved(values, rows[0])
 
     def unit(self, values: Mapping[str, Value]) -> dict[str, float]:
-        """A point of the unit cube that :meth:`point` maps to ``values``."""
-        unit = {name: self.parameters[name].position(values[name]) for name in self._free}  # type: ignore[arg-type]
+        """A point of the unit cube that :meth:`point` maps to ``values``; 0.5 for what does not exist there."""
+        unit = {
+            name: self.parameters[name].position(values[name]) if name in values else 0.5  # type: ignore[arg-type]
+            for name in self._free
+        }
         for group in self.groups:
             unit.update(group.position(values))
         return unit
 
+    def draw(self, rng: np.random.Generator) -> Point:
+        """A point of the declared distribution, conditioned on every constraint: the first accepted of some draws.
+
+        Raises:
+            InfeasibleSpace: none of very many draws was accepted.
+        """
+        drawn, batch = 0, 1
+        while drawn < MAX_DRAWS:
+            units = rng.random((batch, len(self.names)))
+            accepted = np.flatnonzero(self.accepted(units))
+            if len(accepted):
+                return self.point(dict(zip(self.names, units[accepted[0]].tolist(), strict=True)))
+            drawn, batch = drawn + batch, min(2 * batch, MAX_BATCH)
+        raise InfeasibleSpace("constraints", f"none of {drawn} points satisfies them", "relax them")
+
+    def accepts(self, values: Mapping[str, Value]) -> bool:
+        """Whether a point satisfies the budget, the limits and the expressions, at every inner point."""
+        columns: dict[str, Any] = self._one_row(values)
+        if self.frame.network.budget is not None:
+            columns["ffn_width"] = self._ffn_width(columns, values)
+            if not columns["ffn_width"][0]:
+                return False
+        outer = {name: columns[name] for name in (*values, *({"ffn_width"} & columns.keys()))}
+        return all(bool(self.frame.allows(rule, outer, 1)[0]) for rule in self.rules)
+
+    def accepted(self, units: np.ndarray[Any, Any]) -> Bools:
+        """Which points of the unit cube, shape (points, names), satisfy the checks."""
+        legal = np.ones(len(units), dtype=bool)
+        if not self.checks:
+            return legal
+        columns = self.columns(units)
+        for rule in self.checks:
+            legal &= self.frame.allows(rule, columns, len(units))
+        return legal
+
+    def columns(self, units: np.ndarray[Any, Any]) -> Columns:
+        """What the checks read of many points of the unit cube, shape (points, names)."""
+        count = len(units)
+        by_name: Units = {name: units[:, axis] for axis, name in enumerate(self.names)}
+        rows = [group.at(by_name, count) for group in self.groups]
+        indices = self._indices(rows)
+        columns: dict[str, Any] = {}
+        read = frozenset().union(*(self.frame.ties(rule) for rule in self.checks), {"ffn_ratio"})
+        for name in self.names:
+            if name in indices:
+                values, missing = np.asarray(self._values[name])[indices[name]], indices[name] < 0
+            elif name in read:
+                values = np.array([self.parameters[name].quantile(one) for one in by_name[name].tolist()])
+                missing = ~self.frame.conditions.exists(name, indices, count)
+            else:
+                continue
+            columns[name] = np.where(missing, self.frame.fixed[name], values) if missing.any() else values
+        if self.frame.network.budget is not None:
+            asked = columns.get("ffn_ratio", np.full(count, self.settings.ffn_ratio)).astype(np.float64)
+            value, columns["ffn_width"] = self.groups[0].solve(rows[0], asked)
+            columns[self.frame.network.budget.solved] = value
+        return columns
+
     def grid_point(self, index: int) -> Point:
         """One of the ``size`` outer points of a finite space."""
         values: dict[str, Any] = {}
+        rows = []
         for group in self.groups:
             index, row = divmod(index, len(group))
+            rows.append(np.array([row]))
             values.update(group.row(row))
         for name in self._free:
             choices = self.parameters[name].values()
             index, choice = divmod(index, len(choices))
             values[name] = choices[choice]
-        return self._solved(values)
+        return self._solved(values, rows[0])
 
     def grid_size(self) -> int:
         """Number of points of the full grid.
@@ -143,177 +266,84 @@ class Space:
 
     def describe(self, values: Mapping[str, Value]) -> Point:
         """A point with the attributes of its network; what ``values`` leaves out comes from the settings."""
-        width, asked = int(self._value(values, "width")), float(self._value(values, "ffn_ratio"))
-        shape = self._shape(values)
-        widths = np.array([width])
-        if self.budget is None:
-            ffn_width = max(FFN_STEP, FFN_STEP * round(asked * width / FFN_STEP))
-        else:
-            low, high = self._ratio_bounds(asked)
-            ffn_width = int(self.budget.ffn_width(shape, widths, np.array([low]), np.array([high]))[0])
-        heads = width // int(shape.head_dim[0])
+        columns = self._one_row(values)
+        ffn_width = self._ffn_width(columns, values)
+        width, found = int(columns["width"][0]), int(ffn_width[0])
+        names = ("heads", "kv_heads", "total_parameters", *self._predicted)
+        derived = self.frame.network.derive({**columns, "ffn_width": ffn_width}, names)
         attributes: dict[str, Value] = {
-            "ffn_width": ffn_width,
-            "ffn_ratio_asked": asked,
-            "ffn_ratio_realised": ffn_width / width,
-            "heads": heads,
-            "kv_heads": int(shape.kv_heads[0]) or heads,
-            "total_parameters": int(shape.total(widths, np.array([ffn_width]))[0]),
+            "ffn_width": found,
+            "ffn_ratio_asked": float(columns["ffn_ratio"][0]),
+            "ffn_ratio_realised": found / width,
+            **{name: derived[name][0].item() for name in names},
         }
         return Point(dict(values), attributes)
+
+    @property
+    def _predicted(self) -> tuple[str, ...]:
+        """Costs that constraints name and no trial measures."""
+        quantities = self.frame.network.quantities
+        return tuple(name for name, one in quantities.items() if isinstance(one, DecodeLatency | DecodeMemory))
 
     @property
     def _free(self) -> tuple[str, ...]:
         tied = {name for group in self.groups for name in group.names}
         return tuple(name for name in self.parameters if name not in tied)
 
-    def _value(self, values: Mapping[str, Value], name: str) -> Any:
-        return values[name] if name in values else getattr(self.settings, name)
+    @property
+    def _values(self) -> dict[str, tuple[Choice, ...]]:
+        """Every value of each name that a group holds."""
+        return {name: values for group in self.groups for name, values in zip(group.names, group.values, strict=True)}
 
-    def _shape(self, values: Mapping[str, Value]) -> Shapes:
-        depth, vocabulary_size, head_dim, kv_heads = (
-            np.array([self._value(values, name) or 0], dtype=np.int64)
-            for name in ("depth", "vocabulary_size", "head_dim", "kv_heads")
-        )
-        pangu_pi = np.array([self._value(values, "block") == "pangu_pi"])
-        settings = self.settings
-        return Shapes(depth, vocabulary_size, head_dim, kv_heads, pangu_pi, settings.tied_head, settings.qk_norm)
+    def _indices(self, rows: Sequence[Ints]) -> dict[str, Any]:
+        """Which of its values each grouped parameter has in some rows of the groups."""
+        found = zip(self.groups, rows, strict=True)
+        return {name: index for group, row in found for name, index in group.indices(row).items()}
 
-    def _ratio_bounds(self, asked: float) -> tuple[float, float]:
-        return _ratio_range(self.parameters.get("ffn_ratio")) or (asked / RATIO_SLACK, asked * RATIO_SLACK)
+    def _one_row(self, values: Mapping[str, Value]) -> dict[str, Any]:
+        """Every parameter of one point, as columns of one row."""
+        return {name: np.array([values.get(name, fixed)]) for name, fixed in self.frame.fixed.items()}
 
-    def _solved(self, values: Mapping[str, Any]) -> Point:
-        declared = {name: values[name] for name in self.parameters}
-        if self.budget is None:
+    def _ffn_width(self, columns: Columns, values: Mapping[str, Value]) -> Ints:
+        return self.frame.network.ffn_width(columns, np.array(["ffn_ratio" in values]))
+
+    def _solved(self, values: Mapping[str, Any], row: Ints) -> Point:
+        declared = {name: values[name] for name in self.parameters if name in values}
+        budget = self.frame.network.budget
+        if budget is None:
             return self.describe(declared)
-        asked = float(self._value(values, "ffn_ratio"))
-        low, high = self._ratio_bounds(asked)
-        width, ffn_width = legal_widths(self.budget, self._shape(values), low, high)
-        nearest = int(np.abs(np.log(ffn_width / width / asked)).argmin())
-        return self.describe({**declared, "width": int(width[nearest])})
+        asked = np.array([float(values.get("ffn_ratio", self.settings.ffn_ratio))])
+        solved, _ = self.groups[0].solve(row, asked)
+        return self.describe({**declared, budget.solved: solved[0].item()})
 
 
-def _budget(constraints: Constraints) -> Budget | None:
-    total = constraints.total_parameters
-    return None if total is None else Budget(total.target, total.tolerance)
+def _row(group: Combinations, row: Ints) -> Iterator[tuple[str, Any]]:
+    yield from group.row(int(row[0])).items()
 
 
-def _ratio_range(parameter: Parameter | None) -> tuple[float, float] | None:
-    """The range of a continuous ratio; None for a single one or a few."""
-    if parameter is None or isinstance(parameter, CategoricalParameter) or parameter.size is not None:
-        return None
-    return float(parameter.low), float(parameter.high)
+def _fixed(settings: ProxySettings) -> dict[str, Any]:
+    """What the settings say of each parameter: 0 for as many key and value heads as heads, NaN for what follows."""
+    given = {name: getattr(settings, name) for name in sorted(PARAMETER_NAMES)}
+    given["kv_heads"] = given["kv_heads"] or 0
+    return {name: math.nan if value is None else value for name, value in given.items()}
 
 
-def _shape_rule(space: Mapping[str, Parameter], settings: ProxySettings, budget: Budget | None) -> Rule:
-    if budget is None:
-        return WholeHeads()
-    return EqualBudget(budget, settings.tied_head, settings.qk_norm, _ratio_range(space.get("ffn_ratio")))
+def _stages(rules: Sequence[Rule], frame: Frame, is_network: bool) -> list[Stage]:
+    """The rules in the order in which they can be checked: those that read a solution after the solving."""
+    after = [rule for rule in rules if rule.field and any(map(frame.network.follows_from_solution, rule.names))]
+    before = [rule for rule in rules if rule not in after]
+    budget = frame.network.budget
+    if budget is None or not is_network:
+        return [*before, *after]
+    text = f"{budget.quantity.name} is {budget.target:.6g} within {budget.tolerance:.3g}"
+    return [*before, Solving(f"constraints.{budget.quantity.name}", text), *after]
 
 
-def _check_names(space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Choice]], budget: Budget | None) -> None:
-    for name in inner:
-        check_name(name, f"inner.{name}")
-        if name in space:
-            raise InvalidInput(f"inner.{name}", f"{name} is in the space as well", "keep one of the two")
-        if budget is not None and name in BUDGET_NAMES:
-            raise InvalidInput(
-                f"inner.{name}",
-                f"{name} changes the parameter count that constraints.total_parameters holds equal",
-                "move it to space, or leave the constraint out",
-            )
-    if budget is not None and "width" in space:
-        raise InvalidInput(
-            "space.width",
-            "width is what constraints.total_parameters solves for",
-            "leave width out of the space, or leave the constraint out",
-        )
-
-
-def _check_inner_size(inner: Mapping[str, Sequence[Choice]]) -> None:
-    size = math.prod(map(len, inner.values()))
-    if size > MAX_INNER_POINTS:
-        reason = f"{' × '.join(inner)} have {size} points, more than {MAX_INNER_POINTS}"
-        raise InvalidInput("inner", reason, "shorten the grids")
-
-
-def _check_values(
-    space: Mapping[str, Parameter],
-    inner: Mapping[str, Sequence[Choice]],
-    settings: ProxySettings,
-    budget: Budget | None,
-) -> None:
-    for name, parameter in space.items():
-        check_parameter(name, parameter)
-    for name, choices in inner.items():
-        for index, choice in enumerate(choices):
-            check_value(name, choice, f"inner.{name}.{index}")
-        if len(set(choices)) != len(choices):
-            raise InvalidInput(f"inner.{name}", "holds a value twice", "remove the repetition")
-    _check_settings(settings)
-    if budget is None:
-        _check_ffn_width(space, inner, settings)
-
-
-def _check_settings(settings: ProxySettings) -> None:
-    for name, value in settings.model_dump().items():
-        if name in PARAMETER_NAMES and value is not None:
-            check_value(name, value, f"proxy.{name}")
-
-
-def _check_ffn_width(
-    space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Choice]], settings: ProxySettings
-) -> None:
-    largest = math.prod(_largest(name, space, inner, settings) for name in ("width", "ffn_ratio"))
-    if largest > MAX_FFN_WIDTH:
-        raise InvalidInput(
-            "space.ffn_ratio",
-            f"the FFN width reaches {largest:g}, more than {MAX_FFN_WIDTH}",
-            "lower width or ffn_ratio",
-        )
-
-
-def _largest(
-    name: str, space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Any]], settings: ProxySettings
-) -> float:
-    if name in inner:
-        return float(max(inner[name]))
-    parameter = space.get(name)
-    if parameter is None:
-        return float(getattr(settings, name))
-    return float(max(parameter.choices) if isinstance(parameter, CategoricalParameter) else parameter.high)
-
-
-def _combinations(
-    rule: Rule, space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Choice]], fixed: Mapping[str, Any]
-) -> Combinations:
-    """The legal rows of one rule; an error names the section in which the offending parameter stands."""
-    try:
-        group = Combinations.build(rule, space, inner, fixed)
-        if rule.complete:
-            _check_complete(rule, group, space, fixed, inner)
-    except InfeasibleSpace as error:
-        raise InfeasibleSpace(_section(error.field, space, inner), error.reason, error.remedy) from None
-    return group
-
-
-def _check_complete(
-    rule: Rule,
-    group: Combinations,
-    space: Mapping[str, Parameter],
-    fixed: Mapping[str, Any],
-    inner: Mapping[str, Sequence[Choice]],
-) -> None:
-    for name, values in group.unreached().items():
-        if isinstance(space[name], CategoricalParameter):
-            one = CategoricalParameter(type="categorical", choices=(values[0],))
-            Combinations.build(rule, {**space, name: one}, inner, fixed)
-
-
-def _section(field_name: str, space: Mapping[str, Parameter], inner: Mapping[str, Sequence[Choice]]) -> str:
-    if "." in field_name or field_name == "space":
+def _section(field_name: str, frame: Frame) -> str:
+    """The field with the section in which a parameter stands."""
+    if field_name not in PARAMETER_NAMES:
         return field_name
-    for section, names in (("space", space), ("inner", inner)):
+    for section, names in (("space", frame.parameters), ("inner", frame.inner)):
         if field_name in names:
             return f"{section}.{field_name}"
     return f"proxy.{field_name}"

@@ -1,6 +1,7 @@
 """Depth, width and what goes with them, at the target's budget of parameters."""
 
 from search.space.budget import Budget
+from search.space.quantities import ParameterCount
 from studies.recipe.basis import SAME_SCALE, Basis
 from studies.recipe.defaults import (
     HEAD_DIMS,
@@ -75,7 +76,7 @@ def _vocabulary(basis: Basis, head_dim: int) -> RecipeField:
 def _frame(basis: Basis, head_dim: int, vocabulary_size: int) -> Frame:
     architecture = basis.config.architecture
     return Frame(
-        budget=Budget(basis.target.total_parameters, basis.tolerance),
+        budget=Budget(ParameterCount(), basis.target.total_parameters, basis.tolerance),
         block=architecture.block,
         vocabulary_size=vocabulary_size,
         head_dim=head_dim,

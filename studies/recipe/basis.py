@@ -5,14 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model.counts import count_parameters
-from search.parameters import TotalParameters
+from search.constraints import Budget
 from search.proxy import proxy_config
-from search.space import Space
 from studies.formulas.formula import Formula
 from studies.recipe.defaults import CITATIONS
 from studies.recipe.recipe import RecipeField, Target, default_field, leaves, outside, trial_field
 from studies.records import Trial, TrialState
-from studies.spec import StudySpec
+from studies.spec import StudySpec, build_space
 from trainer.config import ProxyConfig, ProxySettings
 
 SAME_SCALE = 1.1
@@ -78,7 +77,8 @@ def gather(spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula]
     sizes = [trial.metrics.get("total_parameters") for trial in complete]
     if best:
         sizes.append(count_parameters(config.architecture).total)
-    budget = spec.constraints.total_parameters or TotalParameters(target=target.total_parameters)
+    said = spec.constraints.total_parameters
+    budget = said if isinstance(said, Budget) else Budget(target=target.total_parameters)
     return Basis(
         target=target,
         config=config,
@@ -111,7 +111,7 @@ def trial_config(spec: StudySpec, trial: Trial) -> ProxyConfig:
 
 def centre_of_space(spec: StudySpec) -> ProxyConfig:
     """The config in the middle of a study's space, for what no trial has answered."""
-    space = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy)
+    space = build_space(spec)
     point = space.trial(space.point(dict.fromkeys(space.names, 0.5)).values, inner_index=0)
     return proxy_config(_without_forks(spec), point.values, point.attributes, _threads(spec))
 

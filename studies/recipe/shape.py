@@ -7,7 +7,8 @@ import numpy as np
 
 from model.config import MAX_DEPTH, MAX_WIDTH, BlockKind
 from model.errors import InvalidInput
-from search.space.budget import Budget, Floats, Ints, Shapes, legal_widths
+from search.space.budget import Budget
+from search.space.shapes import Floats, Ints, Shapes
 
 FFN_RATIOS = (0.25, 16.0)
 """Realised FFN ratios that are accepted (assumed: far outside the paper's 1 to 4, for budgets that only tiny widths
@@ -67,11 +68,12 @@ class Frame:
 
     def solve(self, depth: int) -> Shape | None:
         """The legal shape of this depth whose FFN ratio is nearest to the one asked for, if any meets the budget."""
-        widths, ffn_widths = legal_widths(self.budget, self._shapes(np.array([depth])), *FFN_RATIOS)
-        if len(widths) == 0:
+        low, high = (np.array([ratio]) for ratio in FFN_RATIOS)
+        found = self.budget.solutions(self._shapes(np.array([depth])), low, high)
+        if not len(found):
             return None
-        nearest = int(np.argmin(np.abs(np.log(ffn_widths / widths / self.ffn_ratio))))
-        return Shape(depth, int(widths[nearest]), int(ffn_widths[nearest]))
+        nearest = int(np.argmin(np.abs(np.log(found.ffn_ratio / self.ffn_ratio))))
+        return Shape(depth, int(found.width[nearest]), int(found.ffn_width[nearest]))
 
     def solve_at_most(self, depth: int) -> Shape:
         """The legal shape of this depth, or of the next smaller depth that has one.
@@ -92,17 +94,19 @@ class Frame:
     def smallest_total(self) -> int:
         """Parameters of the smallest legal shape."""
         shape = self._shapes(np.array([1]))
-        width = shape.width_unit
-        ffn_width = np.ceil(FFN_RATIOS[0] * width).astype(np.int64)
-        return int(shape.total(width, ffn_width)[0])
+        ffn_width = np.ceil(FFN_RATIOS[0] * shape.width).astype(np.int64)
+        return int(self.budget.quantity.at(shape, ffn_width)[0])
 
     def _shapes(self, depths: Ints) -> Shapes:
+        """Networks of these depths and the smallest width; no number of parameters depends on their sequences."""
         same = np.ones_like(depths)
         return Shapes(
             depth=depths,
+            width=self.head_dim * max(self.kv_heads, 1) * same,
             vocabulary_size=self.vocabulary_size * same,
             head_dim=self.head_dim * same,
             kv_heads=self.kv_heads * same,
+            sequence_length=same,
             pangu_pi=np.full(len(depths), self.block == "pangu_pi"),
             tied_head=self.tied_head,
             qk_norm=self.qk_norm,

@@ -50,8 +50,8 @@ def _prepare_tokenizer(spec: StudySpec, roots: Sequence[Path]) -> TokenizerSourc
     from trainer.text.tokenizers import check_tokenizer, resolve_tokenizer
 
     tokenizer = resolve_tokenizer(spec.proxy.tokenizer, roots)
-    section, sizes = vocabulary_sizes(spec)
-    check_tokenizer(tokenizer, sizes, f"{section}.vocabulary_size")
+    field, sizes = vocabulary_sizes(spec)
+    check_tokenizer(tokenizer, sizes, field)
     return tokenizer
 
 

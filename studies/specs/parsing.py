@@ -2,7 +2,19 @@
 
 from pydantic import ValidationError
 
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.constraints import (
+    Budget,
+    Constraints,
+    LatencyBudget,
+    LatencyLimit,
+    Limit,
+    MemoryBudget,
+    MemoryLimit,
+    ShareLimit,
+    SolvedRange,
+    TotalParameters,
+)
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from studies.spec import StudySpec, build_space
 from studies.specs.checks import check_study
@@ -20,7 +32,13 @@ CONTAINERS: Containers = {
     (): (StudySpec,),
     ("space", "*"): (IntParameter, FloatParameter, CategoricalParameter),
     ("constraints",): (Constraints,),
-    ("constraints", "total_parameters"): (TotalParameters,),
+    ("constraints", "total_parameters"): (TotalParameters, Limit),
+    ("constraints", "non_embedding_parameters"): (TotalParameters, Limit),
+    ("constraints", "train_flops"): (Budget, Limit),
+    ("constraints", "decode_latency"): (LatencyBudget, LatencyLimit),
+    ("constraints", "memory"): (MemoryBudget, MemoryLimit),
+    ("constraints", "embedding_share"): (ShareLimit,),
+    ("constraints", "*", "range"): (SolvedRange,),
     ("objectives", "*"): (Objective,),
     ("sampler",): (SamplerSpec,),
     ("scheduler",): (SchedulerSpec,),

@@ -5,25 +5,22 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
-from search.parameters import (
-    CategoricalParameter,
-    Constraints,
-    FloatParameter,
-    IntParameter,
-    Parameter,
-    TotalParameters,
-)
+from search.constraints import Constraints, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
 from search.proxy import proxy_config
 from search.space import Point, Space
-from search.space.budget import Budget, Shapes, legal_widths
-from search.space.rules import RATIO_SLACK, InfeasibleSpace
+from search.space.budget import Budget
+from search.space.errors import InfeasibleSpace
+from search.space.network import RATIO_SLACK
+from search.space.quantities import ParameterCount
+from search.space.shapes import Shapes
 from trainer.config import ProxySettings
 
 PROXY = ProxySettings(train_bytes=100_000)
@@ -51,38 +48,6 @@ def build(space, inner=None, constraints=None, proxy=PROXY):
 
 def network(space: Space, point: Point) -> ArchitectureConfig:
     return proxy_config(space.settings, point.values, point.attributes, threads=1).architecture
-
-
-@given(
-    depth=st.integers(1, 40),
-    vocabulary_size=st.integers(257, 70_000),
-    heads=st.integers(1, 24),
-    head_dim=st.sampled_from([2, 8, 32, 64]),
-    kv_heads=st.sampled_from([None, 1, 2, 4]),
-    ffn_width=st.integers(1, 5000),
-    block=st.sampled_from(["llama", "pangu_pi"]),
-    tied=st.booleans(),
-    qk_norm=st.booleans(),
-)
-def test_the_counts_for_arrays_are_those_of_the_model(
-    depth, vocabulary_size, heads, head_dim, kv_heads, ffn_width, block, tied, qk_norm
-):
-    assume(kv_heads is None or heads % kv_heads == 0)
-    config = ArchitectureConfig(
-        depth=depth,
-        vocabulary_size=vocabulary_size,
-        width=heads * head_dim,
-        head_dim=head_dim,
-        kv_heads=kv_heads,
-        ffn_width=ffn_width,
-        block=block,
-        tied_head=tied,
-        qk_norm=qk_norm,
-    )
-    columns = (depth, vocabulary_size, head_dim, kv_heads or 0, block == "pangu_pi")
-    shape = Shapes(*(np.array([column]) for column in columns), tied_head=tied, qk_norm=qk_norm)
-    total = shape.total(np.array([config.width]), np.array([ffn_width]))
-    assert total.tolist() == [count_parameters(config).total]
 
 
 @st.composite
@@ -154,16 +119,18 @@ def test_every_point_meets_the_budget_and_builds_a_network(spec, seed):
     target=st.integers(5_000, 3_000_000),
 )
 def test_no_width_that_meets_the_budget_is_missed(depth, vocabulary_size, unit, pangu, qk_norm, target):
-    columns = (depth, vocabulary_size, *unit, pangu)
-    shape = Shapes(*(np.array([column]) for column in columns), tied_head=True, qk_norm=qk_norm)
-    wanted = Budget(target, 0.02)
-    step = int(shape.width_unit[0])
+    def shapes(width):
+        columns = (np.full_like(width, value) for value in (vocabulary_size, *unit, 256))
+        return Shapes(np.full_like(width, depth), width, *columns, np.full(len(width), pangu), True, qk_norm)
+
+    wanted = Budget(ParameterCount(), target, 0.02)
+    step = unit[0] * max(unit[1], 1)
     every = np.arange(step, 3_000_000 // vocabulary_size + step, step, dtype=np.int64)
-    rows = np.zeros(len(every), dtype=np.int64)
-    ffn_width = wanted.ffn_width(shape[rows], every, np.array([1.0])[rows], np.array([4.0])[rows])
-    found, of_found = legal_widths(wanted, shape, 1.0, 4.0)
-    assert found.tolist() == every[ffn_width > 0].tolist()
-    assert of_found.tolist() == ffn_width[ffn_width > 0].tolist()
+    low, high = np.array([1.0]), np.array([4.0])
+    ffn_width = wanted.ffn_width(shapes(every), low, high)
+    found = wanted.solutions(shapes(every[:1]), low, high)
+    assert found.value.tolist() == every[ffn_width > 0].tolist()
+    assert found.ffn_width.tolist() == ffn_width[ffn_width > 0].tolist()
 
 
 def test_both_blocks_meet_one_budget_with_widths_of_their_own():
@@ -297,7 +264,13 @@ def test_unconditioned_parameters_follow_their_quantiles():
         ),
         ({}, {"batch_tokens": (1024, 1000)}, None, "inner.batch_tokens", "1000 is not a multiple"),
         ({"depth": integers(2, 8)}, {"depth": (2,)}, None, "inner.depth", "in the space as well"),
-        ({}, {"depth": (2, 4)}, budget(1_000_000), "inner.depth", "changes the parameter count"),
+        (
+            {},
+            {"depth": (2, 4)},
+            budget(1_000_000),
+            "inner.depth",
+            "changes what constraints.total_parameters holds equal",
+        ),
         ({"width": integers(64, 128)}, {}, budget(1_000_000), "space.width", "solves for"),
         ({"dept": integers(2, 8)}, {}, None, "space.dept", "not a parameter"),
         ({}, {"rounds": (2,)}, None, "inner.rounds", "not supported by this version"),

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from search.parameters import Constraints, Parameter, TotalParameters
+from search.constraints import Constraints, TotalParameters
+from search.parameters import Parameter
 from search.space import Space
 from search.space.summary import MAX_EXAMPLES, MAX_LOOKED_AT, summarize
 from trainer.config import ProxySettings
