@@ -193,8 +193,8 @@ def _tokens(settings: ProxySettings) -> int:
     if settings.train_tokens is None:
         raise InvalidInput(
             "constraints.train_flops",
-            "the FLOPs of a run follow from its tokens, and proxy gives no train_tokens: train_bytes are known in tokens "
-            "with the tokenizer only, and proxy.train_flops holds FLOPs equal already",
+            "the FLOPs of a run follow from its tokens, and proxy gives no train_tokens: train_bytes are tokens only "
+            "once the tokenizer is known, and proxy.train_flops holds FLOPs equal already",
             "give proxy.train_tokens, or leave the constraint out",
         )
     return settings.train_tokens
