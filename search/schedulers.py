@@ -6,6 +6,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from search.origins import ORIGIN
 from search.problem import PastTrial, SearchProblem
 from search.slot import EVALUATION, OBJECTIVE
 from search.stopping import StoppingRule, stopping_rule
@@ -15,6 +16,8 @@ def build_scheduler(problem: SearchProblem, history: Sequence[PastTrial]) -> "Ru
     """The scheduler that ``problem`` names, knowing what earlier trials reported."""
     rule = stopping_rule(problem.scheduler, problem.space.settings.evaluations, problem.sampler.seed)
     for trial in history:
+        if trial.attributes.get(ORIGIN) == "replicate":
+            continue
         for evaluation, value in enumerate(trial.evaluations, start=1):
             rule.report(trial.number, evaluation, value)
     return RuleScheduler(rule)
@@ -37,6 +40,7 @@ class RuleScheduler(FIFOScheduler):
 
     def _reason(self, trial: Trial, result: dict[str, Any]) -> str | None:
         members = trial.config["trials"]
-        if len(members) > 1 or OBJECTIVE not in result:
+        replicate = members[0]["attributes"].get(ORIGIN) == "replicate"  # trained to its end, whatever it says
+        if len(members) > 1 or OBJECTIVE not in result or replicate:
             return None
         return self._rule.report(members[0]["number"], result[EVALUATION], result[OBJECTIVE])

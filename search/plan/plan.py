@@ -80,6 +80,11 @@ class Plan:
         self._take(group)
         return tuple(trials.values())
 
+    def adopt(self, number: int) -> None:
+        """Learn that an unfinished trial of the history runs on: it is not begun anew."""
+        self._running[number] = self._planned(number)
+        self._take([number])
+
     def end(self, number: int, values: Values | None, pruned: bool = False) -> None:
         """Record that a trial ended; ``values`` is None when it lacks an objective."""
         self._record(self._running.pop(number), values, complete=not pruned)

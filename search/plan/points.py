@@ -1,6 +1,6 @@
 """Where outer points come from: those that users give first, then the sampler's; none is tried twice unless asked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +53,8 @@ class Points:
         self._sampler = build_sampler(problem)
         self._slots: dict[int, OuterPoint] = {}
         self._tried: set[Key] = set()
+        self._earlier: set[Key] = set()
+        """Points that earlier studies tried; a user may give one nevertheless."""
         self._indices: set[int] = set()
         self._next_index = 0
         self._start = dict(enumerate(problem.start.points))
@@ -62,8 +64,10 @@ class Points:
         self._foreign = 0
         self._untried: _Untried | None = None
         for values, objectives in outer_points(problem):
-            self._learn(self._foreign_index(), values)
-            self._sampler.tell(-self._foreign, objectives)
+            index = self._foreign_index()
+            self._sampler.restore(index, values)
+            self._sampler.tell(index, objectives)
+            self._earlier.add(_key(values))
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._slots
@@ -118,7 +122,7 @@ class Points:
             position = min(self._waiting)
             point = self._waiting.pop(position)
             self._seen.add(position)
-            if point.may_repeat or self._is_new(point.values):
+            if point.may_repeat or self._problem.allow_duplicates or _key(point.values) not in self._tried:
                 return self._foreign_point(point.values, {ORIGIN: "enqueued", ENQUEUED_POINT: position})
         return None
 
@@ -133,10 +137,10 @@ class Points:
 
     def _learn(self, index: int, values: Mapping[str, Value]) -> None:
         self._sampler.restore(index, values)
-        self._tried.add(frozenset(values.items()))
+        self._tried.add(_key(values))
 
     def _is_new(self, values: Mapping[str, Value]) -> bool:
-        return self._problem.allow_duplicates or frozenset(values.items()) not in self._tried
+        return self._problem.allow_duplicates or not (_key(values) in self._tried or _key(values) in self._earlier)
 
     def _designed(self) -> OuterPoint | None:
         """The sampler's next point; None when its design has ended or nothing is left to try."""
@@ -154,7 +158,7 @@ class Points:
                 point = self._another(index)
                 if point is None:
                     return None
-            self._tried.add(frozenset(point.values.items()))
+            self._tried.add(_key(point.values))
             return OuterPoint(point.values, index, {ORIGIN: "design", DESIGN_INDEX: index})
 
     def _another(self, index: int) -> Point | None:
@@ -165,11 +169,14 @@ class Points:
                 return point
         if self._untried is None:
             self._untried = _Untried(self._problem)
-        found = self._untried.find(index, self._tried)
+        found = self._untried.find(index, self._is_new)
         if found is not None:
-            self._sampler.tell(index, None)
             self._sampler.restore(index, found.values)
         return found
+
+
+def _key(values: Mapping[str, Value]) -> Key:
+    return frozenset(values.items())
 
 
 class _Untried:
@@ -186,14 +193,14 @@ class _Untried:
         else:
             self._order = np.random.default_rng(problem.sampler.seed).permutation(size)
 
-    def find(self, index: int, tried: set[Key]) -> Point | None:
-        """A point that is not among ``tried``; None when there is none."""
+    def find(self, index: int, is_new: Callable[[Mapping[str, Value]], bool]) -> Point | None:
+        """A point whose values are new; None when there is none."""
         if self._order is None:
             draws = (self._draws.point(index, attempt) for attempt in range(MAX_ASKS, MAX_ASKS + MAX_DRAWS))
-            return next((point for point in draws if frozenset(point.values.items()) not in tried), None)
+            return next((point for point in draws if is_new(point.values)), None)
         while self._looked_at < len(self._order):
             point = self._space.grid_point(int(self._order[self._looked_at]))
-            if frozenset(point.values.items()) not in tried:
+            if is_new(point.values):
                 return point
             self._looked_at += 1
         return None

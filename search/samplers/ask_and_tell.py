@@ -61,7 +61,9 @@ class OptunaSampler(AdaptiveSampler):
         """The sampler of one ask."""
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
-        """Add a point as one that runs."""
+        """Add a point as one that runs, instead of those that were asked for under its index."""
+        if outer in self._numbers:
+            self._set_aside(outer)
         self._study.add_trial(
             optuna.create_trial(state=TrialState.RUNNING, params=self._unit(values), distributions=self._axes)
         )

@@ -22,7 +22,8 @@ class Sampler(Protocol):
         """Learn of an outer point that an earlier run has started, or that comes from elsewhere.
 
         Points from elsewhere (given by a user, or of earlier studies) have negative indices: a design's own indices
-        stay what they are.
+        stay what they are. Where all points that were asked for under an index had been tried before, another one
+        takes their place by this.
         """
 
     def tell(self, outer: int, values: Values | None) -> None:

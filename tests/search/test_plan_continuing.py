@@ -27,6 +27,7 @@ WIDE = {
     "depth": IntParameter(type="int", low=1, high=12),
 }
 DESIGNS = ("random", "qmc", "grid")
+ADAPTIVE = ("tpe", "cmaes", "nsga2", "nsga3", "zoopt")
 
 
 def problem(
@@ -80,7 +81,7 @@ def enqueued(made: SearchProblem, *given: dict[str, Any], may_repeat: bool = Fal
 FIRST, SECOND = {"depth": 3, "weight_decay": 0.1}, {"depth": 6, "weight_decay": 0.0}
 
 
-@pytest.mark.parametrize("kind", [*DESIGNS, "tpe"])
+@pytest.mark.parametrize("kind", [*DESIGNS, *ADAPTIVE])
 def test_a_finite_space_is_tried_whole_and_once(kind: str) -> None:
     made = problem(kind, count=100)
     done = run(Plan(made, []))
@@ -88,7 +89,7 @@ def test_a_finite_space_is_tried_whole_and_once(kind: str) -> None:
     assert [trial.number for trial in done] == list(range(len(done)))
 
 
-@pytest.mark.parametrize("kind", ["random", "qmc", "tpe"])
+@pytest.mark.parametrize("kind", ["random", "qmc", *ADAPTIVE])
 def test_duplicates_are_tried_where_they_are_allowed(kind: str) -> None:
     done = run(Plan(problem(kind, count=100, allow_duplicates=True), []))
     assert len(done) == 100 > len(set(points(done)))
@@ -113,7 +114,7 @@ def test_a_declared_design_goes_on_as_if_it_had_not_been_cut_off(
     assert [row(trial) for trial in whole] == kept + [row(trial) for trial in run(Plan(made, kept, lambda: orders))]
 
 
-@pytest.mark.parametrize("kind", [*DESIGNS, "tpe"])
+@pytest.mark.parametrize("kind", [*DESIGNS, *ADAPTIVE])
 def test_enqueued_points_run_first_at_every_inner_point_and_once(kind: str) -> None:
     made = problem(kind, count=12, inner={"learning_rate": (1e-3, 2e-3)})
     waiting: tuple[EnqueuedPoint, ...] = ()
@@ -180,7 +181,7 @@ def test_start_points_run_first_and_are_no_part_of_the_design() -> None:
     assert run(Plan(made, [row(done[0])])) == done[1:]
 
 
-@pytest.mark.parametrize("kind", [*DESIGNS, "tpe"])
+@pytest.mark.parametrize("kind", [*DESIGNS, *ADAPTIVE])
 def test_a_search_goes_on_when_it_is_extended(kind: str) -> None:
     made = problem(kind, count=5)
     limit = 5
