@@ -1,15 +1,16 @@
 """Inserting rows of which some may be there already."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from studies.tables import Base
+from studies.tables import Base, table_of
 
-_INSERTS: dict[str, Callable[[type[Base]], sqlite.Insert | postgresql.Insert]] = {
+_INSERTS: dict[str, Callable[[Any], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
@@ -18,8 +19,12 @@ _INSERTS: dict[str, Callable[[type[Base]], sqlite.Insert | postgresql.Insert]] =
 def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose key is not there yet; the others stay as they are."""
     if rows:
-        insert = _INSERTS[session.get_bind().dialect.name]
-        session.execute(insert(table).on_conflict_do_nothing(), list(rows))
+        session.connection().execute(_of_missing(session.get_bind().dialect.name, table), list(rows))
+
+
+@cache
+def _of_missing(dialect: str, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    return _INSERTS[dialect](table_of(table)).on_conflict_do_nothing()
 
 
 def insert_if_missing(session: Session, table: type[Base], row: Mapping[str, Any]) -> bool:

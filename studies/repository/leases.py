@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from studies.errors import LeaseHeld, LeaseLost, NotFound
-from studies.tables import OperationRow, StudyRow, UtcDateTime
+from studies.tables import OperationRow, StudyRow, UtcDateTime, table_of
 
 LeasedTable = type[StudyRow] | type[OperationRow]
 
 _SUBJECTS: dict[LeasedTable, str] = {StudyRow: "study", OperationRow: "operation"}
+_TOKENS = {
+    table: select(table_of(table).c.lease_token).where(table_of(table).c.id == bindparam("of_id")).with_for_update()
+    for table in _SUBJECTS
+}
 _CLOCKS: dict[str, ColumnElement[datetime]] = {
     "sqlite": type_coerce(func.strftime("%Y-%m-%d %H:%M:%f000", "now"), UtcDateTime),
     "postgresql": type_coerce(func.clock_timestamp(), UtcDateTime),
@@ -93,8 +97,8 @@ def verify(session: Session, lease: Lease) -> None:
     Raises:
         LeaseLost: another process claimed the row, or the row is gone.
     """
-    row = session.execute(_lease_of(lease.table, lease.id).with_for_update()).one_or_none()
-    if row is None or row.lease_token != lease.token:
+    token = session.connection().scalar(_TOKENS[lease.table], {"of_id": lease.id})
+    if token != lease.token:
         raise LeaseLost(f"{lease} was taken over by another process, or deleted; this one stops")
 
 

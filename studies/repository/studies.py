@@ -4,11 +4,19 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from studies.records import Study, StudyState
-from studies.tables import StudyRow
+from studies.tables import StudyRow, table_of
+
+_STUDIES = table_of(StudyRow)
+_TOUCH = (
+    update(_STUDIES)
+    .where(_STUDIES.c.id == bindparam("of_id"))
+    .values(revision=_STUDIES.c.revision + 1)
+    .returning(_STUDIES.c.revision)
+)
 
 
 def add(
@@ -76,8 +84,7 @@ def set_state(session: Session, study_id: int, state: StudyState, **values: Any)
 
 def touch(session: Session, study_id: int) -> int:
     """Raise a study's revision and keep the row until the transaction ends; the new revision, 0 when it is gone."""
-    statement = update(StudyRow).where(StudyRow.id == study_id).values(revision=StudyRow.revision + 1)
-    return session.scalar(statement.returning(StudyRow.revision)) or 0
+    return session.connection().scalar(_TOUCH, {"of_id": study_id}) or 0
 
 
 def remove(session: Session, study_id: int) -> None:
