@@ -118,10 +118,11 @@ def _probe(address: str) -> None:
 
 
 @contextmanager
-def quiet_environment() -> Iterator[None]:
-    """Set the environment variables that Ray reads, and put them back."""
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    os.environ.update(_ENVIRONMENT)
+def quiet_environment(starting: int = 1) -> Iterator[None]:
+    """Set the environment variables that Ray reads, and put them back; ``starting`` trials may start at once."""
+    variables = {**_ENVIRONMENT, "TUNE_MAX_PENDING_TRIALS_PG": str(starting)}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

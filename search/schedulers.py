@@ -8,6 +8,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.origins import ORIGIN
 from search.problem import PastTrial, SearchProblem
+from search.programs import Programs
 from search.slot import EVALUATION, OBJECTIVE
 from search.stopping import StoppingRule, stopping_rule
 
@@ -29,6 +30,14 @@ class RuleScheduler(FIFOScheduler):
     def __init__(self, rule: StoppingRule) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._rule = rule
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The program that waits too long, if any; all others Tune starts as they came and as actors become free.
+
+        Not the oldest of all: Tune's own scheduler looks for that one among all trials that ever were.
+        """
+        programs: Programs = tune_controller.search_alg
+        return programs.overdue()
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Let the rule learn of an evaluation, and decide."""

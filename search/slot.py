@@ -45,12 +45,6 @@ class ProxyTrial(tune.Trainable):
     folder: ClassVar[Path]
     """Where the actors of this run of the search hold their numbers, the same on every machine."""
 
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """One bundle with the program's CPUs and GPUs."""
-        bundle = {"CPU": cls.resources.cpu, "GPU": cls.resources.gpu}
-        return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
-
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first program on."""
         prepare_process(self.resources)

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.search import Searcher
 
 from search.cluster import check_resources, connection, quiet_environment, quiet_logs
 from search.events import (
@@ -30,7 +29,8 @@ from search.events import (
     Value,
 )
 from search.plan import MAX_LOST_WORKERS, Plan
-from search.problem import ObjectiveFunction, Outcome, PastTrial, PlannedTrial, Report, SearchProblem
+from search.problem import ObjectiveFunction, Outcome, PastTrial, Report, SearchProblem
+from search.programs import Programs, Unsaved
 from search.schedulers import build_scheduler
 from search.slot import OUTCOMES, objective_values, train_proxies, trainable_class
 
@@ -64,7 +64,7 @@ def run_search(
         return
     relay = EventRelay(problem, plan, observer, should_stop)
     with ExitStack() as stack:
-        stack.enter_context(quiet_environment())
+        stack.enter_context(quiet_environment(problem.parallel_trial_count))
         stack.enter_context(quiet_logs())
         stack.enter_context(connection(ray_address))
         check_resources(problem.resources)
@@ -101,16 +101,13 @@ def _tuner(
     objective: ObjectiveFunction,
     folder: str,
 ) -> tune.Tuner:
+    slot = trainable_class(problem, objective, Path(folder))
     return tune.Tuner(
-        trainable_class(problem, objective, Path(folder)),
+        slot,
         tune_config=tune.TuneConfig(
-            search_alg=PlanSearcher(plan),
+            search_alg=Programs(problem, plan, slot),
             scheduler=build_scheduler(problem, history),
-            num_samples=-1,
-            max_concurrent_trials=problem.parallel_trial_count,
             reuse_actors=True,
-            trial_name_creator=lambda group: f"{problem.study}-{_numbers(group)[0]}",
-            trial_dirname_creator=lambda group: f"{_numbers(group)[0]}-{group.trial_id}",
         ),
         run_config=tune.RunConfig(
             name=problem.study,
@@ -123,47 +120,7 @@ def _tuner(
     )
 
 
-class _Unsaved:
-    """Part of the driver that holds live objects; Tune pickles its settings to restore a run, which is never done."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
-class PlanSearcher(_Unsaved, Searcher):
-    """Hands the plan's groups to Tune; results reach the plan through :class:`EventRelay`."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self._plan = plan
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next group's config; None while the end of a running one decides whether there is another."""
-        group = self._plan.start_next()
-        if not group:
-            return Searcher.FINISHED if self._plan.finished else None
-        return {"trials": [_member(trial, len(group)) for trial in group]}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing to do: :class:`EventRelay` tells the plan."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the rows are the only truth."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
-
-
-def _member(trial: PlannedTrial, stack: int) -> dict[str, Any]:
-    attributes = {**trial.attributes, "stack": stack}
-    return {"number": trial.number, "parameters": dict(trial.parameters), "attributes": attributes}
-
-
-def _numbers(group: Trial) -> list[int]:
-    return [member["number"] for member in group.config["trials"]]
-
-
-class EventRelay(_Unsaved, tune.Callback):
+class EventRelay(Unsaved, tune.Callback):
     """Turns what Tune says about groups into events of their trials, for the plan and for the observer.
 
     A trial ends as soon as it says so, whatever becomes of the others of its program.
@@ -263,7 +220,7 @@ class _Attempt:
         return cls(member["attributes"], Report(member["number"], step=0, values={}))
 
 
-class RelayStopper(_Unsaved, tune.Stopper):
+class RelayStopper(Unsaved, tune.Stopper):
     """Ends the whole search when the relay is asked to; never a single trial."""
 
     def __init__(self, relay: EventRelay) -> None:

@@ -15,6 +15,7 @@ import pytest
 import ray
 
 from model.errors import InvalidInput
+from search import programs
 from search.events import (
     AttemptLost,
     TrialCompleted,
@@ -99,6 +100,25 @@ def test_every_trial_runs_once_on_reused_actors_and_leaves_no_litter(problem, tm
         assert event.metrics["bits_per_byte"] == started[event.number].parameters["learning_rate"]
         assert started[event.number].attributes["total_parameters"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def short(requests):
+    time.sleep(0.05)
+    yield from one_report(requests)
+
+
+def test_short_trials_leave_the_other_actor_time_to_start(problem):
+    events = []
+    pids = lambda: {event.attributes["pid"] for event in of(events, TrialCompleted)}  # noqa: E731
+    run_search(problem(count=2000), [], events.append, lambda: len(pids()) == 2, short)
+    assert len(pids()) == 2
+
+
+def test_trials_that_wait_too_long_run_first(problem, monkeypatch):
+    monkeypatch.setattr(programs, "PATIENCE_S", 0.0)
+    started = [event.number for event in of(run(problem(count=12, parallel_trial_count=8), one_report), TrialStarted)]
+    assert sorted(started[:2]) == [0, 1], "two actors start at once"
+    assert started[2:] == list(range(2, 12))
 
 
 @pytest.mark.parametrize("state", ["WAITING", "COMPLETE"])
