@@ -32,10 +32,12 @@ class SamplerSpec(FrozenConfig):
 class SchedulerSpec(FrozenConfig):
     """Whether weak trials are stopped early, and by which rule (``search.stopping``)."""
 
-    kind: Literal["none", "asha", "hyperband"] = "none"
+    kind: Literal["none", "asha", "hyperband", "curve"] = "none"
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
     grace_evaluations: Annotated[int, Field(ge=1, le=1000)] = 1
     """Evaluations that every trial is given before it can be stopped."""
+    least_chance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Probability of beating the best finished trial below which ``curve`` stops a trial (Domhan et al. 2015)."""
 
 
 class Seeds(FrozenConfig):

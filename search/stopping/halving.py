@@ -78,7 +78,7 @@ def rungs(last: int, reduction_factor: int, grace: int) -> tuple[int, ...]:
 def bracket_sizes(rung_count: int, reduction_factor: int) -> list[int]:
     """Trials of each bracket in one round of Hyperband, the bracket with all rungs first.
 
-    They are ⌈(s_max + 1) / (s + 1) · η^s⌉, where s is the number of rungs of the bracket (arXiv 1603.06560, algorithm 1).
+    They are ⌈(s_max + 1) / (s + 1) · η^s⌉, s being the rungs of the bracket (arXiv 1603.06560, algorithm 1).
     """
     return [
         math.ceil((rung_count + 1) * reduction_factor**halvings / (halvings + 1))
