@@ -11,6 +11,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 LengthUnit = Literal["tokens", "bytes", "flops"]
 Schedule = Literal["cosine", "wsd"]
 Compilation = Literal["auto", "off", "on"]
+AnnealedEvaluations = bool | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=1000)]
 
 
 class BuiltinCorpus(FrozenConfig):
@@ -128,9 +129,10 @@ class ProxyConfig(FrozenConfig):
     """``auto`` takes bfloat16 where the machine multiplies it faster."""
     evaluations: Annotated[int, Field(ge=1, le=1000)] = 4
     """Evaluations in the run, evenly spaced; the last one is at its end."""
-    annealed_evaluations: bool = False
+    annealed_evaluations: AnnealedEvaluations = False
     """Whether each evaluation is that of a run which ends there: a cooldown leaves the trunk, is evaluated and
-    forgotten. Needs the schedule ``wsd``."""
+    forgotten. Needs the schedule ``wsd``. Numbers, counted from 1, name the evaluations that are made before the last
+    one; the others are left out."""
     compilation: Compilation = "auto"
     """Whether the step is compiled (``torch.compile``); ``auto`` does so on a GPU."""
     validation_bytes: Annotated[int, Field(ge=1000, le=2**32)] = 100_000
@@ -146,6 +148,11 @@ class ProxyConfig(FrozenConfig):
     def _check_schedule(self) -> Self:
         if self.annealed_evaluations and self.optimization.schedule != "wsd":
             raise ValueError("a cosine has no trunk for annealed_evaluations to leave; set schedule: wsd")
+        return self
+
+    @model_validator(mode="after")
+    def _check_evaluations(self) -> Self:
+        evaluation_numbers(self.evaluations, self.annealed_evaluations)
         return self
 
     @model_validator(mode="after")
@@ -170,6 +177,23 @@ class PretrainConfig(ProxyConfig):
         if value is not None and (PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts):
             raise ValueError(f"{value!r} leaves the export's folder; give a path inside it")
         return value
+
+
+def evaluation_numbers(evaluations: int, annealed: AnnealedEvaluations) -> tuple[int, ...]:
+    """The evaluations that a run makes, counted from 1, ascending; the last one is at its end.
+
+    Raises:
+        ValueError: the listed ones are not in that order, or reach beyond the run.
+    """
+    if isinstance(annealed, bool):
+        return tuple(range(1, evaluations + 1))
+    made = (*(number for number in annealed if number != evaluations), evaluations)
+    if list(made) != sorted(set(made)):
+        raise ValueError(
+            f"annealed_evaluations lists evaluations of a run of {evaluations} out of order, twice or beyond its end; "
+            f"list ascending numbers below {evaluations}"
+        )
+    return made
 
 
 LARGEST_NUMBER = 10**308
@@ -221,6 +245,6 @@ class ProxySettings(FrozenConfig):
     seed: int = 0
     precision: Precision = "auto"
     evaluations: int = 4
-    annealed_evaluations: bool = False
+    annealed_evaluations: AnnealedEvaluations = False
     compilation: Compilation = "auto"
     validation_bytes: int = 100_000

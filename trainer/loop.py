@@ -27,7 +27,14 @@ from trainer.plan import RunPlan, learning_rate, plan_run
 from trainer.program import Program, SingleProgram, StackedProgram
 from trainer.results import Evaluation, RunSummary, StepResult
 from trainer.stacks import check_stack
-from trainer.summary import Progress, data_attributes, machine_attributes, recipe_attributes, run_metrics
+from trainer.summary import (
+    Progress,
+    cost_attributes,
+    data_attributes,
+    machine_attributes,
+    recipe_attributes,
+    run_metrics,
+)
 from trainer.text.data import Batches, PreparedData, prepare
 from trainer.text.feeder import Feeder
 
@@ -251,6 +258,8 @@ class TrainingRun:
         self, member: Member, plan: RunPlan, evaluation: Evaluation | None, decoding: DecodingSpeed | None
     ) -> StepResult:
         step, optimization = member.progress.step, member.config.optimization
+        annealed = plan is not self.plan
+        ended = annealed or decoding is not None
         return StepResult(
             step=step,
             steps=self.plan.steps,
@@ -261,13 +270,16 @@ class TrainingRun:
             seconds=member.progress.training_seconds,
             evaluation=evaluation,
             finished=decoding is not None,
-            annealed=plan is not self.plan,
-            summary=self._summary(member, evaluation, decoding) if decoding and evaluation else None,
+            annealed=annealed,
+            summary=self._summary(member, plan, evaluation, decoding) if evaluation and ended else None,
         )
 
-    def _summary(self, member: Member, evaluation: Evaluation, decoding: DecodingSpeed) -> RunSummary:
+    def _summary(
+        self, member: Member, plan: RunPlan, evaluation: Evaluation, decoding: DecodingSpeed | None
+    ) -> RunSummary:
         attributes = {
-            **recipe_attributes(member.config, self.plan),
+            **recipe_attributes(member.config, plan),
+            **cost_attributes(member.config, plan, member.progress),
             **data_attributes(self.data, member.batches, member.progress),
             **machine_attributes(member.progress, self.device, self.peak_memory, self.memory_estimate),
             "precision": self.precision,
@@ -275,11 +287,13 @@ class TrainingRun:
             "compilation": self.compilation,
             "compilation_seconds": self.compilation_seconds,
             "micro_batch_tokens": self.micro_batch * self.config.architecture.sequence_length,
-            "decoding_seconds": decoding.seconds / len(self.members),
+            **({} if decoding is None else {"decoding_seconds": decoding.seconds / len(self.members)}),
             "stack": len(self.members),
             "threads": torch.get_num_threads(),
         }
-        metrics = run_metrics(member.config, member.progress, evaluation, decoding.tokens_per_second)
+        metrics = run_metrics(member.config, member.progress, evaluation)
+        if decoding is not None:
+            metrics["decode_tokens_per_second"] = decoding.tokens_per_second
         return RunSummary(metrics, attributes)
 
 

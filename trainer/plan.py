@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from model.config import ArchitectureConfig
 from model.counts import training_flops_per_token
 from model.errors import InvalidInput
-from trainer.config import OptimizationConfig, ProxyConfig, Schedule, TrainingLength
+from trainer.config import OptimizationConfig, ProxyConfig, Schedule, TrainingLength, evaluation_numbers
 
 MIN_STEPS = 2
 """A cosine needs a beginning and an end."""
@@ -29,12 +29,13 @@ class RunPlan:
     """Last steps of a WSD schedule, in which the rate falls; 0 under a cosine."""
     forks: Mapping[int, int] = field(default_factory=dict)
     """Annealed evaluations: the step after which a cooldown leaves the trunk, and the step at which that shorter run
-    ends."""
+    ends. Of a shorter run, those that were made before it."""
 
     def fork(self, start: int) -> "RunPlan":
         """The shorter run whose cooldown leaves the trunk after ``start``."""
         end = self.forks[start]
-        return replace(self, steps=end, evaluation_steps=frozenset({end}), cooldown_steps=end - start, forks={})
+        before = {other: its_end for other, its_end in self.forks.items() if other < start}
+        return replace(self, steps=end, evaluation_steps=frozenset({end}), cooldown_steps=end - start, forks=before)
 
 
 def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
@@ -43,8 +44,8 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
     ``bytes_per_token`` is the average over the training side.
 
     Raises:
-        InvalidInput: the batch holds no whole sequences, the run is shorter than ``MIN_STEPS`` or its warm-up, or a
-            cooldown begins before the warm-up ends.
+        InvalidInput: the batch holds no whole sequences, the run is shorter than ``MIN_STEPS`` or its warm-up, a
+            cooldown begins before the warm-up ends, or the run is too short for its annealed evaluations.
     """
     batch_tokens = config.optimization.batch_tokens
     if batch_tokens % config.architecture.sequence_length:
@@ -56,31 +57,51 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
         reason = f"{config.length.amount:g} {config.length.unit} are {tokens / batch_tokens:.2f} steps"
         remedy = f"give at least {MIN_STEPS} steps of {batch_tokens} tokens, or a smaller batch_tokens"
         raise InvalidInput(f"train_{config.length.unit}", reason, remedy)
+    warmup_steps = _warmup_steps(config.optimization, steps)
+    if config.annealed_evaluations:
+        return _annealed_plan(config, steps, warmup_steps)
     evaluations = min(config.evaluations, steps)
     evaluation_steps = frozenset(round(steps * part / evaluations) for part in range(1, evaluations + 1))
-    plan = RunPlan(steps, _warmup_steps(config.optimization, steps), evaluation_steps)
-    return plan if config.optimization.schedule == "cosine" else _with_cooldowns(plan, config)
+    plan = RunPlan(steps, warmup_steps, evaluation_steps)
+    return plan if config.optimization.schedule == "cosine" else _with_cooldown(plan, config.optimization)
 
 
-def _with_cooldowns(plan: RunPlan, config: ProxyConfig) -> RunPlan:
-    """The same plan under a WSD schedule, with a fork for every evaluation but the last where they are annealed."""
+def _annealed_plan(config: ProxyConfig, steps: int, warmup_steps: int) -> RunPlan:
+    """A WSD run with a fork for every evaluation but the last.
 
-    def cooldown(end: int) -> int:
-        return min(max(round(config.optimization.cooldown_ratio * end), 1), end - 1)
+    A warm-up that the config leaves to this module ends at the latest where the first cooldown begins.
+    """
+    optimization = config.optimization
+    numbers = evaluation_numbers(config.evaluations, config.annealed_evaluations)
+    ends = [round(steps * number / config.evaluations) for number in numbers]
+    starts = [end - _cooldown_steps(optimization, end) for end in ends]
+    if starts[0] < 1 or len(set(starts)) < len(starts) or ends[0] == starts[0]:
+        reason = (
+            f"a run of {steps} steps has no room for {len(ends)} cooldowns, of which the first ends at step {ends[0]}"
+        )
+        raise InvalidInput("evaluations", reason, "give fewer evaluations, or a longer run")
+    if optimization.warmup_tokens is None:
+        warmup_steps = min(warmup_steps, starts[0])
+    _check_warmup(warmup_steps, starts[0], ends[0])
+    forks = dict(zip(starts[:-1], ends[:-1], strict=True))
+    return _with_cooldown(RunPlan(steps, warmup_steps, frozenset({steps}), forks=forks), optimization)
 
-    ends = sorted(plan.evaluation_steps - {plan.steps}) if config.annealed_evaluations else []
-    for end in [*ends, plan.steps]:
-        if end - cooldown(end) < plan.warmup_steps:
-            reason = (
-                f"the cooldown of the run of {end} steps begins before the {plan.warmup_steps} steps of warm-up end"
-            )
-            raise InvalidInput("warmup_tokens", reason, "give a shorter warm-up, or fewer evaluations")
-    return replace(
-        plan,
-        cooldown_steps=cooldown(plan.steps),
-        evaluation_steps=frozenset({plan.steps}) if config.annealed_evaluations else plan.evaluation_steps,
-        forks={end - cooldown(end): end for end in ends},
-    )
+
+def _with_cooldown(plan: RunPlan, optimization: OptimizationConfig) -> RunPlan:
+    """The same plan under a WSD schedule."""
+    cooldown_steps = _cooldown_steps(optimization, plan.steps)
+    _check_warmup(plan.warmup_steps, plan.steps - cooldown_steps, plan.steps)
+    return replace(plan, cooldown_steps=cooldown_steps)
+
+
+def _cooldown_steps(optimization: OptimizationConfig, end: int) -> int:
+    return min(max(round(optimization.cooldown_ratio * end), 1), end - 1)
+
+
+def _check_warmup(warmup_steps: int, start: int, end: int) -> None:
+    if start < warmup_steps:
+        reason = f"the cooldown of the run of {end} steps begins before the {warmup_steps} steps of warm-up end"
+        raise InvalidInput("warmup_tokens", reason, "give a shorter warm-up, or fewer evaluations")
 
 
 def _tokens(length: TrainingLength, architecture: ArchitectureConfig, bytes_per_token: float) -> float:

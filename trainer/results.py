@@ -49,4 +49,4 @@ class StepResult:
     annealed: bool = False
     """Whether this is the end of a shorter run, which left the trunk at an earlier step and is forgotten."""
     summary: RunSummary | None = None
-    """Given with the last result."""
+    """Given with the last result, and with annealed ones: of the shorter run."""

@@ -29,9 +29,7 @@ class Progress:
     evaluation_seconds: float = 0.0
 
 
-def run_metrics(
-    config: ProxyConfig, progress: Progress, evaluation: Evaluation, decode_tokens_per_second: float
-) -> dict[str, float]:
+def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation) -> dict[str, float]:
     """Metrics of a run at its present step; FLOPs are those of training, without evaluations."""
     counts = count_parameters(config.architecture)
     tokens = progress.step * config.optimization.batch_tokens
@@ -39,7 +37,6 @@ def run_metrics(
         "bits_per_byte": evaluation.bits_per_byte,
         "validation_loss": evaluation.validation_loss,
         "train_tokens_per_second": tokens / progress.training_seconds,
-        "decode_tokens_per_second": decode_tokens_per_second,
         "total_parameters": counts.total,
         "non_embedding_parameters": counts.non_embedding,
         "embedding_share": embedding_share(config.architecture),
@@ -60,7 +57,6 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
         "schedule": config.optimization.schedule,
         "final_learning_rate_ratio": config.optimization.final_learning_rate_ratio,
         "cooldown_tokens": plan.cooldown_steps * config.optimization.batch_tokens,
-        "annealed_tokens": sum(end - start for start, end in plan.forks.items()) * config.optimization.batch_tokens,
         "warmup_tokens": plan.warmup_steps * config.optimization.batch_tokens,
         "decay_mode": "decoupled",
         "parametrisation": architecture.parametrisation,
@@ -72,6 +68,17 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
         "mask_documents": config.architecture.mask_documents,
         "seed": config.seed,
         **size_conventions(config.architecture),
+    }
+
+
+def cost_attributes(config: ProxyConfig, plan: RunPlan, progress: Progress) -> dict[str, Value]:
+    """What the run took beside its own steps: cooldowns of annealed evaluations, forgotten since."""
+    forks = [end - start for start, end in plan.forks.items() if start <= progress.step]
+    annealed_tokens = sum(forks) * config.optimization.batch_tokens
+    tokens = progress.step * config.optimization.batch_tokens + annealed_tokens
+    return {
+        "annealed_tokens": annealed_tokens,
+        "spent_flops": tokens * training_flops_per_token(config.architecture),
     }
 
 

@@ -76,3 +76,37 @@ def test_a_fork_needs_a_trunk(config: ProxyConfig) -> None:
         ProxyConfig.model_validate({**config.model_dump(), "annealed_evaluations": True})
     with pytest.raises(InvalidInput, match="warmup_tokens: the cooldown of the run of 5 steps begins before the 4"):
         plan_run(wsd(config, evaluations=4, warmup_tokens=4 * 256), 1.0)
+    with pytest.raises(InvalidInput, match="evaluations: a run of 20 steps has no room for 20 cooldowns"):
+        plan_run(wsd(config, evaluations=20, warmup_tokens=0), 1.0)
+
+
+def test_only_the_listed_evaluations_are_made(config: ProxyConfig) -> None:
+    listed = wsd(config, steps=90, evaluations=9).model_copy(update={"annealed_evaluations": (1, 3)})
+    plan = plan_run(listed, 1.0)
+    assert plan.forks == {6: 10, 18: 30}
+    assert plan.evaluation_steps == {90}
+    assert plan.fork(18).forks == {6: 10}
+    for wrong in ((3, 1), (1, 1), (1, 10)):
+        with pytest.raises(ValidationError, match="list ascending numbers below 9"):
+            ProxyConfig.model_validate({**listed.model_dump(), "annealed_evaluations": wrong})
+
+
+def test_a_default_warmup_ends_where_the_first_cooldown_begins(config: ProxyConfig) -> None:
+    long = wsd(config, steps=900, evaluations=9, warmup_tokens=None, cooldown_ratio=0.2)
+    assert plan_run(long, 1.0).warmup_steps == 80
+    assert plan_run(long.model_copy(update={"annealed_evaluations": False}), 1.0).warmup_steps == 90
+
+
+def test_an_annealed_evaluation_says_what_its_run_and_those_before_it_cost(
+    config: ProxyConfig, data: PreparedData
+) -> None:
+    results = list(TrainingRun(wsd(config, steps=12, evaluations=3), data).results())
+    told = [result.summary for result in results if result.summary is not None]
+    tokens = [summary.metrics["train_tokens"] for summary in told]
+    assert tokens == [4 * 256, 8 * 256, 12 * 256]
+    assert [summary.attributes["annealed_tokens"] for summary in told] == [0, 2 * 256, (2 + 3) * 256]
+    assert [summary.attributes["steps"] for summary in told] == [4, 8, 12]
+    for summary, own in zip(told, tokens, strict=True):
+        spent = own + float(summary.attributes["annealed_tokens"])
+        assert summary.attributes["spent_flops"] == pytest.approx(summary.metrics["train_flops"] * spent / own)
+    assert ["decode_tokens_per_second" in summary.metrics for summary in told] == [False, False, True]
