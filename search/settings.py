@@ -25,7 +25,7 @@ class Objective(FrozenConfig):
 class SamplerSpec(FrozenConfig):
     """How points are chosen: random, grid and qmc are declared designs, tpe adapts to results."""
 
-    kind: Literal["random", "grid", "qmc", "tpe", "gp", "cmaes", "nsga2", "nsga3", "zoopt"] = "qmc"
+    kind: Literal["random", "grid", "qmc", "bowl", "tpe", "gp", "cmaes", "nsga2", "nsga3", "zoopt"] = "qmc"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 

@@ -24,6 +24,10 @@ def _class_of(kind: str) -> Callable[[SearchProblem], Sampler]:
             return GridDesign
         case "qmc":
             return QmcDesign
+        case "bowl":
+            from search.samplers.bowl import BowlSampler
+
+            return BowlSampler
         case "tpe":
             from search.samplers.tpe import TpeSampler
 
