@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from model.errors import InvalidInput
 from search.events import Value
-from search.parameters import CategoricalParameter, Constraints
+from search.constraints import Constraints
+from search.parameters import CategoricalParameter
 from search.problem import Values
 from search.space import Space
 from trainer.config import ProxySettings
