@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from search.cluster import connection, quiet_environment, quiet_logs
+from search.constraints import Constraints
 from search.events import TrialCompleted, TrialEvent
-from search.parameters import Constraints
 from search.problem import SearchProblem
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space

@@ -12,7 +12,7 @@ from pathlib import Path
 from ray import tune
 
 from search.cluster import connection, quiet_environment, quiet_logs
-from search.parameters import Constraints
+from search.constraints import Constraints
 from search.problem import Report, SearchProblem, TrialRequest
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space

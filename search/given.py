@@ -20,7 +20,8 @@ of doubles)."""
 def given_point(space: Space, values: Mapping[str, Any], field: str) -> Point:
     """The point of the space that has these values.
 
-    Every declared name must be given; a solved one may be, and must then be what the space solves for.
+    Every declared name that exists there must be given; a solved one may be, and must then be what the space solves
+    for.
 
     Args:
         space: where the point must lie.
@@ -35,21 +36,30 @@ def given_point(space: Space, values: Mapping[str, Any], field: str) -> Point:
         for name, parameter in space.parameters.items()
         if name in values
     }
-    missing = [name for name in space.names if name not in declared]
-    if missing:
-        raise InvalidInput(f"{field}.{missing[0]}", "is missing", "give every parameter of the space")
+    _check_existing(space, declared, field)
     point = _completed(space, declared)
     for name in values:
         if name not in point.values:
             raise _unknown(space, name, field)
-    if any(not _agree(point.values[name], declared[name]) for name in declared):
-        reason = "no network or batch is legal at these values together"
+    if any(not _agree(point.values[name], declared[name]) for name in declared) or not space.accepts(point.values):
+        reason = "no network or batch is legal at these values together, or a constraint excludes them"
         raise InvalidInput(field, reason, "see what the space holds with 'formulary space', and give a point of it")
     for name in values:
         if name not in declared and not _agree(point.values[name], values[name]):
             reason = f"{values[name]!r} is not {point.values[name]!r}, which the other values determine"
             raise InvalidInput(f"{field}.{name}", reason, "leave it out")
     return space.describe({**point.values, **declared})
+
+
+def _check_existing(space: Space, declared: Mapping[str, Value], field: str) -> None:
+    existing = space.existing(declared)
+    missing = [name for name in existing if name not in declared]
+    if missing:
+        raise InvalidInput(f"{field}.{missing[0]}", "is missing", "give every parameter of the space")
+    for name in declared:
+        if name not in existing:
+            reason = "does not exist where its parents have these values (see conditions)"
+            raise InvalidInput(f"{field}.{name}", reason, "leave it out")
 
 
 def _completed(space: Space, declared: Mapping[str, Value]) -> Point:

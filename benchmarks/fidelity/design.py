@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from scipy.stats import qmc
 
-from search.parameters import Constraints, FloatParameter, IntParameter, TotalParameters
+from search.constraints import Constraints, TotalParameters
+from search.parameters import FloatParameter, IntParameter
 from search.proxy import proxy_config
 from search.space import Space
 from trainer.config import ProxyConfig, ProxySettings

@@ -79,6 +79,16 @@ class Conditions:
             there &= np.isin(indices[parent], list(allowed))
         return there
 
+    def existing(self, values: Mapping[str, Any], space: Mapping[str, Parameter]) -> tuple[str, ...]:
+        """Which of the space's parameters exist at a point; of ``values`` only those of parents are read."""
+        there: dict[str, bool] = {}
+        for name in self.ordered(tuple(space)):
+            there[name] = all(
+                there[parent] and parent in values and space[parent].values().index(values[parent]) in allowed
+                for parent, allowed in self.allowed.get(name, {}).items()
+            )
+        return tuple(name for name in space if there[name])
+
     def _check_cycles(self) -> None:
         for child in self.allowed:
             chain, here = [child], [*self.allowed[child]]

@@ -173,6 +173,10 @@ class Space:
             unit.update(group.position(values))
         return unit
 
+    def existing(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """The declared parameters that exist at a point, in the order of the spec."""
+        return self.frame.conditions.existing(values, self.parameters)
+
     def draw(self, rng: np.random.Generator) -> Point:
         """A point of the declared distribution, conditioned on every constraint: the first accepted of some draws.
 

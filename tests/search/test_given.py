@@ -3,8 +3,9 @@
 import pytest
 
 from model.errors import InvalidInput
+from search.constraints import Constraints, TotalParameters
 from search.given import given_point
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.space import Space
 from trainer.config import ProxySettings
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from model.errors import InvalidInput
+from search.constraints import Constraints, TotalParameters
 from search.events import TrialFailed
 from search.objective import train_proxies
-from search.parameters import METRIC_NAMES, Constraints, FloatParameter, TotalParameters
+from search.parameters import METRIC_NAMES, FloatParameter
 from search.problem import TrialImpossible, TrialRequest
 from search.proxy import training_length
 from search.space import Space

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import InvalidInput
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.constraints import Constraints, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.plan import MAX_LOST_WORKERS, Plan, outer_values
 from search.problem import PastTrial, SearchProblem
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec

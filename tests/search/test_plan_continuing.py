@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.constraints import Constraints, TotalParameters
 from search.given import given_point
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.plan import EnqueuedPoint, Orders, Plan
 from search.problem import PastTrial, PlannedTrial, SearchProblem
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds

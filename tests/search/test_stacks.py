@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from search.parameters import Constraints, IntParameter
+from search.constraints import Constraints
+from search.parameters import IntParameter
 from search.plan import MAX_LOST_WORKERS, Plan
 from search.problem import PastState, PastTrial, PlannedTrial
 from search.problem import SearchProblem as Problem

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import ray
 
+from search.constraints import Constraints
 from search.events import TrialEvent
-from search.parameters import Constraints
 from search.problem import Report, SearchProblem, TrialImpossible, TrialRequest
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space

@@ -16,6 +16,7 @@ import ray
 
 from model.errors import InvalidInput
 from search import programs
+from search.constraints import Constraints
 from search.events import (
     AttemptLost,
     TrialCompleted,
@@ -25,7 +26,7 @@ from search.events import (
     TrialPruned,
     TrialStarted,
 )
-from search.parameters import Constraints, FloatParameter
+from search.parameters import FloatParameter
 from search.plan import MAX_LOST_WORKERS
 from search.problem import PastTrial, Report, SearchProblem, TrialImpossible
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
@@ -428,7 +429,7 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from search.problem import *
-from search.parameters import Constraints
+from search.constraints import Constraints
 from search.space import Space
 from search.tune import run_search
 from trainer.config import ProxySettings

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.constraints import Constraints, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.plan import Plan
 from search.problem import PastTrial, SearchProblem
 from search.samplers import build_sampler
