@@ -6,14 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from search.parameters import (
-    CategoricalParameter,
-    Constraints,
-    FloatParameter,
-    IntParameter,
-    Parameter,
-    TotalParameters,
-)
+from search.constraints import Constraints, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
 from search.problem import SearchProblem
 from search.samplers import build_sampler
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec

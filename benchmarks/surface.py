@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from search.constraints import Constraints, TotalParameters
 from search.events import Value
-from search.parameters import CategoricalParameter, Constraints, TotalParameters
+from search.parameters import CategoricalParameter
 from search.space import Space
 from trainer.config import ProxySettings
 
