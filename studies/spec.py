@@ -19,7 +19,7 @@ Purpose = Literal["estimate", "optimise"]
 Grid = Annotated[tuple[Choice, ...], Field(min_length=1, max_length=1000)]
 ParentValues = Annotated[Grid, BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
 """Values of a parent; one alone may be written without brackets."""
-Condition = Annotated[dict[str, ParentValues], Field(min_length=1, max_length=10)]
+Condition = Annotated[dict[str, ParentValues], Field(max_length=10)]
 
 
 class StudyHeader(FrozenConfig):

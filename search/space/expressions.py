@@ -43,7 +43,7 @@ _NO_ARITHMETIC: dict[type[ast.AST], str] = {
     ast.Call: "calls a function",
     ast.Attribute: "reads an attribute",
     ast.Subscript: "reads an element",
-    ast.BoolOp: "joins conditions; write one expression for each",
+    ast.BoolOp: "joins comparisons, of which each is an expression of its own",
     ast.Lambda: "defines a function",
     ast.IfExp: "chooses",
     ast.NamedExpr: "assigns",
@@ -88,7 +88,8 @@ def parse_expression(text: str, numbers: Collection[str], texts: Collection[str]
     """
     tree = _parse(text, field)
     if not isinstance(tree, ast.Compare):
-        raise _refusal(tree, field, "is no comparison", "compare two sides, as in depth * width <= 8192")
+        said = _NO_ARITHMETIC.get(type(tree), "is no comparison")
+        raise _refusal(tree, field, said, "compare two sides, as in depth * width <= 8192")
     for comparison in tree.ops:
         if type(comparison) not in _COMPARISONS:
             raise _refusal(tree, field, "does not compare numbers", "use <=, <, >=, > or ==")

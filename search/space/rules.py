@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any, Protocol
 
 import numpy as np
@@ -153,9 +154,15 @@ class QuantityLimit:
         amount = columns[self.quantity]
         smallest, largest = amount.min(), amount.max()
         if self.high is not None and smallest > self.high:
-            reason, remedy = f"the smallest network of the space has {smallest:.6g}", f"raise high to {smallest:.6g}"
+            reason, remedy = (
+                f"the smallest network of the space has {smallest:.6g}",
+                f"raise high to {_above(smallest)}",
+            )
         elif self.low is not None and largest < self.low:
-            reason, remedy = f"the largest network of the space has {largest:.6g}", f"lower low to {largest:.6g}"
+            reason, remedy = (
+                f"the largest network of the space has {largest:.6g}",
+                f"lower low to {_above(-largest)[1:]}",
+            )
         else:
             reason, remedy = "the space has networks on both sides of it, and none inside", "widen it"
         return InfeasibleSpace(self.field, f"no point has {self.text} ({self.unit}): {reason}", remedy)
@@ -188,6 +195,12 @@ class ExpressionRule:
         ranges = ", ".join(f"{name} {_range(columns[name])}" for name in self.names)
         reason = f"no point satisfies {self.text}, with {ranges}"
         return InfeasibleSpace(self.field, reason, "widen the space, or change the expression")
+
+
+def _above(amount: float) -> str:
+    """An amount in six figures, rounded up."""
+    shown = Decimal(float(amount)).normalize(Context(prec=6, rounding=ROUND_CEILING))
+    return f"{shown:f}" if abs(shown) >= 1 else f"{shown:.6g}"
 
 
 def _range(column: NDArray[Any]) -> str:

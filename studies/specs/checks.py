@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
-from studies.spec import StudySpec
+from studies.spec import StudySpec, vocabulary_sizes
 from trainer.config import LengthUnit
 from trainer.stacks import STACKABLE_NAMES
 
@@ -81,9 +81,8 @@ def _check_scheduler(spec: StudySpec) -> None:
 
 
 def _check_vocabularies(spec: StudySpec) -> None:
-    declared = spec.space.get("vocabulary_size")
-    values = declared.size if declared else len(spec.inner.get("vocabulary_size", ()))
-    if spec.proxy.train_tokens is not None and (values or 0) > 1:
+    _, (smallest, largest) = vocabulary_sizes(spec)
+    if spec.proxy.train_tokens is not None and smallest < largest:
         raise InvalidInput(
             "proxy.train_tokens",
             "a larger vocabulary sees more text in as many tokens, so the study would compare amounts of data",
