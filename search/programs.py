@@ -7,6 +7,8 @@ class and the rows are the only truth; together it took most of the driver's tim
 
 import time
 from collections import deque
+from copy import copy
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -17,6 +19,7 @@ from search.plan import Plan
 from search.problem import PlannedTrial, SearchProblem
 from search.slot import ProxyTrial
 
+FOLDER = "programs"
 PATIENCE_S = 30.0
 """How long a program waits for the actor that starts for it while others become free (assumed; a start takes 1 s).
 
@@ -42,7 +45,6 @@ class Program(Trial):
             storage=programs.storage,
             stub=True,  # its class is known here: Tune need not look it up
             trial_name_creator=lambda _: f"{programs.study}-{members[0]['number']}",
-            trial_dirname_creator=lambda program: f"{members[0]['number']}-{program.trial_id}",
         )
         self._programs = programs
         self.created_at = time.monotonic()
@@ -50,6 +52,11 @@ class Program(Trial):
     def get_trainable_cls(self) -> type[ProxyTrial]:
         """The class of the slots."""
         return self._programs.slot
+
+    def init_local_path(self) -> None:
+        """Share one folder with all programs: all that Tune writes there is the error of the one that just ended."""
+        storage: Any = self.storage
+        Path(storage.trial_driver_staging_path).mkdir(parents=True, exist_ok=True)
 
     def create_placement_group_factory(self) -> None:
         """Take what every program of the study asks for; one object, since Tune compares them often."""
@@ -83,7 +90,8 @@ class Programs(Unsaved, SearchAlgorithm):
         """Learn under which name Tune knows the slots' class, and where it keeps its files: it gives one experiment."""
         assert isinstance(experiments, list)
         (experiment,) = experiments
-        self.trainable_name, self.storage = experiment.spec["run"], experiment.spec["storage"]
+        self.trainable_name, self.storage = experiment.spec["run"], copy(experiment.spec["storage"])
+        self.storage.trial_dir_name = FOLDER
 
     def next_trial(self) -> Program | None:
         """The next group; None while as many run as may, or while the end of one decides whether there is another."""
