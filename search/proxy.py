@@ -38,6 +38,18 @@ def training_length(settings: ProxySettings) -> TrainingLength:
     return TrainingLength(unit=unit, amount=amount)
 
 
+def architecture_config(
+    settings: ProxySettings, values: Mapping[str, Value], attributes: Mapping[str, Value]
+) -> ArchitectureConfig:
+    """The network of one run; the arguments and errors are those of :func:`proxy_config`."""
+    chosen = {**settings.model_dump(exclude={"corpus"}), **values}
+    chosen["mup_base_width"] = chosen["mup_base_width"] if chosen["init_scheme"] == "mup" else None
+    given = {name: chosen[name] for name in ArchitectureConfig.model_fields if name in chosen}
+    return ArchitectureConfig.model_validate(
+        {**given, "ffn_width": attributes["ffn_width"], "kv_heads": attributes["kv_heads"]}
+    )
+
+
 def proxy_config(
     settings: ProxySettings,
     values: Mapping[str, Value],
@@ -59,13 +71,9 @@ def proxy_config(
         pydantic.ValidationError: a value is out of bounds.
     """
     chosen = {**settings.model_dump(exclude={"corpus"}), **values}
-    chosen["mup_base_width"] = chosen["mup_base_width"] if chosen["init_scheme"] == "mup" else None
-    architecture = {name: chosen[name] for name in ArchitectureConfig.model_fields if name in chosen}
     optimization = {name: chosen[name] for name in OptimizationConfig.model_fields if name in chosen}
     return ProxyConfig(
-        architecture=ArchitectureConfig.model_validate(
-            {**architecture, "ffn_width": attributes["ffn_width"], "kv_heads": attributes["kv_heads"]}
-        ),
+        architecture=architecture_config(settings, values, attributes),
         optimization=OptimizationConfig.model_validate(optimization),
         initialization=InitializationConfig(scheme=chosen["init_scheme"], std=chosen["init_std"]),
         corpus=settings.corpus,

@@ -1,6 +1,7 @@
 """How a study searches, as a user writes it: objectives, sampler, scheduler, resources."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,11 +23,50 @@ class Objective(FrozenConfig):
         return value
 
 
-class SamplerSpec(FrozenConfig):
-    """How points are chosen: random, grid and qmc are declared designs, tpe adapts to results."""
+PlainKind = Literal["random", "grid", "qmc", "bowl", "tpe", "gp", "cmaes", "nsga2", "nsga3", "zoopt"]
+"""Samplers that need no other one below them."""
 
-    kind: Literal["random", "grid", "qmc", "bowl", "tpe", "gp", "cmaes", "nsga2", "nsga3", "zoopt"] = "qmc"
+
+class SamplerSpec(FrozenConfig):
+    """How points are chosen: random, grid and qmc are declared designs, the others adapt to results."""
+
+    kind: Literal[PlainKind, "cascade", "zero_cost"] = "qmc"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    family: str | Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] | None = None
+    """Of a cascade: the parameters whose values make the families that the bandit chooses among."""
+    below: PlainKind | None = None
+    """The sampler within a family of a cascade, or after the first points of zero_cost; tpe where none is given."""
+    first: Annotated[int, Field(ge=1, le=50)] | None = None
+    """Of zero_cost: architectures of the genetic algorithm that are trained first; 8 where none is given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        """Write the defaults of the kind down, so that a stored spec says what was done."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
+            return data
+        given = {name: value for name, value in data.items() if value is not None or name not in cls.model_fields}
+        return {**_DEFAULTS.get(data["kind"], {}), **given}
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        for name, kinds in _KINDS.items():
+            if getattr(self, name) is not None and self.kind not in kinds:
+                raise ValueError(f"{name} does not belong to {self.kind}; leave it out, or use {' or '.join(kinds)}")
+        if self.kind == "cascade" and not self.family:
+            raise ValueError("family is missing; name the parameter whose values are the families of the cascade")
+        if not isinstance(self.family, str) and len(set(self.family or ())) != len(self.family or ()):
+            raise ValueError("family holds a name twice; remove the repetition")
+        return self
+
+
+_KINDS = {"family": ("cascade",), "below": ("cascade", "zero_cost"), "first": ("zero_cost",)}
+"""The kinds that have each further field."""
+
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "cascade": {"below": "tpe"},
+    "zero_cost": {"below": "tpe", "first": 8},
+}
 
 
 class SchedulerSpec(FrozenConfig):

@@ -13,7 +13,17 @@ def build_sampler(problem: SearchProblem) -> Sampler:
     Raises:
         InvalidInput: a grid over a continuous parameter.
     """
-    return _class_of(problem.sampler.kind if problem.space.names else "grid")(problem)
+    match problem.sampler.kind if problem.space.names else "grid":
+        case "cascade":
+            from search.samplers.cascade import CascadeSampler
+
+            return CascadeSampler(problem, build_sampler)
+        case "zero_cost":
+            from search.samplers.zero_cost import ZeroCostSampler
+
+            return ZeroCostSampler(problem, build_sampler)
+        case plain:
+            return _class_of(plain)(problem)
 
 
 def _class_of(kind: str) -> Callable[[SearchProblem], Sampler]:

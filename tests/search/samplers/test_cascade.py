@@ -1,0 +1,192 @@
+"""The cascade: families as arms, a sampler in each, rebuilt from the rows."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.errors import InvalidInput
+from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.problem import SearchProblem
+from search.samplers import build_sampler
+from search.samplers.cascade import families
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.space import Space
+from trainer.config import ProxySettings
+
+SPACE = {
+    "learning_rate": FloatParameter(type="float", low=1e-3, high=1e-1, log=True),
+    "depth": IntParameter(type="int", low=1, high=12),
+    "block": CategoricalParameter(type="categorical", choices=("llama", "pangu_pi")),
+    "vocabulary_size": CategoricalParameter(type="categorical", choices=(512, 2048, 8192)),
+}
+BUDGET = Constraints(total_parameters=TotalParameters(target=1_000_000))
+PROXY = ProxySettings(train_bytes=1000)
+
+
+def space(parameters=SPACE, constraints=BUDGET):
+    return Space.build(parameters, {}, constraints, PROXY)
+
+
+def problem(family="vocabulary_size", below="random", seed=0, direction="minimize", searched=None, count=100):
+    return SearchProblem(
+        study="study-1",
+        space=searched or space(),
+        objectives=(
+            Objective(metric="bits_per_byte" if direction == "minimize" else "embedding_share", direction=direction),
+        ),
+        sampler=SamplerSpec(kind="cascade", seed=seed, family=family, below=below),
+        scheduler=SchedulerSpec(),
+        max_trial_count=count,
+        parallel_trial_count=2,
+        resources=Resources(),
+        storage=Path("unused"),
+    )
+
+
+def loss(values, best=2048):
+    level = 0.0 if values["vocabulary_size"] == best else 0.6
+    return level + 0.3 * (math.log10(values["learning_rate"]) + 2) ** 2 + abs(values["depth"] - 6) / 20
+
+
+def search(sampler, first, stop, value=loss):
+    """Points one after the other, each told before the next is asked for."""
+    points = []
+    for outer in range(first, stop):
+        points.append(sampler.point(outer))
+        found = value(points[-1].values)
+        sampler.tell(outer, None if found is None else (found,))
+    return points
+
+
+@pytest.mark.parametrize("names", [["vocabulary_size"], ["block"], ["block", "vocabulary_size"], ["depth"]])
+def test_a_family_is_its_part_of_the_space_and_keeps_its_distribution(names):
+    whole = space()
+    for values, part in families(whole, names):
+        assert not set(names) & set(part.names)
+        unit = dict.fromkeys(part.names, 0.37)
+        point = part.point(unit)
+        whole_point = whole.describe({**point.values, **values})
+        assert whole_point.attributes == point.attributes
+        assert whole.unit(whole_point.values)  # legal: it lies in the whole space
+
+
+@given(choice=st.sampled_from([512, 2048, 8192]), unit=st.lists(st.floats(0, 1), min_size=3, max_size=3))
+@settings(max_examples=50, deadline=None)
+def test_points_of_a_family_follow_the_declared_distribution_given_it(choice, unit):
+    """Where the family comes first in the space, its part has the very quantiles of the whole."""
+    first = {"vocabulary_size": SPACE["vocabulary_size"], **SPACE}
+    whole = space(first)
+    part = whole.fix({"vocabulary_size": choice})
+    axes = dict(zip(part.names, unit, strict=True))
+    anywhere = part.point(dict.fromkeys(part.names, 0.5))
+    fixed = whole.unit({**anywhere.values, "vocabulary_size": choice})["vocabulary_size"]
+    assert whole.point({**axes, "vocabulary_size": fixed}).values == {
+        **part.point(axes).values,
+        "vocabulary_size": choice,
+    }
+
+
+def test_a_value_that_no_legal_point_holds_is_no_family():
+    tight = space({**SPACE, "vocabulary_size": CategoricalParameter(type="categorical", choices=(512, 65536))})
+    assert [values for values, _ in families(tight, ["vocabulary_size"])] == [{"vocabulary_size": 512}]
+    assert tight.fix({"vocabulary_size": 65536}) is None
+    assert tight.fix({"vocabulary_size": 1000}) is None
+
+
+@pytest.mark.parametrize("below", ["random", "qmc", "tpe"])
+def test_the_family_of_the_best_values_gets_most_points(below):
+    points = search(build_sampler(problem(below=below)), 0, 60)
+    chosen = [point.values["vocabulary_size"] for point in points]
+    assert set(chosen[:3]) == {512, 2048, 8192}
+    assert chosen.count(2048) > 25
+    assert all(point.attributes["total_parameters"] == pytest.approx(1e6, rel=0.03) for point in points)
+
+
+def test_maximising_looks_for_the_other_end():
+    sampler = build_sampler(problem(direction="maximize"))
+    chosen = [point.values["vocabulary_size"] for point in search(sampler, 0, 60, lambda values: -loss(values, 512))]
+    assert chosen.count(512) > 25
+
+
+@pytest.mark.parametrize("below", ["random", "qmc", "tpe"])
+@pytest.mark.parametrize("family", ["vocabulary_size", ["block", "vocabulary_size"]])
+def test_a_search_that_goes_on_is_the_one_that_was_not_interrupted(below, family):
+    whole = search(build_sampler(problem(family, below)), 0, 24)
+    resumed = build_sampler(problem(family, below))
+    for outer, point in enumerate(whole[:11]):
+        resumed.restore(outer, dict(point.values))
+        resumed.tell(outer, (loss(point.values),))
+    assert search(resumed, 11, 24) == whole[11:]
+
+
+def test_another_seed_gives_other_points_and_families_do_not_repeat_each_other():
+    points = search(build_sampler(problem()), 0, 6)
+    assert search(build_sampler(problem(seed=1)), 0, 6) != points
+    assert len({point.values["learning_rate"] for point in points}) == 6
+
+
+def test_points_that_run_spread_over_the_families():
+    sampler = build_sampler(problem())
+    chosen = [sampler.point(outer).values["vocabulary_size"] for outer in range(9)]
+    assert sorted(chosen) == [512] * 3 + [2048] * 3 + [8192] * 3
+
+
+def test_failures_are_the_worst_feedback():
+    sampler = build_sampler(problem())
+    points = search(
+        sampler, 0, 60, lambda values: None if values["vocabulary_size"] == 512 else loss(values, best=None)
+    )
+    chosen = [point.values["vocabulary_size"] for point in points]
+    assert chosen.count(512) < min(chosen.count(2048), chosen.count(8192))
+
+
+def test_foreign_points_are_pulls_of_their_family_and_others_are_ignored():
+    sampler = build_sampler(problem())
+    sampler.restore(0, {"learning_rate": 0.01, "depth": 6, "block": "llama", "vocabulary_size": 512, "width": 128})
+    sampler.tell(0, (1.0,))
+    sampler.restore(1, {"learning_rate": 0.01, "depth": 6, "block": "llama", "vocabulary_size": 9999, "width": 128})
+    sampler.tell(1, (0.1,))
+    assert [sampler.point(outer).values["vocabulary_size"] for outer in (2, 3)] == [2048, 8192]
+
+
+def test_further_attempts_differ_and_leave_a_family_that_has_nothing_new():
+    sampler = build_sampler(problem())
+    points = [sampler.point(0, attempt) for attempt in range(40)]
+    assert len({point.values["learning_rate"] for point in points}) == 40
+    assert [points[attempt].values["vocabulary_size"] for attempt in (0, 15, 16, 32)] == [512, 512, 2048, 8192]
+    sampler.tell(0, (1.0,))
+    assert sampler.point(1).values["vocabulary_size"] != 8192
+    assert build_sampler(problem()).point(0, 17) == points[17]
+
+
+def test_an_exhausted_family_leaves_the_search_to_the_others():
+    finite = space({name: SPACE[name] for name in ("depth", "vocabulary_size")})
+    sampler = build_sampler(problem(below="grid", searched=finite))
+    points = search(sampler, 0, finite.size, lambda values: values["depth"])
+    assert len({tuple(point.values.items()) for point in points}) == finite.size
+    assert sampler.point(finite.size) is None
+
+
+def test_all_parameters_can_make_families():
+    finite = space({"vocabulary_size": CategoricalParameter(type="categorical", choices=(512, 1024, 2048))})
+    sampler = build_sampler(problem(searched=finite))
+    values = [point.values["vocabulary_size"] for point in search(sampler, 0, 3, lambda values: 1.0)]
+    assert values == [512, 1024, 2048]
+    assert sampler.point(3) is None
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("width", "not in the space"),
+        ("learning_rate", "continuous"),
+        (["depth", "block", "vocabulary_size"], "72 families, more than 64"),
+    ],
+)
+def test_what_makes_no_families_is_refused(family, said):
+    with pytest.raises(InvalidInput, match=said) as refused:
+        build_sampler(problem(family))
+    assert refused.value.field == "sampler.family"
