@@ -16,7 +16,7 @@ PATIENCE = 5
 """Generations of which no child survives, after which nothing more is expected (assumed; theirs goes on to the end)."""
 CROSSOVER = 0.6
 """Probability that two parents are crossed; otherwise both are mutated (the code's default)."""
-MAX_MUTATIONS = 20
+MAX_MUTATIONS = 5
 """Mutations after which a child that is still no new individual is given up (assumed: theirs would go on for ever in a
 space that holds fewer individuals than a population)."""
 
