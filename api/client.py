@@ -73,10 +73,9 @@ class Client:
         """All trials of a study, by number."""
         return self._pages(f"/v1/studies/{study_id}/trials", "trials")
 
-    def best_trials(self, study_id: int) -> list[Json]:
-        """Complete trials by objective, best first."""
-        trials: list[Json] = self._json("GET", f"/v1/studies/{study_id}/best-trials")["trials"]
-        return trials
+    def best_trials(self, study_id: int) -> Json:
+        """Complete trials by objective, best first; of several objectives the front, and its knee."""
+        return self._json("GET", f"/v1/studies/{study_id}/best-trials")
 
     def change_study(self, study_id: int, verb: str) -> Json:
         """Ask a study to pause, resume, stop or cancel."""

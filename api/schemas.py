@@ -167,10 +167,14 @@ class TrialPage(Response):
     next_page_token: str | None = Field(description="Give it as page_token to go on; null on the last page.")
 
 
-class TrialList(Response):
-    """Trials, best first."""
+class BestTrials(Response):
+    """Trials, the best one by the first objective first; of several objectives, those on the Pareto front."""
 
     trials: list[TrialResponse]
+    knee: int | None
+    """Number of the trial at the knee of the front; null with one objective, and before the first complete trial."""
+    front: int | None
+    """How many trials are on the front; null with one objective."""
 
 
 class WatchedStudy(StudyResponse):

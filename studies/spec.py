@@ -10,6 +10,7 @@ from model.config import FrozenConfig
 from search.constraints import Constraints
 from search.parameters import CategoricalParameter, Choice, Parameter
 from search.problem import SearchProblem
+from search.samplers.methods import MAX_OBJECTIVES
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from trainer.config import ProxySettings
@@ -28,7 +29,7 @@ class StudyHeader(FrozenConfig):
     version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1, max_length=200)]
     purpose: Purpose = "estimate"
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=1)] = (
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=MAX_OBJECTIVES)] = (
         Objective(metric="bits_per_byte"),
     )
 

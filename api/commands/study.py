@@ -18,7 +18,7 @@ from api.commands.options import (
 from api.settings import Settings
 from api.spec_file import read_spec
 from api.terminal.consoles import messages, print_warnings, results
-from api.terminal.report import print_next_steps, print_report, print_seed_noise
+from api.terminal.report import front_of, print_next_steps, print_report, print_seed_noise
 from api.terminal.streams import print_json
 from api.terminal.tables import study_table, trial_table
 from model.errors import FormularyError, InvalidInput
@@ -66,7 +66,7 @@ def list_studies(settings: Settings, as_json: JsonOption = False) -> None:
 @app.command("show", epilog=examples("formulary study show 3", "formulary study show 3 --json"))
 @placed
 def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) -> None:
-    """Show a study with its trials, best first."""
+    """Show a study with its trials, best first; of several objectives, the front first."""
     with connect(settings) as client:
         shown: dict[str, Any] = client.get_study(study)
         shown["trials"] = list(client.list_trials(study))
@@ -77,10 +77,10 @@ def show(settings: Settings, study: StudyArgument, as_json: JsonOption = False) 
     console.print(study_table([shown]))
     if shown["error"]:
         console.print(f"error: {shown['error']}")
-    objective = shown["spec"]["objectives"][0]
-    print_seed_noise(console, shown["trials"], objective["metric"])
+    objectives = shown["spec"]["objectives"]
+    print_seed_noise(console, shown["trials"], objectives[0]["metric"])
     console.print()
-    console.print(trial_table(shown["trials"], objective["metric"], objective["direction"]))
+    console.print(trial_table(shown["trials"], objectives, front_of(objectives, shown["trials"])))
 
 
 @app.command("watch", epilog=examples("formulary study watch 3"))

@@ -6,12 +6,13 @@ from api.plots.formulas import formula_figure
 from api.plots.history import history
 from api.plots.learning_curves import learning_curves
 from api.plots.parameters import objective_by_parameter
+from api.plots.pareto import hypervolume, pareto
 from api.plots.style import Json
 from studies import service
 from studies.database import Session
 from studies.errors import NotFound
 from studies.records import TRAIN_LOSS
-from studies.service import overviews
+from studies.service import fronts, overviews
 
 FORMULA = "formula-"
 Builder = Callable[[Session, str, int, int | None], Json]
@@ -40,10 +41,27 @@ FIGURES: Mapping[str, Builder] = {
 }
 
 
+def _pareto(session: Session, owner: str, study_id: int, trial: int | None) -> Json:
+    return pareto(fronts.drawn_front(session, owner, study_id, highlighted=trial), trial)
+
+
+def _hypervolume(session: Session, owner: str, study_id: int, trial: int | None) -> Json:
+    drawn = fronts.drawn_front(session, owner, study_id, most=0)
+    return hypervolume(drawn, fronts.hypervolume_growth(drawn))
+
+
+OF_SEVERAL_OBJECTIVES: Mapping[str, Builder] = {"pareto": _pareto, "hypervolume": _hypervolume}
+
+
 def names(session: Session, owner: str, study_id: int) -> list[str]:
     """Names of the figures that a study has."""
     formulas = service.list_formulas(session, owner, study_id)
-    return [*FIGURES, *(FORMULA + formula.id for formula in formulas)]
+    return [*_figures(session, owner, study_id), *(FORMULA + formula.id for formula in formulas)]
+
+
+def _figures(session: Session, owner: str, study_id: int) -> Mapping[str, Builder]:
+    several = len(service.get_study(session, owner, study_id).spec["objectives"]) > 1
+    return {**FIGURES, **OF_SEVERAL_OBJECTIVES} if several else FIGURES
 
 
 def figure(session: Session, owner: str, study_id: int, name: str, trial: int | None = None) -> Json:
@@ -52,8 +70,9 @@ def figure(session: Session, owner: str, study_id: int, name: str, trial: int | 
     Raises:
         NotFound: the owner has no such study, or it has no such figure; names those that it has.
     """
-    if name in FIGURES:
-        return FIGURES[name](session, owner, study_id, trial)
+    figures = _figures(session, owner, study_id)
+    if name in figures:
+        return figures[name](session, owner, study_id, trial)
     for formula in service.list_formulas(session, owner, study_id):
         if name == FORMULA + formula.id:
             return formula_figure(formula)

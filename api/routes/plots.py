@@ -15,7 +15,8 @@ PlotName = Annotated[
     str,
     Path(
         max_length=200,
-        description="learning-curves, training-loss, history, objective-by-parameter, or formula-ID of a formula.",
+        description="learning-curves, training-loss, history, objective-by-parameter, formula-ID of a formula, "
+        "or of a study with several objectives pareto and hypervolume.",
     ),
 ]
 

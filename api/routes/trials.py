@@ -1,15 +1,22 @@
 """The trials of a study."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from api.dependencies import OwnerGiven, ReadSession
-from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
+from api.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId, TrialNumber
-from api.schemas import TrialList, TrialPage, TrialResponse, TrialValues, ValueResponse
+from api.schemas import BestTrials, TrialPage, TrialResponse, TrialValues, ValueResponse
 from studies import service
 from studies.records import Trial
 
 router = APIRouter(tags=["trials"])
+
+BestSize = Annotated[
+    int | None,
+    Query(ge=1, le=MAX_PAGE_SIZE, description="By default 10; of several objectives, as much of the front as 1000."),
+]
 
 
 @router.get("/studies/{study_id}/trials")
@@ -40,7 +47,11 @@ def list_values(study_id: StudyId, number: TrialNumber, session: ReadSession, ow
 
 
 @router.get("/studies/{study_id}/best-trials")
-def best_trials(study_id: StudyId, session: ReadSession, owner: OwnerGiven, page_size: PageSize = 10) -> TrialList:
-    """List complete trials by the objective, best first."""
-    found = service.best_trials(session, owner, study_id, page_size)
-    return TrialList(trials=[TrialResponse.model_validate(trial) for trial in found])
+def best_trials(study_id: StudyId, session: ReadSession, owner: OwnerGiven, page_size: BestSize = None) -> BestTrials:
+    """List complete trials by the objective, best first; of several objectives, the Pareto front."""
+    best = service.best_trials(session, owner, study_id, page_size)
+    return BestTrials(
+        trials=[TrialResponse.model_validate(trial) for trial in best.trials],
+        knee=best.front and best.front.knee,
+        front=best.front and len(best.front.numbers),
+    )

@@ -1,6 +1,7 @@
 """What is said about a study when it has ended: its trials, the best one, its formulas."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,32 +11,53 @@ from api.terminal.consoles import short, short_parameters
 from api.terminal.formula_card import formula_card
 from api.terminal.tables import trial_table
 from studies.formulas.seed_noise import seed_noise
+from studies.front import Front, find_front
 
 Json = dict[str, Any]
 
 
 def print_report(console: Console, client: Client, study: Json) -> None:
     """Print the trials, and of a completed study its best trial and its formulas."""
-    objective = study["spec"]["objectives"][0]
+    objectives = study["spec"]["objectives"]
     trials = list(client.list_trials(study["id"]))
-    console.print(trial_table(trials, objective["metric"], objective["direction"]))
+    front = front_of(objectives, trials)
+    console.print(trial_table(trials, objectives, front))
     console.print()
     if study["state"] != "COMPLETED":
         console.print(f"study {study['id']} is {study['state']}")
         return
-    best = client.best_trials(study["id"])
-    if best:
-        value = short(best[0]["metrics"][objective["metric"]])
-        parameters = short_parameters(best[0]["parameters"])
-        console.print(
-            f"best trial {best[0]['number']}: {objective['metric']} {value} with {parameters}", soft_wrap=True
-        )
-    print_seed_noise(console, trials, objective["metric"])
+    print_best(console, client.best_trials(study["id"]), objectives)
+    print_seed_noise(console, trials, objectives[0]["metric"])
     formulas = client.list_formulas(study["id"])
     for formula in formulas:
         console.print(formula_card(formula))
     if not formulas:
         console.print("no formula: no law applies to what this study varied")
+
+
+def print_best(console: Console, best: Json, objectives: Sequence[Mapping[str, str]]) -> None:
+    """Print the best trial, or the knee of the front, of what the API answers; nothing before the first one."""
+    of_front = best["knee"] is not None
+    chosen = next((trial for trial in best["trials"] if not of_front or trial["number"] == best["knee"]), None)
+    if chosen is None:
+        return
+    word = f"knee of the front of {best['front']} trials: trial" if of_front else "best trial"
+    values = ", ".join(f"{of['metric']} {short(chosen['metrics'][of['metric']])}" for of in objectives)
+    parameters = short_parameters(chosen["parameters"])
+    console.print(f"{word} {chosen['number']}: {values} with {parameters}", soft_wrap=True)
+
+
+def front_of(objectives: Sequence[Mapping[str, str]], trials: Iterable[Json]) -> Front | None:
+    """The Pareto front among trials as the API shows them; None with one objective, and before the first."""
+    if len(objectives) == 1:
+        return None
+    values = {
+        trial["number"]: tuple(trial["metrics"].get(of["metric"], math.nan) for of in objectives)
+        for trial in trials
+        if trial["state"] == "COMPLETE"
+    }
+    front = find_front([of["direction"] for of in objectives], values)
+    return None if front.knee is None else front
 
 
 def print_seed_noise(console: Console, trials: Iterable[Json], metric: str) -> None:

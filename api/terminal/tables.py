@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from api.terminal.consoles import printable, short
+from studies.front import Front
 
 MAX_ROWS = 100
 Trial = Mapping[str, Any]
@@ -23,17 +24,24 @@ def study_table(studies: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def trial_table(trials: Sequence[Trial], metric: str, direction: str) -> Table:
-    """Trials by objective, best first, those without a value last; the first ``MAX_ROWS`` of them."""
-    listed = sorted(trials, key=lambda trial: _rank(trial, metric, direction))[:MAX_ROWS]
+def trial_table(trials: Sequence[Trial], objectives: Sequence[Mapping[str, str]], front: Front | None = None) -> Table:
+    """Trials by the first objective, best first, those without a value last; the first ``MAX_ROWS`` of them.
+
+    Trials of a ``front`` come before all others, and a column says which they are.
+    """
+    marks = {number: "knee" if number == front.knee else "front" for number in front.numbers} if front else {}
+    listed = sorted(trials, key=lambda trial: (trial["number"] not in marks, *_rank(trial, objectives[0])))[:MAX_ROWS]
     names = list(dict.fromkeys(name for trial in listed for name in trial["parameters"]))
+    metrics = [objective["metric"] for objective in objectives]
     reasons = any(trial.get("reason") for trial in listed)
-    table = _table(("trial", "state", *map(printable, names), metric, *(["reason"] if reasons else [])))
+    further = [*(["front"] if marks else []), *(["reason"] if reasons else [])]
+    table = _table(("trial", "state", *map(printable, names), *metrics, *further))
     for trial in listed:
         parameters = (short(trial["parameters"].get(name, "")) for name in names)
-        value = short(trial["metrics"].get(metric, ""))
+        values = (short(trial["metrics"].get(metric, "")) for metric in metrics)
+        mark = [marks.get(trial["number"], "")] if marks else []
         ending = [printable(trial.get("reason") or "")] if reasons else []
-        table.add_row(str(trial["number"]), trial["state"], *parameters, value, *ending)
+        table.add_row(str(trial["number"]), trial["state"], *parameters, *values, *mark, *ending)
     if len(trials) > MAX_ROWS:
         table.caption = f"the first {MAX_ROWS} of {len(trials)}"
     return table
@@ -55,10 +63,10 @@ def key_table(keys: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _rank(trial: Trial, metric: str, direction: str) -> tuple[bool, float, int]:
-    value = trial["metrics"].get(metric, math.nan)
+def _rank(trial: Trial, objective: Mapping[str, str]) -> tuple[bool, float, int]:
+    value = trial["metrics"].get(objective["metric"], math.nan)
     usable = trial["state"] == "COMPLETE" and math.isfinite(value)
-    cost = (value if direction == "minimize" else -value) if usable else 0.0
+    cost = (value if objective["direction"] == "minimize" else -value) if usable else 0.0
     return not usable, cost, trial["number"]
 
 

@@ -9,12 +9,14 @@ from api.web.assets import PLOTLY_URL
 from api.web.formula_cards import formula_card
 from studies import service
 from studies.database import Session
-from studies.records import Role, StudyState
+from studies.records import Role, StudyState, Trial
 from studies.service.overviews import Overview, noise_between_seeds, overview
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
 from studies.specs.yaml import dump_spec_yaml
 
+MAX_FRONT_ROWS = 100
+"""Most trials of a front that the page lists; the plot shows more of them."""
 ENDED = (StudyState.COMPLETED, StudyState.CANCELLED, StudyState.FAILED)
 
 
@@ -76,6 +78,7 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         "identity": identity,
         "overview": shown,
         "study": shown.study,
+        "best": best_shown(session, identity.owner, shown),
         "seed_noise": noise_between_seeds(session, shown),
         "imported": imported,
         "cards": [formula_card(formula) for formula in formulas],
@@ -87,6 +90,28 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         "workers": service.list_workers(session),
         "data": _data(shown, [formula.revision for formula in formulas]),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class BestShown:
+    """The card of the best trial, or of the front."""
+
+    trial: Trial | None
+    """The best one; of several objectives, the knee of the front."""
+    objectives: Sequence[Mapping[str, str]]
+    front: Sequence[Trial]
+    """Trials of the front, the best one by the first objective first; empty with one objective."""
+    front_size: int
+
+
+def best_shown(session: Session, owner: str, shown: Overview) -> BestShown:
+    """Read the best trial, or the front and its knee."""
+    objectives = shown.study.spec["objectives"]
+    if len(objectives) == 1:
+        return BestShown(shown.best, objectives, (), 0)
+    best = service.best_trials(session, owner, shown.study.id, MAX_FRONT_ROWS)
+    knee = next((trial for trial in best.trials if best.front and trial.number == best.front.knee), None)
+    return BestShown(knee, objectives, best.trials, len(best.front.numbers) if best.front else 0)
 
 
 def spec_yaml(document: Mapping[str, Any]) -> str:
@@ -104,6 +129,7 @@ def _data(shown: Overview, revisions: Sequence[int]) -> dict[str, Any]:
         "state": shown.study.state,
         "revision": shown.study.revision,
         "metric": shown.metric,
+        "objectives": shown.study.spec["objectives"],
         "direction": shown.direction,
         "asked": shown.asked,
         "parallel": shown.study.spec.get("parallel_trial_count", 1),

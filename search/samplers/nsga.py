@@ -12,7 +12,7 @@ from search.problem import SearchProblem, Values
 from search.samplers.adaptive import seed_of
 from search.samplers.ask_and_tell import OptunaSampler, UnitCube
 
-POPULATION = 20
+POPULATION = 12
 """Points of a generation (measured: docs/search.md; the papers take about 100, for budgets of 25 000 points)."""
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from model.counts import count_parameters
 from search.constraints import Budget
 from search.proxy import proxy_config
+from search.settings import Objective
 from studies.formulas.formula import Formula
+from studies.front import find_front
 from studies.recipe.defaults import CITATIONS
 from studies.recipe.recipe import RecipeField, Target, default_field, leaves, outside, trial_field
 from studies.records import Trial, TrialState
@@ -97,11 +99,26 @@ def of_parametrisation(config: ProxyConfig, formulas: Sequence[Formula]) -> tupl
 
 
 def best_trial(spec: StudySpec, trials: Sequence[Trial]) -> Trial | None:
-    """The complete trial with the best value of the objective; the lower number wins a tie."""
+    """The complete trial with the best value of the objective, of several objectives the knee of their front; the
+    lower number wins a tie.
+    """
+    if len(spec.objectives) > 1:
+        return _knee(spec.objectives, trials)
     objective = spec.objectives[0]
     sign = 1 if objective.direction == "minimize" else -1
     valued = [trial for trial in trials if trial.state == TrialState.COMPLETE and objective.metric in trial.metrics]
     return min(valued, key=lambda trial: (sign * trial.metrics[objective.metric], trial.number), default=None)
+
+
+def _knee(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Trial | None:
+    complete = {trial.number: trial for trial in trials if trial.state == TrialState.COMPLETE}
+    values = {
+        number: tuple(trial.metrics[objective.metric] for objective in objectives)
+        for number, trial in complete.items()
+        if all(objective.metric in trial.metrics for objective in objectives)
+    }
+    knee = find_front([objective.direction for objective in objectives], values).knee
+    return None if knee is None else complete[knee]
 
 
 def trial_config(spec: StudySpec, trial: Trial) -> ProxyConfig:

@@ -1,6 +1,6 @@
 """Queries that look at many trials at once: points and curves for plots."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from search.problem import Values
 from studies.records import TrialState
 from studies.tables import IntermediateValueRow, MetricRow, TrialRow
 
@@ -29,6 +30,17 @@ def final_values(session: Session, study_id: int, metric: str) -> dict[int, floa
     statement = select(TrialRow.number, MetricRow.value).outerjoin(MetricRow, _metric_of_trial(metric))
     of_study = statement.where(TrialRow.study_id == study_id).order_by(TrialRow.number)
     return dict(iter(session.execute(of_study)))
+
+
+def objective_values(session: Session, study_id: int, metrics: Sequence[str]) -> dict[int, Values]:
+    """Read several metrics of the complete trials that have all of them, by number, in order of the numbers."""
+    statement = select(MetricRow.number, MetricRow.name, MetricRow.value).join(
+        TrialRow, (TrialRow.study_id == MetricRow.study_id) & (TrialRow.number == MetricRow.number)
+    )
+    complete = statement.where(MetricRow.study_id == study_id, TrialRow.state == TrialState.COMPLETE)
+    rows = session.execute(complete.where(MetricRow.name.in_(metrics)).order_by(MetricRow.number))
+    found = ((number, {name: value for _, name, value in of}) for number, of in groupby(rows, key=itemgetter(0)))
+    return {number: tuple(of[metric] for metric in metrics) for number, of in found if len(of) == len(metrics)}
 
 
 def points(session: Session, study_id: int, metric: str, numbers: Collection[int]) -> list[Point]:

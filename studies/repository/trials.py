@@ -77,6 +77,15 @@ def best(
     return _with_metrics(session, study_id, statement)
 
 
+def listed(session: Session, study_id: int, numbers: Sequence[int]) -> list[Trial]:
+    """List the trials of these numbers, at most ``MAX_LISTED`` at a time, in their order."""
+    found: dict[int, Trial] = {}
+    for first in range(0, len(numbers), MAX_LISTED):
+        chosen = _of_study(study_id).where(TrialRow.number.in_(numbers[first : first + MAX_LISTED]))
+        found |= {trial.number: trial for trial in _with_metrics(session, study_id, chosen)}
+    return [found[number] for number in numbers if number in found]
+
+
 def count_by_state(session: Session, study_id: int) -> dict[TrialState, int]:
     """Count a study's trials in each state that occurs."""
     return counts_of(session, [study_id]).get(study_id, {})

@@ -156,10 +156,10 @@ def _chosen(values: Mapping[int, float | None], maximize: bool, most: int) -> se
     measured = [(value, number) for number, value in values.items() if value is not None]
     ranked = [number for _, number in sorted(measured, reverse=maximize)]
     best = set(ranked[: int(most * BEST_SHARE)])
-    others = sorted((number for number in values if number not in best), key=_scattered)
+    others = sorted((number for number in values if number not in best), key=scattered)
     return best | set(others[: most - len(best)])
 
 
-def _scattered(number: int) -> int:
-    """An order in which the first trials are a fair choice of all, and stay chosen while others are added."""
+def scattered(number: int) -> int:
+    """A place in an order whose first trials are a fair choice of all, and stay chosen while others are added."""
     return crc32(str(number).encode())

@@ -6,19 +6,12 @@ from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
 from studies.spec import StudySpec, vocabulary_sizes
+from studies.specs.sampler_checks import check_objectives, check_sampler
 from trainer.config import LengthUnit
 from trainer.stacks import STACKABLE_NAMES
 
 LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
 """Longest runs, by unit (assumed: above every published one, so that only slips are refused)."""
-
-SENSIBLE_DIRECTIONS = {
-    "bits_per_byte": "minimize",
-    "validation_loss": "minimize",
-    "train_tokens_per_second": "maximize",
-    "decode_tokens_per_second": "maximize",
-}
-"""Metrics of which only one end is worth having."""
 
 EVALUATED_METRICS = frozenset({"bits_per_byte", "validation_loss"})
 """Metrics that a run reports while it trains."""
@@ -31,10 +24,10 @@ def check_study(spec: StudySpec, space: Space) -> None:
         InvalidInput: the first contradiction.
     """
     _check_length(spec)
-    for check in (_check_purpose, _check_objective, _check_scheduler, _check_vocabularies, _check_counts, _check_stack):
+    check_sampler(spec, space)
+    check_objectives(spec)
+    for check in (_check_purpose, _check_scheduler, _check_vocabularies, _check_counts, _check_stack):
         check(spec)
-    if spec.sampler.kind == "grid":
-        space.grid_size()
     _check_runs(spec, space)
 
 
@@ -46,20 +39,9 @@ def _check_length(spec: StudySpec) -> None:
 
 
 def _check_purpose(spec: StudySpec) -> None:
-    if spec.purpose != "estimate":
-        return
-    chosen = "chooses by outcome, and formulas need trials that were not"
-    if spec.sampler.kind == "tpe":
-        raise InvalidInput("sampler.kind", f"tpe {chosen}", "use random, grid or qmc, or set purpose: optimise")
-    if spec.scheduler.kind == "asha":
-        raise InvalidInput("scheduler.kind", f"asha {chosen}", "use none, or set purpose: optimise")
-
-
-def _check_objective(spec: StudySpec) -> None:
-    metric, direction = spec.objectives[0].metric, spec.objectives[0].direction
-    sensible = SENSIBLE_DIRECTIONS.get(metric, direction)
-    if direction != sensible:
-        raise InvalidInput("objectives.0.direction", f"{direction} {metric} looks for the worst", f"write {sensible}")
+    if spec.purpose == "estimate" and spec.scheduler.kind == "asha":
+        reason = "asha chooses by outcome, and formulas need trials that were not"
+        raise InvalidInput("scheduler.kind", reason, "use none, or set purpose: optimise")
 
 
 def _check_scheduler(spec: StudySpec) -> None:
@@ -106,7 +88,7 @@ def _check_stack(spec: StudySpec) -> None:
     if spec.scheduler.kind != "none":
         reason = f"{spec.scheduler.kind} stops single trials, and those of a stack are trained to the end together"
         raise InvalidInput(field, reason, f"use scheduler none, {alone}")
-    if spec.objectives[0].metric == "train_tokens_per_second":
+    if "train_tokens_per_second" in [objective.metric for objective in spec.objectives]:
         raise InvalidInput(
             field, "a stacked trial's speed is its share of the program's", f"use another objective, {alone}"
         )

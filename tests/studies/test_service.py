@@ -174,7 +174,7 @@ def test_best_trials_follow_the_objective_and_are_complete(
         study = service.create_study(session, "ada", document, roots)
         assert service.best_trial(session, "ada", study.id) is None
         trials.add_many(session, study.id, stored)
-        assert [trial.number for trial in service.best_trials(session, "ada", study.id, 10)] == order
+        assert [trial.number for trial in service.best_trials(session, "ada", study.id, 10).trials] == order
         assert service.best_trial(session, "ada", study.id) == stored[order[0]]
 
 

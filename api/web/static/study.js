@@ -11,6 +11,7 @@ import { TrialTable } from "./trials.js";
 
 const PAGE_SIZE = 1000;
 const MOST_TRIALS = 5000;
+const FRONT_PAUSE_MS = 2500;
 
 const study = JSON.parse(find("#study-data").textContent);
 const summary = new Summary(study);
@@ -19,6 +20,8 @@ const exports = new Exports(study.id, () => (summary.study.counts.COMPLETE ?? 0)
 const plots = plotsIn(document, study.id, study.plotly);
 const curves = plots.find((plot) => plot.name === "learning-curves");
 const ofTrials = plots.filter((plot) => !plot.name.startsWith("formula-"));
+
+let frontTimer = null;
 
 installActions(study);
 for (const plot of ofTrials) plot.onPoint((number) => table.trials.has(number) && table.select(number));
@@ -42,6 +45,7 @@ const live = new Live(study.id, study.revision, {
     table.take(trial);
     summary.showTrials(table.trials);
     for (const plot of ofTrials) plot.touch();
+    if (trial.state === "COMPLETE" && study.objectives.length > 1) refreshFront();
   },
   value: (value) => {
     table.takeValue(value);
@@ -67,6 +71,14 @@ async function loadTrials() {
   } while (token !== null && table.trials.size < MOST_TRIALS);
   table.loaded(token !== null);
   if (token === null) summary.showTrials(table.trials);
+}
+
+/** The front is found by the server; trials that end at about the same time are shown together. */
+function refreshFront() {
+  frontTimer ??= setTimeout(() => {
+    frontTimer = null;
+    refresh(["best-card", "front-trials"]);
+  }, FRONT_PAUSE_MS);
 }
 
 async function refreshFormulas() {

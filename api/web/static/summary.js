@@ -82,7 +82,8 @@ export class Summary {
   }
 
   #best() {
-    const { metric, direction } = this.study;
+    const { metric, direction, objectives } = this.study;
+    if (objectives.length > 1) return;
     const sign = direction === "maximize" ? -1 : 1;
     let best = null;
     for (const trial of this.trials.values()) {
