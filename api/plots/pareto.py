@@ -9,7 +9,6 @@ from api.plots.style import (
     HIGHLIGHT,
     ORANGE,
     Json,
-    axis,
     drawn_note,
     label,
     layout,
@@ -22,6 +21,8 @@ from studies.service.fronts import DrawnFront, Growth
 
 GAP = 0.09
 """Between two panels, as a share of the figure's width: each has an axis of its own."""
+LINEAR: Json = {"type": "linear", "automargin": True}
+"""An axis on which the knee, and the space that the front dominates, are what they look like."""
 PANEL_WIDTH_PX = 260
 """Least width of a panel of several; on a narrower screen the figure is wider than the screen."""
 
@@ -38,7 +39,7 @@ def pareto(drawn: DrawnFront, highlighted: int | None) -> Json:
     drawing = layout({}, {}, annotations=note, meta={"min_width": len(pairs) * PANEL_WIDTH_PX if pairs[1:] else 0})
     for place, panel in enumerate(panels):
         left = place * (width + GAP)
-        drawing |= panel.axes(left, left + width)
+        drawing |= panel.axes(left, min(left + width, 1.0))
     return {"data": [trace for panel in panels for trace in panel.traces(highlighted)], "layout": drawing}
 
 
@@ -52,10 +53,7 @@ class _Panel:
 
     def axes(self, left: float, right: float) -> Json:
         """The panel's two axes."""
-        values, metrics = self._drawn.values, self._drawn.metrics
-        x, y = (
-            axis(metrics[of], [values[point.number][of] for point in self._drawn.points]) for of in (self._x, self._y)
-        )
+        x, y = ({**LINEAR, "title": {"text": text(label(self._drawn.metrics[of]))}} for of in (self._x, self._y))
         return {
             f"xaxis{self._suffix}": {**x, "domain": [left, right], "anchor": f"y{self._suffix}"},
             f"yaxis{self._suffix}": {**y, "anchor": f"x{self._suffix}"},
@@ -66,7 +64,7 @@ class _Panel:
         front, knee = self._drawn.front.numbers, self._drawn.front.knee
         on_front = set(front)
         others = [point.number for point in self._drawn.points if point.number not in on_front]
-        yield self._trace("dominated", others, {"color": BLUE, "size": 6, "opacity": 0.45})
+        yield self._trace("dominated", others, {"color": BLUE, "size": 6, "opacity": 0.6})
         shown = [number for number in front if number in self._hover]
         steps = {"line": {"shape": "hv", "color": GREEN, "width": 2}} if len(self._drawn.metrics) == 2 else {}
         yield self._trace("Pareto front", shown, {"color": GREEN, "size": 9}, **steps)

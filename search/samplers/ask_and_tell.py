@@ -49,6 +49,7 @@ class OptunaSampler(AdaptiveSampler):
     def __init__(self, problem: SearchProblem) -> None:
         super().__init__(problem)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._axes: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in self._names}
         self._study = optuna.create_study(directions=[objective.direction for objective in problem.objectives])
         self._numbers: dict[int, int] = {}
@@ -62,8 +63,7 @@ class OptunaSampler(AdaptiveSampler):
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
         """Add a point as one that runs, instead of those that were asked for under its index."""
-        if outer in self._numbers:
-            self._set_aside(outer)
+        self._set_aside(outer)
         self._study.add_trial(
             optuna.create_trial(state=TrialState.RUNNING, params=self._unit(values), distributions=self._axes)
         )
@@ -92,9 +92,7 @@ class OptunaSampler(AdaptiveSampler):
                 self._study.tell(self._unused.pop(), state=TrialState.FAIL)
 
     def _sampler(self, seed: int) -> UnitCube:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = self._build(seed)
+        sampler = self._build(seed)
         sampler.axes, sampler.canonical, sampler.draws = self._axes, self._canonical, np.random.default_rng(seed)
         return sampler
 

@@ -17,6 +17,8 @@ DIGITS = 9
 """Decimals of a unit (assumed: far below what a trial can tell apart)."""
 INSIDE = 10.0**-DIGITS
 """Distance of told units from the edges of the cube: ZOOpt looks forever for a box between two points on one edge."""
+TRIES = 20
+"""Samples of a box, until one is new (assumed)."""
 LEAST_BUDGET = 4
 """Smallest budget for which ZOOpt sets the sizes of its sets; below it, it ends the process."""
 
@@ -47,8 +49,7 @@ class ZooptSampler(AdaptiveSampler):
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
         """Keep where the point lies until it is told."""
-        inside = [min(max(axis, INSIDE), 1 - INSIDE) for axis in self._unit(values).values()]
-        self._units[outer] = [round(axis, DIGITS) for axis in inside]
+        self._units[outer] = self._inside(values)
 
     def tell(self, outer: int, values: Values | None) -> None:
         """Report a point's objective; one that is known already, or failed before any other was told, is left out."""
@@ -64,21 +65,35 @@ class ZooptSampler(AdaptiveSampler):
 
     def _ask(self, outer: int, seed: int) -> Point:
         if len(self._known) < self._racos.get_parameters().get_train_size():
-            unit = np.random.default_rng(seed).random(len(self._names)).tolist()
+            point = self._point(np.random.default_rng(seed).random(len(self._names)).tolist())
         else:
-            unit = self._sample(seed)
-        point = self._space.point(dict(zip(self._names, unit, strict=True)))
+            with _global_state(seed, len(self._names)):
+                point = self._sample()
         self.restore(outer, point.values)
         return point
 
-    def _sample(self, seed: int) -> list[float]:
-        """Draw from a box; ZOOpt reorders the points that it keeps outside, which is undone: asking changes nothing."""
+    def _sample(self) -> Point:
+        """A point of a box, if possible one that is neither known nor running: a box may be a single legal point."""
+        for _ in range(TRIES):
+            point = self._point(self._box_sample())
+            unit = self._inside(point.values)
+            if tuple(unit) not in self._known and unit not in self._units.values():
+                break
+        return point
+
+    def _box_sample(self) -> list[float]:
+        """ZOOpt reorders the points that it keeps out of the box, which is undone: asking changes nothing."""
         outside = self._racos.get_negative_data()
         order = list(outside)
-        with _global_state(seed, len(self._names)):
-            solution, _ = self._racos.sample_solution(self._racos.ub)
+        solution, _ = self._racos.sample_solution(self._racos.ub)
         outside[:] = order
         return [float(axis) for axis in solution.get_x()]
+
+    def _point(self, unit: list[float]) -> Point:
+        return self._space.point(dict(zip(self._names, unit, strict=True)))
+
+    def _inside(self, values: Mapping[str, Value]) -> list[float]:
+        return [round(min(max(axis, INSIDE), 1 - INSIDE), DIGITS) for axis in self._unit(values).values()]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from rich.console import Console
 from api.terminal.chart import HEIGHT, draw_chart
 from api.terminal.consoles import printable, short
 from api.terminal.formula_card import formula_card
+from api.terminal.report import front_of
 from api.terminal.search_progress import LiveDisplay, PlainDisplay, SearchDisplay, Tally, search_display
 from api.terminal.tables import MAX_ROWS, trial_table
 from search.events import AttemptLost, TrialCompleted, TrialEvent, TrialFailed, TrialProgress, TrialPruned, TrialStarted
@@ -83,10 +84,25 @@ def test_trials_are_sorted_and_capped() -> None:
         {"number": number, "state": "COMPLETE", "parameters": {"depth": number}, "metrics": {"speed": float(number)}}
         for number in range(MAX_ROWS + 20)
     ]
-    table = trial_table(trials, "speed", "maximize")
+    table = trial_table(trials, [{"metric": "speed", "direction": "maximize"}])
     assert table.row_count == MAX_ROWS
     assert next(iter(table.columns[0].cells)) == str(MAX_ROWS + 19)
     assert table.caption == f"the first {MAX_ROWS} of {MAX_ROWS + 20}"
+
+
+def test_the_front_comes_first_and_its_knee_is_marked() -> None:
+    objectives = [{"metric": "loss", "direction": "minimize"}, {"metric": "speed", "direction": "maximize"}]
+    planted = [(2.0, 5.0), (1.0, 1.0), (1.2, 8.0), (3.0, 9.0), (1.1, 0.5)]
+    trials = [
+        {"number": number, "state": "COMPLETE", "parameters": {}, "metrics": {"loss": loss, "speed": speed}}
+        for number, (loss, speed) in enumerate(planted)
+    ]
+    table = trial_table(trials, objectives, front_of(objectives, trials))
+    assert [column.header for column in table.columns] == ["trial", "state", "loss", "speed", "front"]
+    rows = [*zip(table.columns[0].cells, table.columns[-1].cells, strict=True)]
+    assert rows == [("1", "front"), ("2", "knee"), ("3", "front"), ("4", ""), ("0", "")]
+    assert front_of(objectives[:1], trials) is None
+    assert front_of(objectives, []) is None
 
 
 @given(
