@@ -1,10 +1,25 @@
 """How outer points are chosen. A sampler's libraries are loaded when it is built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
+from typing import cast
 
 from search.problem import SearchProblem
 from search.samplers.base import Sampler
-from search.samplers.designs import GridDesign, QmcDesign, RandomDesign
+
+_CLASSES: Mapping[str, str] = {
+    "random": "search.samplers.designs:RandomDesign",
+    "grid": "search.samplers.designs:GridDesign",
+    "qmc": "search.samplers.designs:QmcDesign",
+    "bowl": "search.samplers.bowl:BowlSampler",
+    "tpe": "search.samplers.tpe:TpeSampler",
+    "gp": "search.samplers.gp:GpSampler",
+    "cmaes": "search.samplers.cmaes:CmaesSampler",
+    "nsga2": "search.samplers.nsga:Nsga2Sampler",
+    "nsga3": "search.samplers.nsga:Nsga3Sampler",
+    "zoopt": "search.samplers.zoopt:ZooptSampler",
+}
+"""Where each kind is found; what it takes is in ``search.samplers.methods``."""
 
 
 def build_sampler(problem: SearchProblem) -> Sampler:
@@ -27,39 +42,4 @@ def build_sampler(problem: SearchProblem) -> Sampler:
 
 
 def _class_of(kind: str) -> Callable[[SearchProblem], Sampler]:
-    match kind:
-        case "random":
-            return RandomDesign
-        case "grid":
-            return GridDesign
-        case "qmc":
-            return QmcDesign
-        case "bowl":
-            from search.samplers.bowl import BowlSampler
-
-            return BowlSampler
-        case "tpe":
-            from search.samplers.tpe import TpeSampler
-
-            return TpeSampler
-        case "gp":
-            from search.samplers.gp import GpSampler
-
-            return GpSampler
-        case "cmaes":
-            from search.samplers.cmaes import CmaesSampler
-
-            return CmaesSampler
-        case "nsga2":
-            from search.samplers.nsga import Nsga2Sampler
-
-            return Nsga2Sampler
-        case "nsga3":
-            from search.samplers.nsga import Nsga3Sampler
-
-            return Nsga3Sampler
-        case "zoopt":
-            from search.samplers.zoopt import ZooptSampler
-
-            return ZooptSampler
-    raise ValueError(f"there is no sampler {kind!r}")
+    return cast(Callable[[SearchProblem], Sampler], resolve_name(_CLASSES[kind]))

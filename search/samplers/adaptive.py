@@ -9,6 +9,8 @@ from search.events import Value
 from search.problem import SearchProblem, Values
 from search.space import Point
 
+MAX_REFUSED = 20
+"""Choices of a sampler that may lie outside the space's checks, one after the other (assumed)."""
 DIGITS = 12
 """Decimals of a unit (derived: few enough that the way to a parameter's value and back ends where it began)."""
 
@@ -25,8 +27,17 @@ class AdaptiveSampler(ABC):
         self._seed = problem.sampler.seed
 
     def point(self, outer: int, attempt: int = 0) -> Point:
-        """Ask for a point; one that was asked for before under this index has not been used."""
-        return self._ask(outer, seed_of(self._seed, outer, attempt))
+        """Ask for a point; one that was asked for before under this index has not been used.
+
+        A choice that the space's checks refuse (limits, expressions) is made again, and in the end drawn.
+        """
+        for again in range(MAX_REFUSED):
+            point = self._ask(outer, seed_of(self._seed, outer, attempt, again))
+            if not self._space.checks or self._space.accepts(point.values):
+                return point
+        point = self._space.draw(np.random.default_rng(seed_of(self._seed, outer, attempt, MAX_REFUSED)))
+        self.restore(outer, point.values)
+        return point
 
     @abstractmethod
     def _ask(self, outer: int, seed: int) -> Point:

@@ -24,6 +24,7 @@ METHODS: Mapping[str, Method] = {
     "random": Method(adaptive=False),
     "grid": Method(adaptive=False),
     "qmc": Method(adaptive=False),
+    "bowl": Method(adaptive=True),
     "tpe": Method(adaptive=True),
     "gp": Method(adaptive=True, max_points=1000),
     "cmaes": Method(adaptive=True, max_objectives=1, needs_order=True),
