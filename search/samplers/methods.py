@@ -26,7 +26,7 @@ METHODS: Mapping[str, Method] = {
     "qmc": Method(adaptive=False),
     "bowl": Method(adaptive=True),
     "tpe": Method(adaptive=True),
-    "gp": Method(adaptive=True, max_points=1000),
+    "gp": Method(adaptive=True, max_points=500),
     "cmaes": Method(adaptive=True, max_objectives=1, needs_order=True),
     "nsga2": Method(adaptive=True),
     "nsga3": Method(adaptive=True),
