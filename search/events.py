@@ -55,7 +55,9 @@ class TrialPruned:
 
     number: int
     metrics: Mapping[str, float]
+    """At its last evaluation."""
     attributes: Mapping[str, Value]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class PastTrial:
     values: Values | None
     """The objectives; of a pruned trial, at its last evaluation."""
     evaluations: tuple[float, ...] = ()
-    """The first objective at each evaluation, in order: what successive halving compares."""
+    """The first objective at each evaluation that it made, in order: what schedulers compare."""
     lost_workers: int = 0
     """Workers that died with the trial."""
 

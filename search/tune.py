@@ -31,8 +31,9 @@ from search.events import (
 from search.plan import MAX_LOST_WORKERS, Plan
 from search.problem import ObjectiveFunction, Outcome, PastTrial, Report, SearchProblem
 from search.programs import Programs, Unsaved
-from search.schedulers import build_scheduler
+from search.schedulers import RuleScheduler
 from search.slot import OUTCOMES, objective_values, train_proxies, trainable_class
+from search.stopping.past import at_full_length, informed_rule, made_evaluations
 
 
 def run_search(
@@ -59,10 +60,12 @@ def run_search(
         KeyboardInterrupt: the search was interrupted; running trials are abandoned without an event.
     """
     _remove_leftovers(problem)
-    plan = Plan(problem, history)
+    rule = informed_rule(problem, history)
+    plan = Plan(problem, at_full_length(history, rule))
     if plan.finished:
         return
-    relay = EventRelay(problem, plan, observer, should_stop)
+    scheduler = RuleScheduler(rule, made_evaluations(problem))
+    relay = EventRelay(problem, plan, scheduler, observer, should_stop)
     with ExitStack() as stack:
         stack.enter_context(quiet_environment(problem.parallel_trial_count))
         stack.enter_context(quiet_logs())
@@ -72,7 +75,7 @@ def run_search(
         folder = stack.enter_context(
             tempfile.TemporaryDirectory(prefix=_prefix(problem), dir=problem.storage, ignore_cleanup_errors=True)
         )
-        tuner = _tuner(problem, history, plan, relay, objective, folder)
+        tuner = _tuner(problem, plan, scheduler, relay, objective, folder)
         try:
             tuner.fit()
         finally:
@@ -95,8 +98,8 @@ def _remove_leftovers(problem: SearchProblem) -> None:
 
 def _tuner(
     problem: SearchProblem,
-    history: Sequence[PastTrial],
     plan: Plan,
+    scheduler: RuleScheduler,
     relay: "EventRelay",
     objective: ObjectiveFunction,
     folder: str,
@@ -106,7 +109,7 @@ def _tuner(
         slot,
         tune_config=tune.TuneConfig(
             search_alg=Programs(problem, plan, slot),
-            scheduler=build_scheduler(problem, history),
+            scheduler=scheduler,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -126,9 +129,17 @@ class EventRelay(Unsaved, tune.Callback):
     A trial ends as soon as it says so, whatever becomes of the others of its program.
     """
 
-    def __init__(self, problem: SearchProblem, plan: Plan, observer: Observer, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        problem: SearchProblem,
+        plan: Plan,
+        scheduler: RuleScheduler,
+        observer: Observer,
+        should_stop: Callable[[], bool],
+    ) -> None:
         self._metrics = problem.metrics
         self._plan = plan
+        self._scheduler = scheduler
         self._observer = observer
         self._should_stop = should_stop
         self._groups: dict[str, dict[int, _Attempt]] = {}
@@ -161,7 +172,8 @@ class EventRelay(Unsaved, tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The group ended; a trial that did not say so was stopped by the scheduler."""
         for number, attempt in self._groups.pop(trial.trial_id).items():
-            self._end(TrialPruned, number, attempt)
+            self._plan.end(number, (self._scheduler.expected_final(number),), pruned=True)
+            self._tell(TrialPruned(number, *attempt.told, self._scheduler.reasons[number]))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The worker died, or something outside the trials failed: those that had not ended lose their attempt."""
@@ -185,14 +197,8 @@ class EventRelay(Unsaved, tune.Callback):
         running[number].latest = outcome
         self._tell(TrialProgress(number, outcome.step, outcome.values, outcome.losses))
         if outcome.finished:
-            self._end(TrialCompleted, number, running.pop(number))
-
-    def _end(self, kind: type[TrialCompleted] | type[TrialPruned], number: int, attempt: "_Attempt") -> None:
-        """A trial ended with what it told last."""
-        report = attempt.latest
-        self._plan.end(number, objective_values(report, self._metrics))
-        attributes = {**attempt.attributes, **report.attributes}
-        self._tell(kind(number, {**report.values, **report.metrics}, attributes))
+            self._plan.end(number, objective_values(outcome, self._metrics))
+            self._tell(TrialCompleted(number, *running.pop(number).told))
 
     def _tell(self, event: TrialEvent) -> None:
         if self.error is None:
@@ -218,6 +224,12 @@ class _Attempt:
     def of(cls, member: Mapping[str, Any]) -> Self:
         """The beginning of an attempt."""
         return cls(member["attributes"], Report(member["number"], step=0, values={}))
+
+    @property
+    def told(self) -> tuple[Mapping[str, float], Mapping[str, Value]]:
+        """Metrics and attributes, as told last."""
+        report = self.latest
+        return {**report.values, **report.metrics}, {**self.attributes, **report.attributes}
 
 
 class RelayStopper(Unsaved, tune.Stopper):

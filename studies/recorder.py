@@ -99,7 +99,8 @@ def _finish(session: Session, study_id: int, event: TrialCompleted | TrialPruned
     unusable = sorted(name for name, value in event.metrics.items() if not math.isfinite(value))
     metrics = {name: value for name, value in event.metrics.items() if name not in unusable}
     state = TrialState.FAIL if unusable else _END_STATES[type(event)]
-    reason = f"the run ended with {', '.join(unusable)} not finite" if unusable else None
+    told = _storable_reason(event.reason) if isinstance(event, TrialPruned) else None
+    reason = f"the run ended with {', '.join(unusable)} not finite" if unusable else told
     return attempts.finish(session, study_id, event.number, state, metrics, event.attributes, reason, now)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from model.config import FrozenConfig
 from search.constraints import Constraints
@@ -13,6 +13,7 @@ from search.problem import SearchProblem
 from search.samplers.methods import MAX_OBJECTIVES
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
+from search.stopping import stopping_rule
 from trainer.config import ProxySettings
 
 MAX_TRIALS = 1_000_000
@@ -54,6 +55,18 @@ class StudySpec(StudyHeader):
     """Trials that end, whatever their state; fewer when the space is finite and exhausted."""
     parallel_trial_count: Annotated[int, Field(ge=1, le=4096)] = 1
     resources_per_trial: Resources = Resources()
+
+    @field_validator("proxy")
+    @classmethod
+    def _anneal(cls, proxy: ProxySettings, info: ValidationInfo) -> ProxySettings:
+        """A scheduler compares annealed losses: what the user left open becomes a run that has them."""
+        scheduler = info.data.get("scheduler")
+        if scheduler is None or scheduler.kind == "none":
+            return proxy
+        compared = stopping_rule(scheduler, proxy.evaluations, seed=0).evaluations
+        wanted = {"schedule": "wsd", "annealed_evaluations": compared or True}
+        missing = {name: value for name, value in wanted.items() if name not in proxy.model_fields_set}
+        return proxy.model_copy(update=missing)
 
 
 class ImportedColumns(FrozenConfig):

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from model.config import MAX_WIDTH, ArchitectureConfig, BlockKind, FrozenConfig, InitScheme
 
@@ -11,7 +11,22 @@ Precision = Literal["auto", "float32", "bfloat16"]
 LengthUnit = Literal["tokens", "bytes", "flops"]
 Schedule = Literal["cosine", "wsd"]
 Compilation = Literal["auto", "off", "on"]
-AnnealedEvaluations = bool | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=1000)]
+MAX_EVALUATIONS = 1000
+
+
+def _whole_numbers(value: object) -> object:
+    """Refuse a list with anything but whole numbers from 1: a union would blame its first member."""
+    if isinstance(value, list | tuple) and not (
+        1 <= len(value) <= MAX_EVALUATIONS and all(type(number) is int and number >= 1 for number in value)
+    ):
+        raise ValueError(
+            "annealed_evaluations lists something else than evaluations; "
+            f"write true, false or a list of 1 to {MAX_EVALUATIONS} whole numbers from 1"
+        )
+    return value
+
+
+AnnealedEvaluations = Annotated[bool | tuple[int, ...], BeforeValidator(_whole_numbers)]
 
 
 class BuiltinCorpus(FrozenConfig):
@@ -127,7 +142,7 @@ class ProxyConfig(FrozenConfig):
     """Seeds the initial weights and the order of the data."""
     precision: Precision = "auto"
     """``auto`` takes bfloat16 where the machine multiplies it faster."""
-    evaluations: Annotated[int, Field(ge=1, le=1000)] = 4
+    evaluations: Annotated[int, Field(ge=1, le=MAX_EVALUATIONS)] = 4
     """Evaluations in the run, evenly spaced; the last one is at its end."""
     annealed_evaluations: AnnealedEvaluations = False
     """Whether each evaluation is that of a run which ends there: a cooldown leaves the trunk, is evaluated and

@@ -185,6 +185,7 @@ def _ending(event: TrialEvent, metric: str) -> str:
     word = WORDS[type(event)]
     if isinstance(event, TrialFailed | TrialInfeasible):
         return f"{word} ({printable(event.reason)})"
-    if isinstance(event, TrialCompleted | TrialPruned) and metric in event.metrics:
-        return f"{word}: {metric} {short(event.metrics[metric])}"
-    return word
+    if not isinstance(event, TrialCompleted | TrialPruned) or metric not in event.metrics:
+        return word
+    why = f" ({printable(event.reason)})" if isinstance(event, TrialPruned) else ""
+    return f"{word}: {metric} {short(event.metrics[metric])}{why}"

@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 
 _ENDINGS: Mapping[str, Callable[[Json], TrialEvent]] = {
     "COMPLETE": lambda trial: TrialCompleted(trial["number"], trial["metrics"], trial["attributes"]),
-    "PRUNED": lambda trial: TrialPruned(trial["number"], trial["metrics"], trial["attributes"]),
+    "PRUNED": lambda trial: TrialPruned(trial["number"], trial["metrics"], trial["attributes"], trial["reason"] or ""),
     "FAIL": lambda trial: TrialFailed(trial["number"], trial["reason"] or ""),
     "INFEASIBLE": lambda trial: TrialInfeasible(trial["number"], trial["reason"] or ""),
 }

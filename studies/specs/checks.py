@@ -7,14 +7,12 @@ from search.proxy import proxy_config, training_length
 from search.space import Space
 from studies.spec import StudySpec, vocabulary_sizes
 from studies.specs.sampler_checks import check_objectives, check_sampler
+from studies.specs.scheduler_checks import check_scheduler
 from trainer.config import LengthUnit
 from trainer.stacks import STACKABLE_NAMES
 
 LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
 """Longest runs, by unit (assumed: above every published one, so that only slips are refused)."""
-
-EVALUATED_METRICS = frozenset({"bits_per_byte", "validation_loss"})
-"""Metrics that a run reports while it trains."""
 
 
 def check_study(spec: StudySpec, space: Space) -> None:
@@ -26,7 +24,7 @@ def check_study(spec: StudySpec, space: Space) -> None:
     _check_length(spec)
     check_sampler(spec, space)
     check_objectives(spec)
-    for check in (_check_purpose, _check_scheduler, _check_vocabularies, _check_counts, _check_stack):
+    for check in (check_scheduler, _check_vocabularies, _check_counts, _check_stack):
         check(spec)
     _check_runs(spec, space)
 
@@ -36,30 +34,6 @@ def _check_length(spec: StudySpec) -> None:
     longest = LONGEST_RUNS[length.unit]
     if length.amount > longest:
         raise InvalidInput(f"proxy.train_{length.unit}", f"{length.amount:g} is a slip", f"give at most {longest:g}")
-
-
-def _check_purpose(spec: StudySpec) -> None:
-    if spec.purpose == "estimate" and spec.scheduler.kind == "asha":
-        reason = "asha chooses by outcome, and formulas need trials that were not"
-        raise InvalidInput("scheduler.kind", reason, "use none, or set purpose: optimise")
-
-
-def _check_scheduler(spec: StudySpec) -> None:
-    if spec.scheduler.kind == "none":
-        return
-    metric = spec.objectives[0].metric
-    if metric not in EVALUATED_METRICS:
-        raise InvalidInput(
-            "scheduler.kind",
-            f"asha compares running trials, and {metric} is known at their end",
-            f"use none, or one of {', '.join(sorted(EVALUATED_METRICS))} as the objective",
-        )
-    if spec.scheduler.grace_evaluations > spec.proxy.evaluations:
-        raise InvalidInput(
-            "scheduler.grace_evaluations",
-            f"{spec.scheduler.grace_evaluations} is more than the {spec.proxy.evaluations} evaluations of a run",
-            "lower it, or raise proxy.evaluations",
-        )
 
 
 def _check_vocabularies(spec: StudySpec) -> None:

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 
 from search.space import Space
 from studies.spec import StudySpec, build_space
+from studies.specs.scheduler_checks import scheduler_warnings
 
 MAX_LISTED = 8
 """Most values that a warning lists."""
 
 
 def spec_warnings(spec: StudySpec) -> list[str]:
-    """One line for each thing that a run of ``spec`` leaves out."""
+    """One line for each thing that a run of ``spec`` leaves out, or does unasked."""
     space = build_space(spec)
-    return [*_excluded(space), *_trial_count(spec, space)]
+    return [*_excluded(space), *_trial_count(spec, space), *scheduler_warnings(spec)]
 
 
 def _excluded(space: Space) -> Iterator[str]:

@@ -23,7 +23,7 @@ EVENTS: list[TrialEvent] = [
     AttemptLost(1, "the worker process died"),
     TrialCompleted(0, {"bits_per_byte": 3.25}, {}),
     TrialStarted(1, {"depth": 4, "learning_rate": 0.002}),
-    TrialPruned(1, {"bits_per_byte": 3.0}, {}),
+    TrialPruned(1, {"bits_per_byte": 3.0}, {}, "rung 1"),
     TrialStarted(2, {"depth": 8, "learning_rate": 0.1}),
     TrialFailed(2, "the loss is not finite"),
 ]
@@ -44,7 +44,7 @@ def test_plain_lines_one_for_each_trial_that_ends() -> None:
     assert text.splitlines() == [
         "trial 1 lost its worker and runs again (the worker process died)",
         "[2 of 4] trial 0 complete: bits_per_byte 3.25 depth=2 learning_rate=0.002; best bits_per_byte 3.25",
-        "[3 of 4] trial 1 pruned: bits_per_byte 3 depth=4 learning_rate=0.002; best bits_per_byte 3.25",
+        "[3 of 4] trial 1 pruned: bits_per_byte 3 (rung 1) depth=4 learning_rate=0.002; best bits_per_byte 3.25",
         "[4 of 4] trial 2 failed (the loss is not finite) depth=8 learning_rate=0.1; best bits_per_byte 3.25",
     ]
     assert "\x1b" not in text

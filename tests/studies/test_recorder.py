@@ -97,7 +97,7 @@ def test_training_losses_are_stored_by_step(database: Database, lease: leases.Le
 @pytest.mark.parametrize(
     ("event", "state"),
     [
-        (TrialPruned(0, {"bits_per_byte": 4.0}, {}), TrialState.PRUNED),
+        (TrialPruned(0, {"bits_per_byte": 4.0}, {}, "rung 1"), TrialState.PRUNED),
         (TrialFailed(0, "the loss diverged at step 3"), TrialState.FAIL),
         (TrialInfeasible(0, "no width fits"), TrialState.INFEASIBLE),
     ],
@@ -202,7 +202,7 @@ def events_of(number: int) -> st.SearchStrategy[TrialEvent]:
         st.just(replace(STARTED, number=number)),
         st.builds(TrialProgress, st.just(number), st.integers(0, 3), st.fixed_dictionaries({"bits_per_byte": value})),
         st.builds(TrialCompleted, st.just(number), st.fixed_dictionaries({"bits_per_byte": value}), st.just({})),
-        st.just(TrialPruned(number, {}, {})),
+        st.just(TrialPruned(number, {}, {}, "rung 1")),
         st.just(TrialFailed(number, "diverged")),
         st.just(AttemptLost(number, "died")),
     )

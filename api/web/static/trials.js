@@ -192,7 +192,7 @@ export class TrialTable {
   }
 
   #cells(trial, latest) {
-    const reason = trial.reason && (trial.state === "FAIL" || trial.state === "INFEASIBLE") ? trial.reason : null;
+    const reason = trial.reason && ["PRUNED", "FAIL", "INFEASIBLE"].includes(trial.state) ? trial.reason : null;
     return this.#columns.map(({ key, text }) => {
       if (key === "state") return stateCell(trial, reason);
       if (key === `metrics:${this.study.metric}` && trial.state === "RUNNING" && latest) {
