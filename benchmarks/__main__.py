@@ -40,6 +40,7 @@ FIGURES = (
     Figure("trial_end_to_end", "trial_overhead", 1.0, "measure_end_to_end"),
     Figure("storage_speed", "storage", 10.0),
     Figure("storage_growth", "storage", 1 / 1.2, "measure_growth"),
+    Figure("curve_keeps_best", "false_stops", 0.95),
     Figure("formula_coverage", "coverage_figure", 0.92),
     Figure("api_start", "api_start", 1.0),
     Figure("post_to_first_step", "first_step", 1.0),
