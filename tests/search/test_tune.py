@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,11 @@ from search.events import (
 from search.parameters import FloatParameter
 from search.plan import MAX_LOST_WORKERS
 from search.problem import PastTrial, Report, SearchProblem, TrialImpossible
-from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
 from search.space import Space
+from search.stopping import Hyperband
 from search.tune import run_search
-from trainer.config import ProxySettings
+from trainer.config import ProxySettings, evaluation_numbers
 
 ENDS = (TrialCompleted, TrialPruned, TrialFailed, TrialInfeasible)
 
@@ -372,6 +374,7 @@ def test_successive_halving_prunes_and_keeps_the_metrics(problem):
     assert len(pruned) + len(completed) == 24
     assert len(pruned) >= 8
     assert all(event.attributes["steps"] in (2, 4) and "bits_per_byte" in event.metrics for event in pruned)
+    assert all(event.reason.startswith(f"rung {event.attributes['steps'] // 2} ") for event in pruned)
     assert all(event.attributes["steps"] == 8 for event in completed)
     steps = {event.number: event.step for event in of(events, TrialProgress)}
     assert all(steps[event.number] == 10 * event.attributes["steps"] for event in pruned)
@@ -385,6 +388,59 @@ def test_successive_halving_remembers_the_trials_of_an_earlier_run(problem):
     scheduler = SchedulerSpec(kind="asha", reduction_factor=2, grace_evaluations=2)
     events = run(problem(count=6, scheduler=scheduler), curve, good)
     assert {event.number for event in of(events, TrialPruned)} == {4, 5}
+
+
+def annealed(requests):
+    """Reports at the evaluations that the settings ask for."""
+    (request,) = requests
+    made = evaluation_numbers(request.settings.evaluations, request.settings.annealed_evaluations)
+    rate = request.parameters["learning_rate"]
+    for number in made:
+        value = 3 + 10 * rate + 0.3 * ((number / made[-1]) ** -0.4 - 1)
+        cost = {"annealed_tokens": number}
+        yield [Report(request.number, 10 * number, {"bits_per_byte": value}, number == made[-1], attributes=cost)]
+
+
+def stopping(problem, scheduler, evaluations, numbers, **changes):
+    made = problem(scheduler=scheduler, **changes)
+    settings = {"evaluations": evaluations, "schedule": "wsd", "annealed_evaluations": numbers}
+    changed = made.space.settings.model_copy(update=settings)
+    return replace(made, space=replace(made.space, settings=changed))
+
+
+def test_hyperband_stops_each_trial_at_a_rung_of_its_bracket(problem):
+    scheduler = SchedulerSpec(kind="hyperband", reduction_factor=2)
+    made = stopping(problem, scheduler, 8, (1, 2, 4), count=30)
+    events = run(made, annealed)
+    rule = Hyperband(8, 2, 1, made.sampler.seed)
+    pruned = of(events, TrialPruned)
+    assert len(pruned) + len(of(events, TrialCompleted)) == 30
+    assert len({rule.bracket(event.number) for event in pruned}) > 1
+    for event in pruned:
+        evaluation = event.attributes["annealed_tokens"]
+        assert evaluation in (1, 2, 4)[rule.bracket(event.number) :]
+        assert f"(evaluation {evaluation} of 8)" in event.reason
+        assert "not among the best 1/2" in event.reason
+
+
+def test_curve_stops_trials_that_cannot_win(problem):
+    made = stopping(problem, SchedulerSpec(kind="curve"), 16, (1, 2, 4, 8), count=20)
+    events = run(made, annealed)
+    started = {event.number: event.parameters["learning_rate"] for event in of(events, TrialStarted)}
+    pruned, completed = of(events, TrialPruned), of(events, TrialCompleted)
+    assert len(pruned) + len(completed) == 20
+    assert len(pruned) >= 6
+    assert all("a chance of" in event.reason for event in pruned)
+    best = min(started, key=started.__getitem__)
+    assert best in {event.number for event in completed}
+
+
+def test_replicates_are_never_stopped(problem):
+    """They are of a mean over seeds, which needs all of them whole."""
+    good = [PastTrial(number, {"learning_rate": 0.001}, {}, "COMPLETE", (3.0,), (3.0,) * 8) for number in range(4)]
+    made = problem(count=6, scheduler=SchedulerSpec(kind="asha", reduction_factor=2), seeds=Seeds(count=2, leaders=1))
+    events = run(made, curve, good)
+    assert {event.number for event in of(events, TrialCompleted)} == {4, 5}
 
 
 def test_a_search_goes_on_from_its_rows(problem):
