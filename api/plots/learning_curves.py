@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.plots.style import BLUE, HIGHLIGHT, ORANGE, Json, drawn_note, label, layout
+from api.plots.style import BLUE, HIGHLIGHT, ORANGE, STATE_STYLES, Json, drawn_note, label, layout
 from studies.records import TrialState
 from studies.repository.overviews import Point
 from studies.service.overviews import Drawing
@@ -53,21 +53,32 @@ def _scaled(curve: Sequence[tuple[int, float]], batch: float | None) -> Curve:
 
 
 def _traces(points: Sequence[Point], curves: Mapping[int, Curve], direction: str) -> list[Json]:
-    """One trace for each shade, worst first so that the best lie on top, and one for the running trials."""
-    ended = [point for point in points if point.value is not None]
+    """One trace for each shade, worst first so that the best lie on top, and others for those without an end."""
+    stopped = [point for point in points if point.state is TrialState.PRUNED]
+    others = [point for point in points if point.state is not TrialState.PRUNED]
+    ended = [point for point in others if point.value is not None]
     ranked = sorted(ended, key=lambda point: point.value or 0.0, reverse=direction == "maximize")
     shaded = []
     for place, (name, opacity) in enumerate(SHADES):
         fifth = ranked[place * len(ranked) // len(SHADES) : (place + 1) * len(ranked) // len(SHADES)]
         shaded.append(_trace(fifth, curves, name, {"color": BLUE, "width": 1.6 if place else 2}, opacity))
-    open_ended = [point for point in points if point.value is None]
+    open_ended = [point for point in others if point.value is None]
     running = [point for point in open_ended if point.state in (TrialState.RUNNING, TrialState.WAITING)]
     failed = [point for point in open_ended if point.state not in (TrialState.RUNNING, TrialState.WAITING)]
     return [
+        _stopped(stopped, curves),
         *reversed(shaded),
         _trace(failed, curves, "without a result", {"color": ORANGE, "width": 1.4, "dash": "dot"}, 0.8),
         _trace(running, curves, "running", {"color": ORANGE, "width": 2.2}, 1.0),
     ]
+
+
+def _stopped(points: Sequence[Point], curves: Mapping[int, Curve]) -> Json:
+    """Trials that a scheduler stopped, with a mark at their last evaluation: of many it is the only one."""
+    colour, symbol = STATE_STYLES[TrialState.PRUNED]
+    trace = _trace(points, curves, "stopped early", {"color": colour, "width": 1}, 0.5)
+    sizes = [7 if following is None else 0 for following in [*trace["x"][1:], 0]]
+    return {**trace, "mode": "lines+markers", "marker": {"symbol": symbol, "size": sizes, "color": colour}}
 
 
 def _highlighted(point: Point | None, curves: Mapping[int, Curve]) -> list[Json]:

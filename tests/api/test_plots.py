@@ -133,6 +133,22 @@ def test_learning_curves_are_in_tokens_and_ranked(app: FastAPI, http: httpx.Clie
     assert (highlighted["name"], highlighted["y"][:2]) == ("trial 21", [25.9, 25.8])
 
 
+def test_where_trials_were_stopped_is_marked(app: FastAPI, http: httpx.Client, planted: int) -> None:
+    losses = {20: [5.0], 21: [4.0, 3.5]}
+    with app.state.database.session() as session:
+        for number, values in losses.items():
+            attempts.start(session, planted, number, {"depth": 1, "batch_tokens": 256}, {}, NOW)
+            told = [IntermediateValue(number, step, "bits_per_byte", loss) for step, loss in enumerate(values, 1)]
+            attempts.report(session, planted, told)
+            metrics = {"bits_per_byte": values[-1]}
+            attempts.finish(session, planted, number, TrialState.PRUNED, metrics, {}, "rung 1: place 3 of 3", NOW)
+    figure = plot(http, planted, "learning-curves")
+    stopped = next(trace for trace in figure["data"] if trace["name"] == "stopped early")
+    assert stopped["y"] == [5.0, None, 4.0, 3.5, None]
+    assert [size > 0 for size in stopped["marker"]["size"]] == [True, False, False, True, False]
+    assert http.get(f"/v1/studies/{planted}/trials/20").json()["reason"] == "rung 1: place 3 of 3"
+
+
 def test_training_losses_are_a_figure_of_their_own(app: FastAPI, http: httpx.Client, planted: int) -> None:
     with app.state.database.session() as session:
         attempts.start(session, planted, 20, {"depth": 1, "batch_tokens": 256}, {}, NOW)
