@@ -31,6 +31,8 @@ METHODS: Mapping[str, Method] = {
     "nsga2": Method(adaptive=True),
     "nsga3": Method(adaptive=True),
     "zoopt": Method(adaptive=True, max_objectives=1),
+    "cascade": Method(adaptive=True, max_objectives=1),
+    "zero_cost": Method(adaptive=True, max_objectives=1),
 }
 
 

@@ -6,6 +6,7 @@ from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
 from studies.spec import StudySpec, vocabulary_sizes
+from studies.specs.composed import check_composed_sampler
 from studies.specs.sampler_checks import check_objectives, check_sampler
 from studies.specs.scheduler_checks import check_scheduler
 from trainer.config import LengthUnit
@@ -23,6 +24,7 @@ def check_study(spec: StudySpec, space: Space) -> None:
     """
     _check_length(spec)
     check_sampler(spec, space)
+    check_composed_sampler(spec, space)
     check_objectives(spec)
     for check in (check_scheduler, _check_vocabularies, _check_counts, _check_stack):
         check(spec)

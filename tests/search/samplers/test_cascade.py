@@ -111,8 +111,16 @@ def test_maximising_looks_for_the_other_end():
     assert chosen.count(512) > 25
 
 
-@pytest.mark.parametrize("below", ["random", "qmc", "tpe"])
-@pytest.mark.parametrize("family", ["vocabulary_size", ["block", "vocabulary_size"]])
+@pytest.mark.parametrize(
+    ("below", "family"),
+    [
+        ("random", "vocabulary_size"),
+        ("qmc", ["block", "vocabulary_size"]),
+        ("tpe", "vocabulary_size"),
+        ("zoopt", "vocabulary_size"),
+        ("cmaes", ["block", "vocabulary_size"]),
+    ],
+)
 def test_a_search_that_goes_on_is_the_one_that_was_not_interrupted(below, family):
     whole = search(build_sampler(problem(family, below)), 0, 24)
     resumed = build_sampler(problem(family, below))
@@ -145,21 +153,43 @@ def test_failures_are_the_worst_feedback():
 
 def test_foreign_points_are_pulls_of_their_family_and_others_are_ignored():
     sampler = build_sampler(problem())
-    sampler.restore(0, {"learning_rate": 0.01, "depth": 6, "block": "llama", "vocabulary_size": 512, "width": 128})
-    sampler.tell(0, (1.0,))
-    sampler.restore(1, {"learning_rate": 0.01, "depth": 6, "block": "llama", "vocabulary_size": 9999, "width": 128})
-    sampler.tell(1, (0.1,))
-    assert [sampler.point(outer).values["vocabulary_size"] for outer in (2, 3)] == [2048, 8192]
+    sampler.restore(-1, {"learning_rate": 0.01, "depth": 6, "block": "llama", "vocabulary_size": 512, "width": 128})
+    sampler.tell(-1, (1.0,))
+    sampler.restore(-2, {"learning_rate": 0.01, "depth": 6, "block": "llama", "vocabulary_size": 9999, "width": 128})
+    sampler.tell(-2, (0.1,))
+    assert [sampler.point(outer).values["vocabulary_size"] for outer in (0, 1)] == [2048, 8192]
 
 
-def test_further_attempts_differ_and_leave_a_family_that_has_nothing_new():
-    sampler = build_sampler(problem())
-    points = [sampler.point(0, attempt) for attempt in range(40)]
-    assert len({point.values["learning_rate"] for point in points}) == 40
-    assert [points[attempt].values["vocabulary_size"] for attempt in (0, 15, 16, 32)] == [512, 512, 2048, 8192]
+def test_foreign_points_do_not_shift_the_design_below():
+    untouched = build_sampler(problem(below="qmc"))
+    sampler = build_sampler(problem(below="qmc"))
+    for outer in range(3):
+        sampler.restore(-1 - outer, build_sampler(problem(seed=5)).point(0).values)
+    rates = {made: {made.point(outer).values["learning_rate"] for outer in range(9)} for made in (untouched, sampler)}
+    assert len(rates[sampler] & rates[untouched]) >= 6
+
+
+@pytest.mark.parametrize("below", ["random", "tpe"])
+def test_further_attempts_are_other_points_of_the_same_family_and_one_pull(below):
+    sampler = build_sampler(problem(below=below))
+    points = [sampler.point(0, attempt) for attempt in range(5)]
+    assert len({point.values["learning_rate"] for point in points}) == 5
+    assert {point.values["vocabulary_size"] for point in points} == {512}
     sampler.tell(0, (1.0,))
-    assert sampler.point(1).values["vocabulary_size"] != 8192
-    assert build_sampler(problem()).point(0, 17) == points[17]
+    assert sampler.point(1).values["vocabulary_size"] == 2048
+    assert build_sampler(problem(below=below)).point(0, 0) == points[0]
+
+
+@pytest.mark.parametrize("below", ["random", "qmc", "tpe", "cmaes", "zoopt"])
+def test_a_point_can_be_replaced_by_one_of_another_family(below):
+    """What a plan does when all that the sampler offers was tried."""
+    searched = space({name: SPACE[name] for name in ("learning_rate", "depth", "vocabulary_size")})
+    sampler = build_sampler(problem(below=below, searched=searched))
+    sampler.point(0)
+    sampler.tell(0, None)
+    sampler.restore(0, {"learning_rate": 0.01, "depth": 6, "vocabulary_size": 8192})
+    sampler.tell(0, (1.0,))
+    assert [point.values["vocabulary_size"] for point in search(sampler, 1, 3)] == [512, 2048]
 
 
 def test_an_exhausted_family_leaves_the_search_to_the_others():

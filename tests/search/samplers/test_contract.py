@@ -39,6 +39,8 @@ KINDS = sorted(METHODS)
 ADAPTIVE = [kind for kind in KINDS if METHODS[kind].adaptive]
 QUICK = [kind for kind in KINDS if kind != "gp"]
 """A suggestion of gp takes a third of a second, once it has ten points; so it gets few of them."""
+FURTHER = {"cascade": {"family": "vocabulary_size"}}
+"""What a kind needs beside its name."""
 MAXIMISED = ("tpe", "cmaes", "zoopt")
 """One for each way in which a direction is handed on."""
 
@@ -49,7 +51,7 @@ def problem(kind, count=40, seed=0, objectives=1, inner=None):
         study="study-1",
         space=Space.build(FINITE if kind == "grid" else SPACE, inner or {}, BUDGET, ProxySettings(train_bytes=1000)),
         objectives=tuple(Objective(metric=metric) for metric in metrics),
-        sampler=SamplerSpec(kind=kind, seed=seed),
+        sampler=SamplerSpec(kind=kind, seed=seed, **FURTHER.get(kind, {})),
         scheduler=SchedulerSpec(),
         max_trial_count=count,
         parallel_trial_count=2,

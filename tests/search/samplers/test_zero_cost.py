@@ -97,17 +97,23 @@ def test_foreign_points_do_not_take_the_place_of_the_best():
     sampler = build_sampler(problem())
     foreign = space().point({"learning_rate": 0.5, "depth": 0.0, "vocabulary_size": 0.5, "batch_tokens": 0.5})
     for outer in range(10):
-        sampler.restore(outer, foreign.values)
-    assert network(space(), sampler.point(10)) == network(space(), untouched)
+        sampler.restore(-1 - outer, foreign.values)
+        sampler.tell(-1 - outer, (1.0,))
+    assert sampler.point(0) == untouched
 
 
-def test_further_attempts_try_the_next_architectures():
-    sampler = build_sampler(problem(below="tpe"))
+@pytest.mark.parametrize("below", ["random", "tpe", "cmaes"])
+def test_further_attempts_go_on_with_the_architectures_after_the_first(below):
+    searched = space({name: SPACE[name] for name in ("learning_rate", "depth", "vocabulary_size")})
+    sampler = build_sampler(problem(below, searched=searched))
     points = [sampler.point(0, attempt) for attempt in range(4)]
-    assert len({network(space(), point) for point in points}) == 4
+    assert len({network(searched, point) for point in points}) == 4
     sampler.tell(0, (1.0,))
-    assert network(space(), sampler.point(1)) == network(space(), points[0])
-    assert sampler.point(2, 60) is not None
+    other = sampler.point(1)
+    assert flops(searched, points[0]) > flops(searched, other) > flops(searched, points[1])
+    assert sampler.point(1, 60) is not None
+    sampler.tell(1, (2.0,))
+    assert sampler.point(2) is not None
 
 
 def test_the_same_seed_gives_the_same_points_and_another_other_ones():

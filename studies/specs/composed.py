@@ -1,0 +1,32 @@
+"""What samplers that have another one below them need of a study."""
+
+from model.errors import InvalidInput
+from search.samplers.cascade import families, family_names
+from search.samplers.zero_cost import architecture_names
+from search.space import Space
+from studies.spec import StudySpec
+
+
+def check_composed_sampler(spec: StudySpec, space: Space) -> None:
+    """Check what a cascade chooses among, that zero_cost has a size limit, and the sampler below either.
+
+    Raises:
+        InvalidInput: the first contradiction.
+    """
+    if spec.sampler.kind == "cascade":
+        for _, part in families(space, family_names(spec.sampler)):
+            _check_below(spec, part)
+    elif spec.sampler.kind == "zero_cost":
+        architecture_names(space)
+        if spec.constraints.total_parameters is None:
+            raise InvalidInput(
+                "sampler.kind",
+                "zero_cost maximises FLOPs, which without a size limit makes the largest network",
+                "give constraints.total_parameters, or use another sampler",
+            )
+        _check_below(spec, space)
+
+
+def _check_below(spec: StudySpec, part: Space) -> None:
+    if spec.sampler.below == "grid":
+        part.grid_size()
