@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InvalidInput
-from search.events import Value
 from search.constraints import Constraints
+from search.events import Value
 from search.parameters import CategoricalParameter
 from search.problem import Values
 from search.space import Space

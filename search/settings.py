@@ -35,7 +35,7 @@ class SamplerSpec(FrozenConfig):
     family: str | Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] | None = None
     """Of a cascade: the parameters whose values make the families that the bandit chooses among."""
     below: PlainKind | None = None
-    """The sampler within a family of a cascade, or after the first points of zero_cost; tpe where none is given."""
+    """The sampler within a family of a cascade, or after the first points of zero_cost; bowl where none is given."""
     first: Annotated[int, Field(ge=1, le=50)] | None = None
     """Of zero_cost: architectures of the genetic algorithm that are trained first; 8 where none is given."""
 
@@ -64,8 +64,8 @@ _KINDS = {"family": ("cascade",), "below": ("cascade", "zero_cost"), "first": ("
 """The kinds that have each further field."""
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "cascade": {"below": "tpe"},
-    "zero_cost": {"below": "tpe", "first": 8},
+    "cascade": {"below": "bowl"},
+    "zero_cost": {"below": "bowl", "first": 8},
 }
 
 

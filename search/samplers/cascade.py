@@ -14,7 +14,7 @@ from search.problem import SearchProblem, Values
 from search.samplers.base import Sampler
 from search.samplers.designs import DeclaredDesign
 from search.settings import SamplerSpec
-from search.space import Point, Space
+from search.space import Point, Space, part_of
 
 RULE = OverMedian(ErUcbStationary(beta=0.0, gamma=1.0))
 """How a family is chosen. Feedback above the median is shifted already, which β is for, and one-sided, so that γ need
@@ -126,12 +126,18 @@ def families(space: Space, names: Sequence[str]) -> list[tuple[dict[str, Value],
     """The legal combinations of some parameters' values, and the part of the space that each leaves.
 
     Raises:
-        InvalidInput: a name is not in the space, has a continuum of values, or there are too many combinations.
+        InvalidInput: a name is not in the space, is conditional, has a continuum of values, or there are too many
+            combinations.
     """
     for name in names:
         if name not in space.parameters:
             known = ", ".join(space.names)
             raise InvalidInput("sampler.family", f"{name} is not in the space", f"use one of {known}")
+        if name in space.frame.conditions.allowed:
+            parents = " and ".join(space.frame.conditions.allowed[name])
+            raise InvalidInput(
+                "sampler.family", f"{name} does not exist everywhere", f"name what it depends on, {parents}, instead"
+            )
         if space.parameters[name].size is None:
             raise InvalidInput(
                 "sampler.family", f"{name} is continuous and families are few", "give it a step or choices"
@@ -145,7 +151,7 @@ def families(space: Space, names: Sequence[str]) -> list[tuple[dict[str, Value],
         )
     combinations = itertools.product(*(space.parameters[name].values() for name in names))
     each = [dict(zip(names, values, strict=True)) for values in combinations]
-    return [(values, part) for values in each if (part := space.fix(values)) is not None]
+    return [(values, part) for values in each if (part := part_of(space, values)) is not None]
 
 
 def _below(problem: SearchProblem, part: Space, number: int) -> SearchProblem:

@@ -16,7 +16,12 @@ from search.proxy import architecture_config
 from search.samplers.base import Sampler
 from search.settings import SamplerSpec
 from search.space import Point, Space
-from search.space.space import BUDGET_NAMES
+from search.space.quantities import SHAPE_NAMES
+
+ARCHITECTURE_NAMES = frozenset({*SHAPE_NAMES, "ffn_ratio"})
+"""Parameters of which the genetic algorithm makes its genes."""
+MAX_DRAWS = 16
+"""Draws of the training parameters for a chosen architecture (assumed), before the medians are taken."""
 
 BuildSampler = Callable[[SearchProblem], Sampler]
 
@@ -76,20 +81,30 @@ class ZeroCostSampler:
         """The genetic algorithm's last population; it runs when a point is first asked for."""
         return evolve(self._judge, len(self._genes), self._seed)
 
-    def _judge(self, genes: Genes) -> Individual:
-        config = network(self._space, self._point_at(genes, dict.fromkeys(self._space.names, 0.5)))
+    def _judge(self, genes: Genes) -> Individual | None:
+        point = self._point_at(genes, self._medians)
+        if not self._space.accepts(point.values):
+            return None
+        config = network(self._space, point)
         return Individual(genes, config, float(forward_flops_per_token(config)))
 
     def _express(self, chosen: Individual, outer: int, attempt: int) -> Point:
-        """A point of the chosen architecture; where the training parameters drawn for it are tied to its shape and
-        would change it, one with their medians, as the algorithm judged it.
+        """A point of the chosen architecture with training parameters drawn for it.
+
+        Where these are tied to its shape, and each draw would change it or break a constraint, it has the medians with
+        which the algorithm judged it.
         """
         draws = np.random.default_rng([self._seed, outer, *([attempt] if attempt else [])])
         names = self._space.names
-        drawn = self._point_at(chosen.genes, dict(zip(names, draws.random(len(names)).tolist(), strict=True)))
-        if network(self._space, drawn) == chosen.identity:
-            return drawn
-        return self._point_at(chosen.genes, dict.fromkeys(names, 0.5))
+        for unit in draws.random((MAX_DRAWS, len(names))).tolist():
+            point = self._point_at(chosen.genes, dict(zip(names, unit, strict=True)))
+            if network(self._space, point) == chosen.identity and self._space.accepts(point.values):
+                return point
+        return self._point_at(chosen.genes, self._medians)
+
+    @property
+    def _medians(self) -> dict[str, float]:
+        return dict.fromkeys(self._space.names, 0.5)
 
     def _point_at(self, genes: Genes, unit: Mapping[str, float]) -> Point:
         return self._space.point({**unit, **dict(zip(self._genes, genes, strict=True))})
@@ -101,12 +116,12 @@ def architecture_names(space: Space) -> tuple[str, ...]:
     Raises:
         InvalidInput: there are none.
     """
-    names = tuple(name for name in space.names if name in BUDGET_NAMES)
+    names = tuple(name for name in space.names if name in ARCHITECTURE_NAMES)
     if not names:
         raise InvalidInput(
             "sampler.kind",
             "zero_cost chooses architectures, and the space has no parameter of one",
-            f"add one of {', '.join(sorted(BUDGET_NAMES))} to it, or use another sampler",
+            f"add one of {', '.join(sorted(ARCHITECTURE_NAMES))} to it, or use another sampler",
         )
     return names
 
@@ -115,5 +130,5 @@ def network(space: Space, point: Point) -> ArchitectureConfig:
     """The network of an outer point; what it does not hold, the inner grids' names among it, is at the study's own
     value.
     """
-    shape = {name: value for name, value in point.values.items() if name in BUDGET_NAMES}
+    shape = {name: value for name, value in point.values.items() if name in ARCHITECTURE_NAMES}
     return architecture_config(space.settings, shape, point.attributes)

@@ -1,5 +1,6 @@
 """The search space: its parameters, what ties them together, and the points that satisfy it."""
 
+from search.space.parts import part_of
 from search.space.space import Point, Space
 
-__all__ = ["Point", "Space"]
+__all__ = ["Point", "Space", "part_of"]

@@ -1,10 +1,14 @@
 """What samplers that have another one below them need of a study."""
 
 from model.errors import InvalidInput
+from search.constraints import Budget, Limit
 from search.samplers.cascade import families, family_names
 from search.samplers.zero_cost import architecture_names
 from search.space import Space
 from studies.spec import StudySpec
+
+SIZES = ("total_parameters", "non_embedding_parameters", "memory")
+"""Quantities that limit the size of a network."""
 
 
 def check_composed_sampler(spec: StudySpec, space: Space) -> None:
@@ -18,13 +22,17 @@ def check_composed_sampler(spec: StudySpec, space: Space) -> None:
             _check_below(spec, part)
     elif spec.sampler.kind == "zero_cost":
         architecture_names(space)
-        if spec.constraints.total_parameters is None:
+        if not any(_has_upper_end(spec.constraints.quantities.get(name)) for name in SIZES):
             raise InvalidInput(
                 "sampler.kind",
                 "zero_cost maximises FLOPs, which without a size limit makes the largest network",
-                "give constraints.total_parameters, or use another sampler",
+                f"give one of {', '.join(SIZES)} a target or a high in constraints, or use another sampler",
             )
         _check_below(spec, space)
+
+
+def _has_upper_end(said: object) -> bool:
+    return isinstance(said, Budget) or (isinstance(said, Limit) and said.high is not None)
 
 
 def _check_below(spec: StudySpec, part: Space) -> None:

@@ -27,7 +27,7 @@ def spec(sampler, constraints=None, **space):
 
 def test_defaults_are_written_down_and_stored():
     cascade = spec({"kind": "cascade", "family": "depth"})
-    assert (cascade.sampler.below, cascade.sampler.first) == ("tpe", None)
+    assert (cascade.sampler.below, cascade.sampler.first) == ("bowl", None)
     zero_cost = spec({"kind": "zero_cost", "below": "random"})
     assert (zero_cost.sampler.below, zero_cost.sampler.first) == ("random", 8)
     for made in (cascade, zero_cost):
@@ -46,7 +46,8 @@ def test_a_family_of_several_parameters_is_read():
         ({"kind": "cascade", "family": "width"}, None, "sampler.family", "not in the space; use one of depth"),
         ({"kind": "cascade", "family": "learning_rate"}, None, "sampler.family", "give it a step or choices"),
         ({"kind": "cascade", "family": "depth", "below": "grid"}, None, "space.learning_rate", "a grid is finite"),
-        ({"kind": "zero_cost"}, {}, "sampler.kind", "give constraints.total_parameters"),
+        ({"kind": "zero_cost"}, {}, "sampler.kind", "a target or a high"),
+        ({"kind": "zero_cost"}, {"total_parameters": {"low": 1000}}, "sampler.kind", "a target or a high"),
         ({"kind": "zero_cost", "below": "grid"}, None, "space.learning_rate", "a grid is finite"),
     ],
 )

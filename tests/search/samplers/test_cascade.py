@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import InvalidInput
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.constraints import Constraints, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.problem import SearchProblem
 from search.samplers import build_sampler
 from search.samplers.cascade import families
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
-from search.space import Space
+from search.space import Space, part_of
 from trainer.config import ProxySettings
 
 SPACE = {
@@ -22,8 +23,16 @@ SPACE = {
     "block": CategoricalParameter(type="categorical", choices=("llama", "pangu_pi")),
     "vocabulary_size": CategoricalParameter(type="categorical", choices=(512, 2048, 8192)),
 }
-BUDGET = Constraints(total_parameters=TotalParameters(target=1_000_000))
+
+
+def budget(*expressions):
+    return Constraints(total_parameters=TotalParameters(target=1_000_000), expressions=expressions)
+
+
+BUDGET = budget()
 PROXY = ProxySettings(train_bytes=1000)
+INSIDE_BINS = st.integers(0, 996).map(lambda part: (part + 0.37) / 997)
+"""Numbers in [0, 1] that are no edge between two values of a parameter, where rounding would decide."""
 
 
 def space(parameters=SPACE, constraints=BUDGET):
@@ -73,13 +82,13 @@ def test_a_family_is_its_part_of_the_space_and_keeps_its_distribution(names):
         assert whole.unit(whole_point.values)  # legal: it lies in the whole space
 
 
-@given(choice=st.sampled_from([512, 2048, 8192]), unit=st.lists(st.floats(0, 1), min_size=3, max_size=3))
+@given(choice=st.sampled_from([512, 2048, 8192]), unit=st.lists(INSIDE_BINS, min_size=3, max_size=3))
 @settings(max_examples=50, deadline=None)
 def test_points_of_a_family_follow_the_declared_distribution_given_it(choice, unit):
     """Where the family comes first in the space, its part has the very quantiles of the whole."""
     first = {"vocabulary_size": SPACE["vocabulary_size"], **SPACE}
     whole = space(first)
-    part = whole.fix({"vocabulary_size": choice})
+    part = part_of(whole, {"vocabulary_size": choice})
     axes = dict(zip(part.names, unit, strict=True))
     anywhere = part.point(dict.fromkeys(part.names, 0.5))
     fixed = whole.unit({**anywhere.values, "vocabulary_size": choice})["vocabulary_size"]
@@ -89,11 +98,64 @@ def test_points_of_a_family_follow_the_declared_distribution_given_it(choice, un
     }
 
 
+CONDITIONAL = {
+    "learning_rate": SPACE["learning_rate"],
+    "block": SPACE["block"],
+    "ffn_ratio": FloatParameter(type="float", low=1.0, high=4.0),
+    "depth": SPACE["depth"],
+    "weight_decay": FloatParameter(type="float", low=0.0, high=0.2),
+}
+
+
+def conditional(*expressions):
+    """A space in which one family has parameters that the other one lacks, and a child of them."""
+    conditions = {"ffn_ratio": {"block": ["llama"]}, "weight_decay": {"depth": [1, 2, 3], "block": ["llama"]}}
+    return Space.build(CONDITIONAL, {}, budget(*expressions), PROXY, conditions)
+
+
+def test_a_family_has_the_parameters_that_exist_in_it():
+    parts = {values["block"]: part for values, part in families(conditional(), ["block"])}
+    assert parts["llama"].names == ("learning_rate", "ffn_ratio", "depth", "weight_decay")
+    assert parts["pangu_pi"].names == ("learning_rate", "depth")
+    deep = part_of(conditional(), {"block": "llama", "depth": 7})
+    assert deep.names == ("learning_rate", "ffn_ratio")
+    shallow = part_of(conditional(), {"depth": 2})
+    assert set(shallow.point(dict.fromkeys(shallow.names, 0.9)).values) == {"learning_rate", "block", "width"}
+
+
+@given(unit=st.lists(INSIDE_BINS, min_size=5, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_points_of_conditional_families_are_points_of_the_whole(unit):
+    whole = conditional("depth * width * ffn_ratio <= 1500")
+    for values, part in families(whole, ["block"]):
+        point = part.point(dict(zip(part.names, unit, strict=False)))
+        described = whole.describe({**values, **point.values})
+        assert described.attributes == point.attributes
+        assert whole.accepts(described.values) == part.accepts(point.values)
+        assert whole.point(whole.unit(described.values)).values == pytest.approx(described.values)
+
+
+def test_a_cascade_searches_a_conditional_space():
+    sampler = build_sampler(problem("block", "tpe", searched=conditional()))
+    points = search(sampler, 0, 30, lambda values: values["depth"] / 10 + (values["block"] == "llama"))
+    assert {("ffn_ratio" in point.values, point.values["block"]) for point in points} == {
+        (True, "llama"),
+        (False, "pangu_pi"),
+    }
+    assert sum(point.values["block"] == "pangu_pi" for point in points) > 18
+
+
+def test_constraints_that_a_family_cannot_meet_leave_it_out():
+    """Expressions over continuous parameters are no combinations: a family may accept no point at all."""
+    whole = space(constraints=budget("vocabulary_size * learning_rate <= 6"))
+    assert [values["vocabulary_size"] for values, _ in families(whole, ["vocabulary_size"])] == [512, 2048]
+
+
 def test_a_value_that_no_legal_point_holds_is_no_family():
     tight = space({**SPACE, "vocabulary_size": CategoricalParameter(type="categorical", choices=(512, 65536))})
     assert [values for values, _ in families(tight, ["vocabulary_size"])] == [{"vocabulary_size": 512}]
-    assert tight.fix({"vocabulary_size": 65536}) is None
-    assert tight.fix({"vocabulary_size": 1000}) is None
+    assert part_of(tight, {"vocabulary_size": 65536}) is None
+    assert part_of(tight, {"vocabulary_size": 1000}) is None
 
 
 @pytest.mark.parametrize("below", ["random", "qmc", "tpe"])
@@ -220,3 +282,10 @@ def test_what_makes_no_families_is_refused(family, said):
     with pytest.raises(InvalidInput, match=said) as refused:
         build_sampler(problem(family))
     assert refused.value.field == "sampler.family"
+
+
+def test_a_conditional_parameter_makes_no_families():
+    stepped = {**CONDITIONAL, "ffn_ratio": FloatParameter(type="float", low=1.0, high=4.0, step=1.0)}
+    searched = Space.build(stepped, {}, BUDGET, PROXY, {"ffn_ratio": {"block": ["llama"]}})
+    with pytest.raises(InvalidInput, match="name what it depends on, block, instead"):
+        build_sampler(problem("ffn_ratio", searched=searched))

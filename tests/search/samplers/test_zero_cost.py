@@ -8,8 +8,9 @@ import pytest
 
 from model.counts import forward_flops_per_token
 from model.errors import InvalidInput
+from search.constraints import Constraints, TotalParameters
 from search.genetic import POPULATION, Individual, evolve
-from search.parameters import CategoricalParameter, Constraints, FloatParameter, IntParameter, TotalParameters
+from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.problem import SearchProblem
 from search.samplers import build_sampler
 from search.samplers.zero_cost import network
