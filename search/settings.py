@@ -32,8 +32,8 @@ class SamplerSpec(FrozenConfig):
 
     kind: Literal[PlainKind, "cascade", "zero_cost"] = "qmc"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    family: str | Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] | None = None
-    """Of a cascade: the parameters whose values make the families that the bandit chooses among."""
+    family: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] | None = None
+    """Of a cascade: the parameters whose values make the families among which the bandit chooses."""
     below: PlainKind | None = None
     """The sampler within a family of a cascade, or after the first points of zero_cost; bowl where none is given."""
     first: Annotated[int, Field(ge=1, le=50)] | None = None
@@ -42,20 +42,21 @@ class SamplerSpec(FrozenConfig):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, data: Any) -> Any:
-        """Write the defaults of the kind down, so that a stored spec says what was done."""
+        """Write down the kind's defaults, so that a stored spec says what was done, and a name alone as a list."""
         if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
             return data
-        given = {name: value for name, value in data.items() if value is not None or name not in cls.model_fields}
-        return {**_DEFAULTS.get(data["kind"], {}), **given}
+        given = {name: value for name, value in data.items() if value is not None or name not in _KINDS}
+        family = {"family": (given["family"],)} if isinstance(given.get("family"), str) else {}
+        return {**_DEFAULTS.get(data["kind"], {}), **given, **family}
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
         for name, kinds in _KINDS.items():
             if getattr(self, name) is not None and self.kind not in kinds:
                 raise ValueError(f"{name} does not belong to {self.kind}; leave it out, or use {' or '.join(kinds)}")
-        if self.kind == "cascade" and not self.family:
+        if self.kind == "cascade" and self.family is None:
             raise ValueError("family is missing; name the parameter whose values are the families of the cascade")
-        if not isinstance(self.family, str) and len(set(self.family or ())) != len(self.family or ()):
+        if self.family is not None and len(set(self.family)) != len(self.family):
             raise ValueError("family holds a name twice; remove the repetition")
         return self
 

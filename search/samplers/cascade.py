@@ -67,7 +67,7 @@ class CascadeSampler:
                 one of them.
         """
         self._sign = 1.0 if problem.objective.direction == "maximize" else -1.0
-        self._names = family_names(problem.sampler)
+        self._names = problem.sampler.family or ()
         self._families = tuple(
             Family(values, build(_below(problem, part, number)))
             for number, (values, part) in enumerate(families(problem.space, self._names))
@@ -115,11 +115,6 @@ class CascadeSampler:
         if family is not None:
             del family.indices[outer]
             family.told.pop(outer, None)
-
-
-def family_names(sampler: SamplerSpec) -> tuple[str, ...]:
-    """The parameters that make a family."""
-    return (sampler.family,) if isinstance(sampler.family, str) else sampler.family or ()
 
 
 def families(space: Space, names: Sequence[str]) -> list[tuple[dict[str, Value], Space]]:

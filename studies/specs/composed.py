@@ -2,7 +2,7 @@
 
 from model.errors import InvalidInput
 from search.constraints import Budget, Limit
-from search.samplers.cascade import families, family_names
+from search.samplers.cascade import families
 from search.samplers.zero_cost import architecture_names
 from search.space import Space
 from studies.spec import StudySpec
@@ -18,7 +18,7 @@ def check_composed_sampler(spec: StudySpec, space: Space) -> None:
         InvalidInput: the first contradiction.
     """
     if spec.sampler.kind == "cascade":
-        for _, part in families(space, family_names(spec.sampler)):
+        for _, part in families(space, spec.sampler.family or ()):
             _check_below(spec, part)
     elif spec.sampler.kind == "zero_cost":
         architecture_names(space)
