@@ -25,26 +25,36 @@ class Candidates:
         self._space = space
         self.complete = space.size is not None and space.size <= MAX_LISTED
         """Whether every point of the space is among the spread ones."""
-        self.spread = list(self._everywhere(np.random.default_rng([seed, 0])))
+        generator = np.random.default_rng([seed, 0])
+        self.spread = list(self._listed() if self.complete else self._drawn(generator))
 
-    def _everywhere(self, generator: np.random.Generator) -> Iterator[Point]:
-        if self.complete:
-            yield from map(self._space.grid_point, range(self._space.size or 0))
-            return
+    def _listed(self) -> Iterator[Point]:
+        points = map(self._space.grid_point, range(self._space.size or 0))
+        return (point for point in points if self._space.accepts(point.values))
+
+    def _drawn(self, generator: np.random.Generator) -> Iterator[Point]:
+        """Points of a scrambled Sobol sequence; where few of them are accepted, independent draws as well."""
         from scipy.stats import qmc  # half a second that other samplers need not take
 
-        for unit in qmc.Sobol(len(self._space.names), scramble=True, rng=generator).random(SPREAD):
-            yield self.at(unit)
+        units = qmc.Sobol(len(self._space.names), scramble=True, rng=generator).random(SPREAD)
+        accepted = units[self._space.accepted(units)]
+        yield from map(self.at, accepted)
+        for _ in range(SPREAD // 4 - len(accepted)):
+            yield self._space.draw(generator)
 
     def at(self, unit: Floats) -> Point:
-        """The legal point at a place of the unit cube, shape (names,)."""
+        """The point at a place of the unit cube, shape (names,)."""
         return self._space.point(dict(zip(self._space.names, unit.tolist(), strict=True)))
 
     def near(self, values: Mapping[str, Value], count: int, generator: np.random.Generator) -> Floats:
-        """Places of the unit cube a step away from a point, along some of the axes, shape (count, names)."""
-        unit = self._space.unit(values)
+        """Up to ``count`` accepted places of the unit cube a step away from a point, along some of the axes.
+
+        Shape (places, names).
+        """
         names = self._space.names
-        start = np.array([unit.get(name, 0.5) for name in names])
+        unit = self._space.unit(values)
+        start = np.array([unit[name] for name in names])
         moved = generator.random((count, len(names))) < max(0.5, 1 / len(names))
         steps = generator.normal(0.0, 1.0, (count, len(names))) * generator.choice(STEPS, (count, 1))
-        return np.asarray(np.clip(start + steps * moved, 0.0, 1.0))
+        units = np.clip(start + steps * moved, 0.0, 1.0)
+        return np.asarray(units[self._space.accepted(units)])

@@ -14,7 +14,7 @@ KEPT_WEIGHT = 0.05
 """Hypotheses with less than this share of the likeliest one's weight are left out (assumed: to save time)."""
 
 BLOCK = 16
-"""Columns that are multiplied at once. OpenBLAS leaves products of less than 2^18 multiplications in one thread; to wake
+"""Columns that are multiplied at once. OpenBLAS leaves products of less than 2^18 multiplications in one thread; waking
 others takes longer than the product, and much longer where trials keep the cores busy (measured: 2 ms became 20)."""
 
 
@@ -67,7 +67,7 @@ def _inverse(lower: Floats) -> Floats:
     """Of a lower triangular matrix, by halves, in one thread."""
     size = len(lower)
     if size <= 4 * BLOCK:
-        return np.linalg.inv(lower)
+        return np.asarray(np.linalg.inv(lower), dtype=np.float64)
     half = size // 2
     first, second = _inverse(lower[:half, :half]), _inverse(lower[half:, half:])
     inverse = np.zeros_like(lower)
