@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ def _grid(size: int, tokens: int, rows: Sequence[dict[str, str]]) -> Grid:
     for row in rows:
         loss = float(row["validation_loss"])
         parameters = {"learning_rate": float(row["learning_rate"]), "batch_tokens": int(row["batch_tokens"])}
-        told = () if loss > DIVERGED else (RecordedEvaluation((loss,), cost=tokens),)
+        told = () if loss > DIVERGED else (RecordedEvaluation(1, (loss,), cost=tokens),)
         runs.append(RecordedRun(parameters, told, cost=tokens, failed=loss > DIVERGED))
     width = int(rows[0]["width"])
     network = {"width": width, "depth": int(rows[0]["depth"]), "ffn_ratio": int(rows[0]["ffn_width"]) / width}
@@ -169,7 +170,7 @@ def off(law: Law, rate: float = 1.0, batch: float = 1.0) -> Law:
     )
 
 
-def compare(name: str, more: NDArray[np.int64], fewer: NDArray[np.int64]) -> float:
+def compare(name: str, more: NDArray[Any], fewer: NDArray[Any]) -> float:
     """Print and return the ratio of the medians over grids and seeds.
 
     The interval is that of 95 % over seeds, which are drawn again within each grid; the ratio of means is shown beside.
@@ -190,7 +191,7 @@ def compare(name: str, more: NDArray[np.int64], fewer: NDArray[np.int64]) -> flo
     return ratio
 
 
-def _resampled(counts: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+def _resampled(counts: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
     seeds = generator.integers(counts.shape[1], size=counts.shape)
     return np.take_along_axis(counts, seeds, axis=1)
 

@@ -30,6 +30,8 @@ Key = tuple[tuple[str, Value], ...]
 class RecordedEvaluation:
     """What a run told at one evaluation."""
 
+    number: int
+    """Which one it is, counted from 1: evaluations are evenly spaced, and a run may have left some out."""
     values: Values
     """The objectives."""
     cost: float
@@ -38,7 +40,7 @@ class RecordedEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """One run: a point, its evaluations in order, and whether it ended without a value."""
+    """One run: a point, what it told and cost, and whether it ended without a value."""
 
     parameters: Mapping[str, Value]
     evaluations: tuple[RecordedEvaluation, ...]
@@ -106,10 +108,12 @@ def _mean(seeds: Sequence[RecordedRun]) -> RecordedRun:
         return seeds[0]
     evaluations = tuple(
         RecordedEvaluation(
+            together[0].number,
             tuple(map(fmean, zip(*(each.values for each in together), strict=True))),
             fmean(each.cost for each in together),
         )
         for together in zip(*(run.evaluations for run in seeds), strict=False)
+        if len({each.number for each in together}) == 1
     )
     cost, failed = fmean(run.cost for run in seeds), any(run.failed for run in seeds)
     return RecordedRun(seeds[0].parameters, evaluations, cost, failed)

@@ -67,7 +67,7 @@ class _Simulation:
         self._slots = problem.parallel_trial_count
         self._sign = 1 if problem.objective.direction == "minimize" else -1
         self._plan = Plan(problem, [])
-        last = max(len(run.evaluations) for run in recording.runs)
+        last = max((each.number for run in recording.runs for each in run.evaluations), default=1)
         self._rule = stopping_rule(problem.scheduler, last, problem.sampler.seed)
         self._running: list[_Running] = []
         self._now = 0.0
@@ -101,9 +101,9 @@ class _Simulation:
         run = running.run
         if running.told == len(run.evaluations):
             return self._end(running, "FAIL", None)
-        values = run.evaluations[running.told].values
-        running.told += 1
-        reason = self._rule.report(running.number, running.told, self._sign * values[0])
+        evaluation = run.evaluations[running.told]
+        running.told, values = running.told + 1, evaluation.values
+        reason = self._rule.report(running.number, evaluation.number, self._sign * values[0])
         if running.told == len(run.evaluations) and not run.failed:
             return self._end(running, "COMPLETE", values)
         if reason is not None:
