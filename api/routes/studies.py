@@ -95,9 +95,8 @@ def get_study(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> Stu
 
 @router.get("/studies/{study_id}/space")
 def get_space(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> SpaceResponse:
-    """Describe the points that a study chooses from, and the networks that follow from them."""
-    spec, summary = service.get_space(session, owner, study_id)
-    return SpaceResponse.of(spec, summary)
+    """Describe the points that a study chooses from, what excludes others, and what the trials cost."""
+    return SpaceResponse.of(*service.get_space(session, owner, study_id))
 
 
 @router.delete("/studies/{study_id}", status_code=status.HTTP_204_NO_CONTENT)
