@@ -16,6 +16,7 @@ from api.commands import (
     run,
     run_study,
     serve,
+    space,
     study,
     tokenizer,
     worker,
@@ -59,6 +60,7 @@ def formulary(
 
 
 app.command("run", epilog=run.EXAMPLES)(run.run)
+app.command("space", epilog=space.EXAMPLES)(space.show_space)
 app.add_typer(study.app, name="study")
 app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
 app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)

@@ -71,7 +71,7 @@ class Budget(FrozenConfig):
         name, least, most = self.solve_for, SMALLEST[self.solve_for], LARGEST[self.solve_for]
         if self.range.step is not None and name not in DEFAULT_STEPS:
             reason = "in whole heads" if name == "width" else "as the FFN width allows"
-            raise ValueError(f"range.step does not apply: {name} is solved {reason}; leave step out")
+            raise ValueError(f"range has a step, and {name} is solved {reason}; leave step out")
         if low > high:
             raise ValueError(f"range holds no {name}: low {low:g} is greater than high {high:g}; change one of them")
         if low < least or high > most:

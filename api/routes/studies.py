@@ -10,7 +10,8 @@ from api.idempotency import IdempotentRoute
 from api.openapi.examples import load_examples
 from api.pages import DEFAULT_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId
-from api.schemas import CreatedStudy, SpaceResponse, SpecDocument, StudyPage, StudyResponse
+from api.schemas import CreatedStudy, SpecDocument, StudyPage, StudyResponse
+from api.space_schemas import SpaceResponse
 from studies import service
 from studies.export_folders import remove_exports
 from studies.records import Study

@@ -13,9 +13,17 @@ MAX_ROWS = 100
 Trial = Mapping[str, Any]
 
 
+def plain_table(columns: Iterable[str]) -> Table:
+    """A table without lines, for a terminal or a pipe."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name)
+    return table
+
+
 def study_table(studies: Iterable[Mapping[str, Any]]) -> Table:
     """One line a study."""
-    table = _table(("id", "name", "state", "purpose", "trials asked", "created"))
+    table = plain_table(("id", "name", "state", "purpose", "trials asked", "created"))
     for study in studies:
         spec = study["spec"]
         asked = spec.get("max_trial_count")
@@ -35,7 +43,7 @@ def trial_table(trials: Sequence[Trial], objectives: Sequence[Mapping[str, str]]
     metrics = [objective["metric"] for objective in objectives]
     reasons = any(trial.get("reason") for trial in listed)
     further = [*(["front"] if marks else []), *(["reason"] if reasons else [])]
-    table = _table(("trial", "state", *map(printable, names), *metrics, *further))
+    table = plain_table(("trial", "state", *map(printable, names), *metrics, *further))
     for trial in listed:
         parameters = (short(trial["parameters"].get(name, "")) for name in names)
         values = (short(trial["metrics"].get(metric, "")) for metric in metrics)
@@ -51,7 +59,7 @@ def key_table(keys: Iterable[Mapping[str, Any]]) -> Table:
     """One line a key."""
     columns = ("id", "owner", "role", "name", "starts with", "created", "last used", "revoked")
     fields = ("id", "owner", "role", "name", "prefix", "created_at", "last_used_at", "revoked_at")
-    table = _table(columns)
+    table = plain_table(columns)
     for key in keys:
         cells = (str(key[field] or "") for field in fields)
         table.add_row(
@@ -68,10 +76,3 @@ def _rank(trial: Trial, objective: Mapping[str, str]) -> tuple[bool, float, int]
     usable = trial["state"] == "COMPLETE" and math.isfinite(value)
     cost = (value if objective["direction"] == "minimize" else -value) if usable else 0.0
     return not usable, cost, trial["number"]
-
-
-def _table(columns: Iterable[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name)
-    return table

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from studies.records import IntermediateValue
+from studies.records import IntermediateValue, TrialState
 from studies.repository import attempts, workers
 
 SPEC: dict[str, Any] = {
@@ -34,6 +34,26 @@ def test_describes_the_space_of_a_study(http: httpx.Client, budget: int) -> None
     assert space["inner"] == {"learning_rate": [1e-3, 2e-3]}
     assert set(space["solved"]) >= {"width", "ffn_width", "total_parameters"}
     assert [point["values"]["depth"] for point in space["examples"]] == [2, 3, 4]
+    assert (space["acceptance"], space["acceptance_draws"]) == (1.0, 0)
+    (budget_exclusion,) = space["exclusions"]
+    assert budget_exclusion["field"] == "constraints.total_parameters"
+    cost = space["cost"]
+    assert (cost["trials"], cost["device_seconds"]) == (6, None)
+    assert cost["total_flops"] >= 6 * cost["flops_per_trial"]["low"] > 0
+    assert any("no speed is known" in line for line in cost["assumptions"])
+
+
+def test_the_time_of_trials_is_estimated_from_the_speed_of_complete_ones(
+    app: FastAPI, http: httpx.Client, budget: int
+) -> None:
+    with app.state.database.session() as session:
+        for number, seconds in enumerate((1.0, 2.0, 4.0)):
+            attempts.start(session, budget, number, {"depth": 2}, {}, NOW)
+            measured: Any = ({"train_flops": 1e9}, {"training_seconds": seconds}, None, NOW)
+            attempts.finish(session, budget, number, TrialState.COMPLETE, *measured)
+    cost = http.get(f"/v1/studies/{budget}/space").raise_for_status().json()["cost"]
+    assert cost["device_seconds"] == pytest.approx(cost["total_flops"] / 5e8)
+    assert any("5e+08 FLOP/s, the median of 3 complete trials" in line for line in cost["assumptions"])
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/space"), ("POST", ":clone")])
