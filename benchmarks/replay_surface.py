@@ -98,8 +98,6 @@ def measure() -> float:
     nothing = SchedulerSpec()
     surface = recording(runs, nothing)
     near = sum(run.evaluations[-1].values[0] <= threshold for run in surface.runs if not run.failed)
-    print(
-        f"{len(surface.runs)} points, {near} of them within {SEED_DEVIATIONS:g} × {seed_deviation(runs):.4f} of the best"
-    )
+    print(f"{len(surface.runs)} points, {near} within {SEED_DEVIATIONS:g} × {seed_deviation(runs):.4f} of the best")
     random = tokens_needed(surface, threshold, "random", nothing)
     return compare("random / default, tokens", random, tokens_needed(surface, threshold, DEFAULT, nothing))

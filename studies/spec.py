@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from model.config import FrozenConfig
 from search.constraints import Constraints
 from search.parameters import CategoricalParameter, Choice, Parameter
 from search.problem import SearchProblem
-from search.samplers.methods import MAX_OBJECTIVES
+from search.samplers.methods import DEFAULTS, MAX_OBJECTIVES
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from search.stopping import stopping_rule
@@ -36,7 +36,10 @@ class StudyHeader(FrozenConfig):
 
 
 class StudySpec(StudyHeader):
-    """A whole study; see docs/spec.md for a commented example."""
+    """A whole study; see docs/spec.md for a commented example.
+
+    A sampler whose kind is left out is the purpose's own (``search.samplers.methods.DEFAULTS``).
+    """
 
     description: Annotated[str, Field(max_length=10_000)] = ""
     tags: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=50)] = ()
@@ -67,6 +70,16 @@ class StudySpec(StudyHeader):
         wanted = {"schedule": "wsd", "annealed_evaluations": compared or True}
         missing = {name: value for name, value in wanted.items() if name not in proxy.model_fields_set}
         return proxy.model_copy(update=missing)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sampler_of_purpose(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        sampler, kind = value.get("sampler", {}), DEFAULTS.get(value.get("purpose", "estimate"))
+        if kind is None or not isinstance(sampler, Mapping) or "kind" in sampler:
+            return value
+        return {**value, "sampler": {**sampler, "kind": kind}}
 
 
 class ImportedColumns(FrozenConfig):

@@ -36,6 +36,11 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+DEFAULTS: Mapping[str, str] = {"estimate": "qmc", "optimise": "bowl"}
+"""The kind that a study has when its spec names none, by purpose: for ``optimise`` the one that needs the fewest trials
+on the problems of docs/benchmarks.md."""
+
+
 def declared() -> tuple[str, ...]:
     """The kinds whose points do not depend on outcomes."""
     return tuple(kind for kind, method in METHODS.items() if not method.adaptive)
