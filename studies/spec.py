@@ -76,10 +76,10 @@ class StudySpec(StudyHeader):
     def _sampler_of_purpose(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        sampler, kind = value.get("sampler", {}), DEFAULTS.get(value.get("purpose", "estimate"))
-        if kind is None or not isinstance(sampler, Mapping) or "kind" in sampler:
+        purpose, sampler = value.get("purpose", "estimate"), value.get("sampler", {})
+        if purpose not in tuple(DEFAULTS) or not isinstance(sampler, Mapping) or "kind" in sampler:
             return value
-        return {**value, "sampler": {**sampler, "kind": kind}}
+        return {**value, "sampler": {**sampler, "kind": DEFAULTS[purpose]}}
 
 
 class ImportedColumns(FrozenConfig):
