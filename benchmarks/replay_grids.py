@@ -178,7 +178,7 @@ def compare(name: str, more: NDArray[Any], fewer: NDArray[Any]) -> float:
     generator = np.random.default_rng(0)
     medians, means = [], []
     for _ in range(RESAMPLES):
-        one, other = (_resampled(counts, generator) for counts in (more, fewer))
+        one, other = (resampled(counts, generator) for counts in (more, fewer))
         medians.append(np.median(one) / np.median(other))
         means.append(one.mean() / other.mean())
     ratio, mean_ratio = float(np.median(more) / np.median(fewer)), more.mean() / fewer.mean()
@@ -191,7 +191,8 @@ def compare(name: str, more: NDArray[Any], fewer: NDArray[Any]) -> float:
     return ratio
 
 
-def _resampled(counts: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+def resampled(counts: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+    """As many seeds of each row, drawn again with replacement."""
     seeds = generator.integers(counts.shape[1], size=counts.shape)
     return np.take_along_axis(counts, seeds, axis=1)
 
