@@ -39,12 +39,14 @@ METRIC_NAMES = frozenset(
         "total_parameters",
         "non_embedding_parameters",
         "embedding_share",
+        "decode_memory",
         "train_tokens",
         "train_bytes",
         "train_flops",
     }
 )
-"""Standard metric names: bits of the validation set per byte, nats per token, tokens per second, counts, shares."""
+"""Standard metric names: bits of the validation set per byte, nats per token, tokens per second, counts, shares,
+bytes."""
 
 STEP_SLACK = 1e-9
 """Rounding allowed when ``high`` lies on the last step, in steps (assumed)."""

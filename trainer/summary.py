@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from model.counts import count_parameters, embedding_share, size_conventions, training_flops_per_token
+from model.counts import (
+    count_parameters,
+    decoding_bytes,
+    embedding_share,
+    size_conventions,
+    training_flops_per_token,
+)
 from trainer.config import ProxyConfig
 from trainer.machine.memory import MemoryEstimate
 from trainer.machine.memory_use import PeakMemory
@@ -40,6 +46,7 @@ def run_metrics(config: ProxyConfig, progress: Progress, evaluation: Evaluation)
         "total_parameters": counts.total,
         "non_embedding_parameters": counts.non_embedding,
         "embedding_share": embedding_share(config.architecture),
+        "decode_memory": decoding_bytes(config.architecture, config.architecture.sequence_length),
         "train_tokens": tokens,
         "train_bytes": progress.train_bytes,
         "train_flops": tokens * training_flops_per_token(config.architecture),

@@ -42,6 +42,7 @@ UNITS: Mapping[str, str] = {
     "decode_tokens_per_second": "tokens/s",
     "total_parameters": "parameters",
     "non_embedding_parameters": "parameters",
+    "decode_memory": "bytes",
 }
 
 

@@ -13,6 +13,7 @@ SENSIBLE_DIRECTIONS = {
     "validation_loss": "minimize",
     "train_tokens_per_second": "maximize",
     "decode_tokens_per_second": "maximize",
+    "decode_memory": "minimize",
 }
 """Metrics of which only one end is worth having."""
 

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from model.config import ArchitectureConfig
 from model.counts import (
     count_parameters,
+    decoding_bytes,
     embedding_share,
     forward_flops_per_token,
     non_embedding_flops_per_token,
@@ -102,6 +103,13 @@ def test_embedding_share_counts_both_tables_only_when_untied() -> None:
     untied = ArchitectureConfig(**shape, tied_head=False)
     assert embedding_share(tied) == pytest.approx(800 / (800 + block))
     assert embedding_share(untied) == pytest.approx(1600 / (1600 + block))
+
+
+def test_decoding_keeps_half_a_mebibyte_for_each_token_of_llama_7b() -> None:
+    weights = 2 * 6_738_415_616
+    assert decoding_bytes(LLAMA_7B, 2048) == weights + 2048 * 2**19
+    grouped = LLAMA_7B.model_copy(update={"kv_heads": 8})
+    assert decoding_bytes(grouped, 2048) - 2 * count_parameters(grouped).total == 2048 * 2**17
 
 
 def test_the_scale_of_deepseek_is_its_equation() -> None:

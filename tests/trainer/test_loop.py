@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from model.config import ArchitectureConfig
-from model.counts import count_parameters, embedding_share, size_conventions, training_flops_per_token
+from model.counts import (
+    count_parameters,
+    decoding_bytes,
+    embedding_share,
+    size_conventions,
+    training_flops_per_token,
+)
 from model.errors import InvalidInput
 from trainer import loop
 from trainer.config import InitializationConfig, OptimizationConfig, ProxyConfig, TrainingLength
@@ -30,6 +36,7 @@ STANDARD_METRICS = {
     "total_parameters",
     "non_embedding_parameters",
     "embedding_share",
+    "decode_memory",
     "train_tokens",
     "train_bytes",
     "train_flops",
@@ -66,6 +73,7 @@ def test_a_run_learns_and_reports(config: ProxyConfig, storage: Path) -> None:
     assert metrics["total_parameters"] == counts.total
     assert metrics["non_embedding_parameters"] == counts.non_embedding
     assert metrics["embedding_share"] == embedding_share(config.architecture)
+    assert metrics["decode_memory"] == decoding_bytes(config.architecture, config.architecture.sequence_length)
     assert metrics["train_tokens"] == last.tokens == 60 * 256
     assert metrics["train_flops"] == 60 * 256 * training_flops_per_token(config.architecture)
     assert metrics["train_bytes"] == pytest.approx(60 * 256 * float(attributes["bytes_per_token"]), rel=0.05)

@@ -14,7 +14,7 @@ const FILTERS = [
 const TONES = { COMPLETE: "good", RUNNING: "active", WAITING: "calm", PRUNED: "warn", FAIL: "bad", INFEASIBLE: "bad" };
 const WORDS = { COMPLETE: "complete", RUNNING: "running", WAITING: "waiting", PRUNED: "pruned", FAIL: "failed", INFEASIBLE: "infeasible" };
 const METRICS = ["bits_per_byte", "validation_loss", "train_tokens_per_second", "decode_tokens_per_second",
-  "total_parameters", "non_embedding_parameters", "embedding_share", "train_tokens", "train_bytes", "train_flops"];
+  "total_parameters", "non_embedding_parameters", "embedding_share", "decode_memory", "train_tokens", "train_bytes", "train_flops"];
 
 export class TrialTable {
   #rows = new Map();
