@@ -15,36 +15,24 @@ import numpy as np
 from model.errors import InvalidInput
 from search.constraints import Constraints
 from search.events import Value
-from search.parameters import PARAMETER_NAMES, Choice, Parameter
+from search.parameters import Choice, Parameter
 from search.space.acceptance import Acceptance, measure
-from search.space.checks import check_ffn_width, check_inner_size, check_names, check_values
+from search.space.build import Enumerated, build_frame, enumerate_groups, section
 from search.space.combinations import Combinations, Units
-from search.space.conditions import Asked, Conditions
+from search.space.conditions import Asked
 from search.space.errors import InfeasibleSpace
 from search.space.frame import Frame
-from search.space.groups import in_order, tie
-from search.space.legal import Exclusion, Solving, Stage, check_size, legal_combinations
-from search.space.quantities import DecodeLatency, DecodeMemory
-from search.space.rules import Columns, EvenHeads, Rule, WholeHeads, WholeSequences
+from search.space.legal import Exclusion, check_size
+from search.space.point import Point, describe, ffn_width_of, one_row
+from search.space.rules import Columns, Rule
 from search.space.shapes import Bools, Ints
-from search.space.written import network_of, written_rules
+from search.space.written import written_rules
 from trainer.config import ProxySettings
 
 MAX_DRAWS = 2**22
 """Most points drawn for an accepted one (assumed: far more than the smallest acceptance that a space may have)."""
 MAX_BATCH = 4096
 """Most points drawn at once."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One legal setting: ``values`` of the declared names and the solved one, ``attributes`` of the network.
-
-    A parameter that does not exist at this point is absent from ``values``.
-    """
-
-    values: Mapping[str, Value]
-    attributes: Mapping[str, Value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,43 +70,24 @@ class Space:
                 one.
             InfeasibleSpace: no point is legal; the reason names what would be needed.
         """
-        network = network_of(space, constraints, settings)
-        check_names(space, inner, network.budget)
-        check_inner_size(inner)
-        check_values(space, inner, settings)
-        if network.budget is None:
-            check_ffn_width(space, inner, settings)
-        frozen = {name: tuple(choices) for name, choices in inner.items()}
-        frame = Frame(dict(space), frozen, _fixed(settings), Conditions.build(conditions or {}, space), network)
+        frame = build_frame(space, inner, constraints, settings, conditions or {})
         rules = written_rules(constraints, frame)
         try:
-            return cls._enumerated(frame, settings, rules)
+            return cls._measured(frame, settings, rules, enumerate_groups(frame, rules))
         except InfeasibleSpace as error:
-            raise InfeasibleSpace(_section(error.field, frame), error.reason, error.remedy) from None
+            raise InfeasibleSpace(section(error.field, frame), error.reason, error.remedy) from None
 
     @classmethod
-    def _enumerated(cls, frame: Frame, settings: ProxySettings, rules: tuple[Rule, ...]) -> "Space":
-        network = EvenHeads() if frame.network.solved == "width" else WholeHeads()
-        tied, checks = tie(frame, (network, WholeSequences()), rules)
-        found = [
-            legal_combinations(in_order(group, frame), _stages(group.rules, frame, number == 0), frame)
-            for number, group in enumerate(tied)
-        ]
+    def _measured(
+        cls, frame: Frame, settings: ProxySettings, rules: tuple[Rule, ...], enumerated: Enumerated
+    ) -> "Space":
         inner_points = tuple(
             dict(zip(frame.inner, values, strict=True)) for values in itertools.product(*frame.inner.values())
         )
-        unmeasured = cls(
-            frame=frame,
-            settings=settings,
-            rules=rules,
-            groups=tuple(combinations for combinations, _ in found),
-            checks=tuple(checks),
-            exclusions=tuple(exclusion for _, exclusions in found for exclusion in exclusions),
-            acceptance=Acceptance(),
-            inner_points=inner_points,
-        )
-        acceptance, exclusions = measure(frame, unmeasured.checks, unmeasured.columns)
-        return replace(unmeasured, acceptance=acceptance, exclusions=(*unmeasured.exclusions, *exclusions))
+        groups, checks, exclusions = enumerated.groups, enumerated.checks, enumerated.exclusions
+        space = cls(frame, settings, rules, groups, checks, exclusions, Acceptance(), inner_points)
+        acceptance, checked = measure(frame, checks, space.columns)
+        return replace(space, acceptance=acceptance, exclusions=(*exclusions, *checked))
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -194,9 +163,9 @@ class Space:
 
     def accepts(self, values: Mapping[str, Value]) -> bool:
         """Whether a point satisfies the budget, the limits and the expressions, at every inner point."""
-        columns: dict[str, Any] = self._one_row(values)
+        columns: dict[str, Any] = one_row(self.frame, values)
         if self.frame.network.budget is not None:
-            columns["ffn_width"] = self._ffn_width(columns, values)
+            columns["ffn_width"] = ffn_width_of(self.frame, columns, values)
             if not columns["ffn_width"][0]:
                 return False
         outer = {name: columns[name] for name in (*values, *({"ffn_width"} & columns.keys()))}
@@ -270,24 +239,7 @@ class Space:
 
     def describe(self, values: Mapping[str, Value]) -> Point:
         """A point with the attributes of its network; what ``values`` leaves out comes from the settings."""
-        columns = self._one_row(values)
-        ffn_width = self._ffn_width(columns, values)
-        width, found = int(columns["width"][0]), int(ffn_width[0])
-        names = ("heads", "kv_heads", "total_parameters", *self._predicted)
-        derived = self.frame.network.derive({**columns, "ffn_width": ffn_width}, names)
-        attributes: dict[str, Value] = {
-            "ffn_width": found,
-            "ffn_ratio_asked": float(columns["ffn_ratio"][0]),
-            "ffn_ratio_realised": found / width,
-            **{name: derived[name][0].item() for name in names},
-        }
-        return Point(dict(values), attributes)
-
-    @property
-    def _predicted(self) -> tuple[str, ...]:
-        """Costs that constraints name and no trial measures."""
-        quantities = self.frame.network.quantities
-        return tuple(name for name, one in quantities.items() if isinstance(one, DecodeLatency | DecodeMemory))
+        return describe(self.frame, values)
 
     @property
     def _free(self) -> tuple[str, ...]:
@@ -304,13 +256,6 @@ class Space:
         found = zip(self.groups, rows, strict=True)
         return {name: index for group, row in found for name, index in group.indices(row).items()}
 
-    def _one_row(self, values: Mapping[str, Value]) -> dict[str, Any]:
-        """Every parameter of one point, as columns of one row."""
-        return {name: np.array([values.get(name, fixed)]) for name, fixed in self.frame.fixed.items()}
-
-    def _ffn_width(self, columns: Columns, values: Mapping[str, Value]) -> Ints:
-        return self.frame.network.ffn_width(columns, np.array(["ffn_ratio" in values]))
-
     def _solved(self, values: Mapping[str, Any], row: Ints) -> Point:
         declared = {name: values[name] for name in self.parameters if name in values}
         budget = self.frame.network.budget
@@ -323,31 +268,3 @@ class Space:
 
 def _row(group: Combinations, row: Ints) -> Iterator[tuple[str, Any]]:
     yield from group.row(int(row[0])).items()
-
-
-def _fixed(settings: ProxySettings) -> dict[str, Any]:
-    """What the settings say of each parameter: 0 for as many key and value heads as heads, NaN for what follows."""
-    given = {name: getattr(settings, name) for name in sorted(PARAMETER_NAMES)}
-    given["kv_heads"] = given["kv_heads"] or 0
-    return {name: math.nan if value is None else value for name, value in given.items()}
-
-
-def _stages(rules: Sequence[Rule], frame: Frame, is_network: bool) -> list[Stage]:
-    """The rules in the order in which they can be checked: those that read a solution after the solving."""
-    after = [rule for rule in rules if rule.field and any(map(frame.network.follows_from_solution, rule.names))]
-    before = [rule for rule in rules if rule not in after]
-    budget = frame.network.budget
-    if budget is None or not is_network:
-        return [*before, *after]
-    text = f"{budget.quantity.name} is {budget.target:.6g} within {budget.tolerance:.3g}"
-    return [*before, Solving(f"constraints.{budget.quantity.name}", text), *after]
-
-
-def _section(field_name: str, frame: Frame) -> str:
-    """The field with the section in which a parameter stands."""
-    if field_name not in PARAMETER_NAMES:
-        return field_name
-    for section, names in (("space", frame.parameters), ("inner", frame.inner)):
-        if field_name in names:
-            return f"{section}.{field_name}"
-    return f"proxy.{field_name}"

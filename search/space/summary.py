@@ -8,8 +8,9 @@ import numpy as np
 
 from search.events import Value
 from search.space.legal import Exclusion
+from search.space.point import Point
 from search.space.quantities import SHAPE_NAMES
-from search.space.space import Point, Space
+from search.space.space import Space
 
 MAX_LOOKED_AT = 256
 """Points that are looked at (assumed: a tenth of a second)."""
