@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from model.config import ArchitectureConfig
 
-
 BFLOAT16_BYTES = 2
 """Bytes of a number in the precision in which networks are commonly served."""
 
@@ -93,9 +92,9 @@ def non_embedding_flops_per_token(config: ArchitectureConfig) -> int:
 
 
 def decoding_bytes(config: ArchitectureConfig, context: int, bytes_per_number: float = BFLOAT16_BYTES) -> float:
-    """Memory of decoding one sequence: every weight, and keys and values of ``context`` positions.
+    """Bytes of decoding one sequence: every weight, and keys and values of ``context`` positions.
 
-    The cache is 2 · L · (key heads) · (channels of a head) numbers a position (arXiv 2211.05102, section 2; 2305.13245).
+    The cache is 2 · L · key heads · channels of a head for each position (arXiv 2211.05102, section 2).
     """
     cached = 2 * config.depth * config.kv_heads * config.head_dim * context
     return bytes_per_number * (count_parameters(config).total + cached)
