@@ -18,6 +18,7 @@ from api.middleware.metrics import Metrics
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi.document import install_openapi
 from api.routes import (
+    continuing,
     events,
     exports,
     formulas,
@@ -38,6 +39,7 @@ from api.web.assets import install_assets
 from studies.database import Database
 
 ROUTERS = (
+    continuing.router,
     studies.router,
     trials.router,
     formulas.router,

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,12 +74,24 @@ class Client:
         return self._pages(f"/v1/studies/{study_id}/trials", "trials")
 
     def best_trials(self, study_id: int) -> Json:
-        """Complete trials by objective, best first; of several objectives the front, and its knee."""
+        """The best trials and, of several objectives, the knee of their front; leaders on fresh seeds, compared."""
         return self._json("GET", f"/v1/studies/{study_id}/best-trials")
 
     def change_study(self, study_id: int, verb: str) -> Json:
         """Ask a study to pause, resume, stop or cancel."""
         return self._json("POST", f"/v1/studies/{study_id}:{verb}")
+
+    def extend_study(self, study_id: int, trials: int) -> Json:
+        """Give a study more trials."""
+        return self._json("POST", f"/v1/studies/{study_id}:extend", json={"trials": trials})
+
+    def enqueue_points(
+        self, study_id: int, points: Sequence[Mapping[str, Any]], allow_duplicates: bool = False
+    ) -> list[Json]:
+        """Let a study try points before those of its sampler."""
+        request = {"parameters": list(points), "allow_duplicates": allow_duplicates}
+        added: list[Json] = self._json("POST", f"/v1/studies/{study_id}/trials:enqueue", json=request)["points"]
+        return added
 
     def delete_study(self, study_id: int) -> None:
         """Delete a study with its trials, formulas and exports."""

@@ -78,6 +78,19 @@ class CreatedStudy(StudyResponse):
     """What is legal in the spec and may not be meant, e.g. values that no trial can have; a line each."""
 
 
+class EnqueuedPointResponse(Response):
+    """A point that waits to run; its trials have its position in their attribute ``enqueued_point``."""
+
+    position: int
+    values: Mapping[str, Value]
+
+
+class EnqueuedPoints(Response):
+    """Points in the order in which they run."""
+
+    points: list[EnqueuedPointResponse]
+
+
 class TrialResponse(Response):
     """A trial; ``metrics`` holds the standard names."""
 
@@ -122,6 +135,33 @@ class TrialPage(Response):
     next_page_token: str | None = Field(description="Give it as page_token to go on; null on the last page.")
 
 
+class LeaderResponse(Response):
+    """A setting that was trained again on fresh seeds; the run by which it became a leader is not among them."""
+
+    number: int
+    """The trial by which it became a leader."""
+    values: list[float]
+    """The objective on each fresh seed whose run reached its end."""
+    failed: int
+    """Fresh seeds whose run ended without a value."""
+    mean: float
+    standard_deviation: float | None
+    standard_error: float | None
+
+
+class ComparisonResponse(Response):
+    """By how much the winner's mean is better than the runner-up's, with an interval of level ``level``."""
+
+    winner: int
+    runner_up: int
+    difference: float
+    low: float
+    high: float
+    level: float
+    beyond_noise: bool
+    """Whether the whole interval lies above 0."""
+
+
 class BestTrials(Response):
     """Trials, the best one by the first objective first; of several objectives, those on the Pareto front."""
 
@@ -130,6 +170,9 @@ class BestTrials(Response):
     """Number of the trial at the knee of the front; null with one objective, and before the first complete trial."""
     front: int | None
     """How many trials are on the front; null with one objective."""
+    leaders: list[LeaderResponse]
+    """By their means on fresh seeds, best first; empty where none was trained again, and while the study goes on."""
+    comparison: ComparisonResponse | None
 
 
 class WatchedStudy(StudyResponse):

@@ -14,6 +14,41 @@ def read_spec(path: Path) -> dict[str, Any]:
         InvalidInput: the file cannot be read, is not UTF-8 or not YAML (with line and column), or holds no mapping of
             plain values.
     """
+    document = _read_document(path)
+    if not isinstance(document, dict):
+        raise InvalidInput(str(path), "holds no fields", "write a study spec: 'name: …', 'space: …', 'proxy: …'")
+    return document
+
+
+def read_points(path: Path) -> list[Any]:
+    """Read the list of points in ``path``; what they say is checked by the service.
+
+    Raises:
+        InvalidInput: as for ``read_spec``, or it holds no list.
+    """
+    document = _read_document(path)
+    if not isinstance(document, list) or not document:
+        raise InvalidInput(str(path), "holds no points", "write a list: '- {depth: 4, ffn_ratio: 2.5}'")
+    return document
+
+
+def read_value(text: str, field: str) -> object:
+    """Read a value as a spec has it, e.g. a number.
+
+    Raises:
+        InvalidInput: it is not YAML, or no plain value; ``field`` says where it stands.
+    """
+    from studies.specs.yaml import load_spec_yaml
+
+    try:
+        value = load_spec_yaml(text)
+        _check_plain(value, "")
+    except InvalidInput as error:
+        raise InvalidInput(field, error.reason, error.remedy) from error
+    return value
+
+
+def _read_document(path: Path) -> object:
     from studies.specs.yaml import MAX_SPEC_BYTES, load_spec_yaml  # other commands start sooner without it
 
     try:
@@ -21,8 +56,6 @@ def read_spec(path: Path) -> dict[str, Any]:
         _check_plain(document, "")
     except InvalidInput as error:
         raise InvalidInput(str(path), error.reason, error.remedy) from error
-    if not isinstance(document, dict):
-        raise InvalidInput(str(path), "holds no fields", "write a study spec: 'name: …', 'space: …', 'proxy: …'")
     return document
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from search.cluster import connection, quiet_environment, start_processes
 from search.events import Observer
+from search.orders import Look
 from search.plan import Plan
 from search.problem import PastTrial, SearchProblem
 
@@ -15,6 +16,7 @@ def run_search(
     should_stop: Callable[[], bool],
     *,
     ray_address: str | None,
+    look: Look | None = None,
 ) -> None:
     """Run a search as ``search.tune.run_search`` does, which raises the same."""
     if Plan(problem, history).finished:
@@ -24,4 +26,4 @@ def run_search(
         from search import tune  # a second
 
         wait_until_started()
-        tune.run_search(problem, history, observer, should_stop)
+        tune.run_search(problem, history, observer, should_stop, look=look)

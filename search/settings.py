@@ -92,7 +92,7 @@ class Seeds(FrozenConfig):
     @model_validator(mode="before")
     @classmethod
     def _from_count(cls, value: object) -> object:
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+        return {"count": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @property
     def reserved(self) -> int:

@@ -28,6 +28,7 @@ from search.events import (
     TrialStarted,
     Value,
 )
+from search.orders import Look
 from search.plan import MAX_LOST_WORKERS, Plan
 from search.problem import ObjectiveFunction, Outcome, PastTrial, Report, SearchProblem
 from search.programs import Programs, Unsaved
@@ -43,6 +44,7 @@ def run_search(
     should_stop: Callable[[], bool],
     objective: ObjectiveFunction = train_proxies,
     ray_address: str | None = None,
+    look: Look | None = None,
 ) -> None:
     """Run a search until every trial has ended. One process at a time may run a study's.
 
@@ -54,6 +56,7 @@ def run_search(
         objective: runs a group of trials, in a Ray worker; by default, training proxies (``search.objective``).
         ray_address: a running cluster; when left out, a Ray of this machine is started, and stopped at the end.
             A connection that the process already has is used, and kept.
+        look: reads what is asked of the search while it runs; by default nothing is.
 
     Raises:
         InvalidInput: the grid is infinite, no node has the resources of a trial, or the address does not answer.
@@ -61,7 +64,7 @@ def run_search(
     """
     _remove_leftovers(problem)
     rule = informed_rule(problem, history)
-    plan = Plan(problem, at_full_length(history, rule))
+    plan = Plan(problem, at_full_length(history, rule), look)
     if plan.finished:
         return
     scheduler = RuleScheduler(rule, made_evaluations(problem))

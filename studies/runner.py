@@ -1,7 +1,6 @@
 """Runs a study: takes its lease, searches from where its rows are, fits its formulas."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from search.events import Observer, TrialEvent
+from search.orders import Look, Orders
 from search.problem import PastTrial, SearchProblem
 from studies.database import Database
 from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
 from studies.heartbeat import LEASE_TTL, Heartbeat
 from studies.history import read_history
 from studies.machine import check_machine
+from studies.orders import OrdersLook, StopSignal, read_orders
 from studies.process_identity import has_ended, this_process
 from studies.recorder import Recorder
 from studies.records import Study, StudyState, TrialState
@@ -25,9 +26,6 @@ from studies.repository.queue import RUNNABLE_STATES
 from studies.service.formulas import fit
 from studies.spec import StudySpec, search_problem
 from studies.tables import StudyRow
-
-LOOK_EVERY_S = 1.0
-"""Longest time between two looks at the study's state, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +41,9 @@ class Search(Protocol):
         should_stop: Callable[[], bool],
         *,
         ray_address: str | None,
+        look: Look,
     ) -> None:
-        """Run every trial that ``history`` lacks, telling ``observer``, until done or told to stop."""
+        """Run every trial that ``history`` lacks, and what ``look`` reads meanwhile, until done or told to stop."""
 
 
 def run_study(
@@ -81,22 +80,40 @@ def run_study(
     """
     lease = _claim(database, study_id, ray_address) if token is None else _take_over(database, study_id, token)
     with Heartbeat(database, lease) as heartbeat:
-        signal = _StopSignal(database, heartbeat, study_id, should_stop or _never)
+        signal = StopSignal(database, heartbeat, study_id, should_stop or _never)
         recorder = Recorder(database, lease)
         try:
-            with database.read_session() as session:
-                spec = StudySpec.model_validate(_existing(session, study_id).spec)
-            problem = search_problem(spec, f"study-{study_id}", storage.absolute())
-            history = read_history(database, study_id, problem.metrics)
-            run = search or _search_with_ray()
-            run(problem, history, _all(recorder, *observers), signal, ray_address=ray_address)
-            recorder.flush()
-            return _finish(database, lease, signal.given)
+            while True:
+                orders = OrdersLook(database, study_id)
+                _run(search, database, study_id, storage, _all(recorder, *observers), signal, orders, ray_address)
+                recorder.flush()
+                ended = _finish(database, lease, signal.given, orders.latest)
+                if ended is not None:
+                    return ended
         except LeaseLost:
             raise
         except BaseException as error:
             _leave(database, lease, error)
             raise
+
+
+def _run(
+    search: Search | None,
+    database: Database,
+    study_id: int,
+    storage: Path,
+    observer: Observer,
+    should_stop: Callable[[], bool],
+    orders: OrdersLook,
+    ray_address: str | None,
+) -> None:
+    """Search from where the rows are to the end of what is asked."""
+    with database.read_session() as session:
+        spec = StudySpec.model_validate(_existing(session, study_id).spec)
+    problem = search_problem(spec, f"study-{study_id}", storage.absolute())
+    history = read_history(database, study_id, problem.metrics)
+    run = search or _search_with_ray()
+    run(problem, history, observer, should_stop, ray_address=ray_address, look=orders)
 
 
 def _search_with_ray() -> Search:
@@ -107,32 +124,6 @@ def _search_with_ray() -> Search:
 
 def _never() -> bool:
     return False
-
-
-class _StopSignal:
-    """Whether the search should end: the caller asks for it, the study's state changed, or the lease is lost."""
-
-    def __init__(
-        self, database: Database, heartbeat: Heartbeat, study_id: int, should_stop: Callable[[], bool]
-    ) -> None:
-        self._database = database
-        self._heartbeat = heartbeat
-        self._study_id = study_id
-        self._should_stop = should_stop
-        self._next_look = 0.0
-        self.given = False
-
-    def __call__(self) -> bool:
-        self.given = self.given or self._heartbeat.lost or self._should_stop() or self._state_changed()
-        return self.given
-
-    def _state_changed(self) -> bool:
-        now = time.monotonic()
-        if now < self._next_look:
-            return False
-        self._next_look = now + LOOK_EVERY_S
-        with self._database.read_session() as session:
-            return studies.state_of(session, self._study_id) is not StudyState.RUNNING
 
 
 def _all(*observers: Observer) -> Observer:
@@ -198,15 +189,23 @@ def _note_start(session: Session, study: Study) -> None:
     attempts.lose_all(session, study.id, "the process that drove the study ended", now)
 
 
-def _finish(database: Database, lease: Lease, stopped: bool) -> Study:
-    """End a search that returned: by the study's state, and by whether it was told to stop."""
+def _finish(database: Database, lease: Lease, stopped: bool, known: Orders) -> Study | None:
+    """End a search that returned: by the study's state, and by whether it was told to stop.
+
+    None when more was asked of it than the ``known`` orders that it has followed: then it goes on.
+    """
     with database.read_session() as session:
+        if _goes_on(session, lease.id, stopped, known):
+            return None
         state = studies.state_of(session, lease.id)
         finished = state is StudyState.STOPPING or (state is StudyState.RUNNING and not stopped)
         any_complete = TrialState.COMPLETE in trials.count_by_state(session, lease.id)
         fitted = fit(session, lease.id) if finished and any_complete else []
     now = datetime.now(UTC)
     with database.session() as session:
+        leases.verify(session, lease)
+        if _goes_on(session, lease.id, stopped, known):
+            return None
         state = _let_go(session, lease, "the study was stopped", now)
         if finished and state in RUNNABLE_STATES:
             formulas.add(session, lease.id, fitted, now)
@@ -216,6 +215,12 @@ def _finish(database: Database, lease: Lease, stopped: bool) -> Study:
         elif state is StudyState.RUNNING:
             studies.set_state(session, lease.id, StudyState.QUEUED)
         return _existing(session, lease.id)
+
+
+def _goes_on(session: Session, study_id: int, stopped: bool, known: Orders) -> bool:
+    if stopped or studies.state_of(session, study_id) is not StudyState.RUNNING:
+        return False
+    return read_orders(session, study_id) != known
 
 
 def _leave(database: Database, lease: Lease, error: BaseException) -> None:

@@ -11,8 +11,9 @@ from search.constraints import Constraints
 from search.parameters import CategoricalParameter, Choice, Parameter
 from search.problem import SearchProblem
 from search.samplers.methods import DEFAULTS, MAX_OBJECTIVES
-from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
 from search.space import Space
+from search.start import EarlierTrial, Start
 from search.stopping import stopping_rule
 from trainer.config import ProxySettings
 
@@ -24,6 +25,12 @@ ParentValues = Annotated[Grid, BeforeValidator(lambda value: value if isinstance
 Condition = Annotated[dict[str, ParentValues], Field(max_length=10)]
 
 
+MAX_POINTS = 1000
+"""Most points that are given at once (assumed: more than anybody writes)."""
+GivenPoint = Annotated[dict[Annotated[str, Field(max_length=200)], Choice], Field(max_length=50)]
+StudyId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
 class StudyHeader(FrozenConfig):
     """What every study has, whether its trials are run or imported."""
 
@@ -33,6 +40,22 @@ class StudyHeader(FrozenConfig):
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=MAX_OBJECTIVES)] = (
         Objective(metric="bits_per_byte"),
     )
+
+
+class StartSpec(FrozenConfig):
+    """What a study begins with."""
+
+    points: Annotated[tuple[GivenPoint, ...], Field(max_length=MAX_POINTS)] = ()
+    """Outer points that run first, in this order; no part of a declared design."""
+    studies: Annotated[tuple[StudyId, ...], Field(max_length=20)] = ()
+    """Earlier studies whose trials the sampler is told; ``study`` may be written for a single one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_one_study(cls, value: object) -> object:
+        if isinstance(value, dict) and "study" in value and "studies" not in value:
+            return {**{name: given for name, given in value.items() if name != "study"}, "studies": [value["study"]]}
+        return value
 
 
 class StudySpec(StudyHeader):
@@ -54,6 +77,11 @@ class StudySpec(StudyHeader):
     sampler: SamplerSpec = SamplerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     proxy: ProxySettings
+    start: StartSpec = StartSpec()
+    seeds: Seeds = Seeds()
+    """Fresh seeds on which the leaders are trained again at the end; a number, or with ``leaders``."""
+    allow_duplicates: bool = False
+    """Whether an outer point is trained again when the sampler chooses it again."""
     max_trial_count: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
     """Trials that end, whatever their state; fewer when the space is finite and exhausted."""
     parallel_trial_count: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -127,8 +155,15 @@ def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
     return field, (min(sizes), max(sizes))
 
 
-def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:
-    """What the search of a stored spec is given; ``study`` is its label, e.g. ``study-12``."""
+def search_problem(spec: StudySpec, study: str, storage: Path, earlier: tuple[EarlierTrial, ...] = ()) -> SearchProblem:
+    """What the search of a stored spec is given.
+
+    Args:
+        spec: the spec.
+        study: the study's label, e.g. ``study-12``.
+        storage: root of shards, tokenizers and exports.
+        earlier: trials of the studies that the spec starts from.
+    """
     return SearchProblem(
         study=study,
         space=build_space(spec),
@@ -139,6 +174,9 @@ def search_problem(spec: StudySpec, study: str, storage: Path) -> SearchProblem:
         parallel_trial_count=spec.parallel_trial_count,
         resources=spec.resources_per_trial,
         storage=storage,
+        start=Start(points=spec.start.points, earlier=earlier),
+        seeds=spec.seeds,
+        allow_duplicates=spec.allow_duplicates,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     DateTime,
     Dialect,
     Double,
@@ -19,12 +20,13 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from studies.records import AttemptState, OperationState, Role, StudyState, TrialState
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration, which makes these tables."""
 
 
@@ -125,6 +127,8 @@ class StudyRow(Leased, Base):
     not_before: Mapped[datetime | None]
     """Earliest time of the next job, on the database's clock."""
     error: Mapped[str | None] = mapped_column(Text)
+    external: Mapped[bool] = mapped_column(Boolean, server_default=false(), default=False)
+    """Whether others train its trials: no worker drives it."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -147,8 +151,25 @@ class TrialRow(Base):
     """Attempts that ended with their worker, while the driver lived."""
     revision: Mapped[int] = mapped_column(server_default="0", default=0)
     """The study's revision at the trial's last change."""
+    client: Mapped[str | None] = mapped_column(String(200))
+    """Who trains it elsewhere, by the name that they gave."""
+    due_at: Mapped[datetime | None]
+    """When it may go to another client, on the database's clock."""
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class EnqueuedPointRow(Base):
+    """An outer point that a user asked for; which trials it became, their attributes say."""
+
+    __tablename__ = "enqueued_points"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    point: Mapped[dict[str, Any]]
+    may_repeat: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime]
 
 
 def _trial_key(table: str) -> ForeignKeyConstraint:

@@ -1,4 +1,4 @@
-"""``formulary study``: create, list, show, watch, clone, control and delete studies."""
+"""``formulary study``: create, list, show, watch, clone, control, continue and delete studies."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from api.client import connect, find_server
+from api.commands import continue_study
 from api.commands.options import (
     CorpusRootOption,
     JsonOption,
@@ -23,7 +24,7 @@ from api.terminal.streams import print_json
 from api.terminal.tables import study_table, trial_table
 from model.errors import FormularyError, InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Create, list, show, watch, clone, control and delete studies.")
+app = typer.Typer(no_args_is_help=True, help="Create, list, show, watch, clone, control, continue and delete studies.")
 app.callback()(remember_place)
 
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The study spec.")]
@@ -130,6 +131,10 @@ def _add_control(verb: str, explanation: str) -> None:
 
 for _verb, _explanation in CONTROLS.items():
     _add_control(_verb, _explanation)
+
+
+app.command("enqueue", epilog=continue_study.ENQUEUE_EXAMPLES)(continue_study.enqueue)
+app.command("extend", epilog=continue_study.EXTEND_EXAMPLES)(continue_study.extend)
 
 
 @app.command("delete", epilog=examples("formulary study delete 3"))

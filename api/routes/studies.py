@@ -51,11 +51,12 @@ def create_study(
         unfinished = service.find_unfinished(session, owner, spec)
         if unfinished is not None:
             response.status_code = status.HTTP_200_OK
-            return _with_warnings(unfinished)
-    return _with_warnings(service.add_prepared_study(session, owner, spec))
+            return with_warnings(unfinished)
+    return with_warnings(service.add_prepared_study(session, owner, spec))
 
 
-def _with_warnings(study: Study) -> CreatedStudy:
+def with_warnings(study: Study) -> CreatedStudy:
+    """The study, with what is legal in its spec and may not be meant."""
     shown = StudyResponse.model_validate(study).model_dump()
     return CreatedStudy(**shown, warnings=spec_warnings(StudySpec.model_validate(study.spec)))
 
@@ -112,7 +113,7 @@ def delete_study(
 @router.post("/studies/{study_id}:clone", status_code=status.HTTP_201_CREATED)
 def clone_study(study_id: StudyId, session: WriteSession, owner: OwnerGiven, settings: SettingsGiven) -> CreatedStudy:
     """Create a study of the same spec; it waits in state QUEUED."""
-    return _with_warnings(service.clone_study(session, owner, study_id, settings.corpus_roots))
+    return with_warnings(service.clone_study(session, owner, study_id, settings.corpus_roots))
 
 
 @router.post("/studies/{study_id}:{verb}", response_model=StudyResponse)

@@ -7,7 +7,15 @@ from fastapi import APIRouter, Query
 from api.dependencies import OwnerGiven, ReadSession
 from api.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PageSize, PageToken, cut
 from api.routes.paths import StudyId, TrialNumber
-from api.schemas import BestTrials, TrialPage, TrialResponse, TrialValues, ValueResponse
+from api.schemas import (
+    BestTrials,
+    ComparisonResponse,
+    LeaderResponse,
+    TrialPage,
+    TrialResponse,
+    TrialValues,
+    ValueResponse,
+)
 from studies import service
 from studies.records import Trial
 
@@ -50,8 +58,11 @@ def list_values(study_id: StudyId, number: TrialNumber, session: ReadSession, ow
 def best_trials(study_id: StudyId, session: ReadSession, owner: OwnerGiven, page_size: BestSize = None) -> BestTrials:
     """List complete trials by the objective, best first; of several objectives, the Pareto front."""
     best = service.best_trials(session, owner, study_id, page_size)
+    leaders, comparison = service.leaders(session, owner, study_id)
     return BestTrials(
         trials=[TrialResponse.model_validate(trial) for trial in best.trials],
         knee=best.front and best.front.knee,
         front=best.front and len(best.front.numbers),
+        leaders=[LeaderResponse.model_validate(leader) for leader in leaders],
+        comparison=comparison and ComparisonResponse.model_validate(comparison),
     )

@@ -21,6 +21,7 @@ from search.events import (
     TrialPruned,
     TrialStarted,
 )
+from search.origins import ORIGIN
 
 SPEED_PERIOD_S = 3600.0
 """How far back the speed is looked at for the time left (assumed: trials take seconds to minutes)."""
@@ -53,12 +54,13 @@ class Tally:
         finished = sum(trial["state"] in FINISHED_TRIALS for trial in trials)
         tally = cls(objective["metric"], objective["direction"], total, finished)
         for trial in trials:
-            if trial["state"] == "COMPLETE":
+            if trial["state"] == "COMPLETE" and trial["attributes"].get(ORIGIN) != "replicate":
                 tally.consider(trial["metrics"])
         return tally
 
     def take(self, event: TrialEvent) -> None:
-        """Count ``event``."""
+        """Count ``event``; replicates of leaders are no candidates for the best."""
+        running = self.running.get(event.number)
         if isinstance(event, TrialStarted):
             self.running[event.number] = event
         elif type(event) in WORDS:
@@ -66,7 +68,8 @@ class Tally:
             self.finished += 1
         elif isinstance(event, AttemptLost):
             self.running.pop(event.number, None)
-        if isinstance(event, TrialCompleted):
+        replicated = running is not None and running.attributes.get(ORIGIN) == "replicate"
+        if isinstance(event, TrialCompleted) and not replicated:
             self.consider(event.metrics)
 
     def consider(self, metrics: Mapping[str, float]) -> None:

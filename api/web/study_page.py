@@ -44,13 +44,13 @@ ACTIONS = (
         "stop",
         "Stop",
         [*TRANSITIONS["stop"]],
-        "The study ends with the trials that it has, and its formulas are fitted. It cannot go on afterwards.",
+        "The study ends with the trials that it has, and its formulas are fitted. It goes on only when it is extended.",
     ),
     Action(
         "cancel",
         "Cancel",
         [*TRANSITIONS["cancel"]],
-        "The study is given up: no formulas are fitted, and it cannot go on afterwards. Its trials are kept.",
+        "The study is given up, and no formulas are fitted. Its trials are kept; it goes on only when it is extended.",
         dangerous=True,
     ),
     Action("clone", "Clone", [*StudyState], "A new study of the same spec is queued."),
@@ -71,6 +71,7 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         NotFound: the owner has no such study.
     """
     shown = overview(session, identity.owner, study_id)
+    leaders, comparison = service.leaders(session, identity.owner, study_id)
     formulas = service.list_formulas(session, identity.owner, study_id)
     imported = shown.study.spec.get("execution") == "imported"
     may_write = RANK[identity.role] >= RANK[Role.WRITE]
@@ -80,6 +81,8 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         "study": shown.study,
         "best": best_shown(session, identity.owner, shown),
         "seed_noise": noise_between_seeds(session, shown),
+        "leaders": leaders,
+        "comparison": comparison,
         "imported": imported,
         "cards": [formula_card(formula) for formula in formulas],
         "actions": [action for action in ACTIONS if may_write and not (imported and action.verb == "clone")],

@@ -1,7 +1,6 @@
 """Which trial runs next: numbers, points, groups, replicates. Rebuilt from the rows, without Ray."""
 
-from search.plan.orders import EnqueuedPoint, Orders
 from search.plan.outcomes import outer_values
 from search.plan.plan import MAX_LOST_WORKERS, Plan
 
-__all__ = ["MAX_LOST_WORKERS", "EnqueuedPoint", "Orders", "Plan", "outer_values"]
+__all__ = ["MAX_LOST_WORKERS", "Plan", "outer_values"]

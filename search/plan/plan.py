@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from search.events import Value
+from search.orders import Look, Orders
 from search.origins import ORIGIN_ATTRIBUTES, REPLICATE
 from search.plan.numbers import Numbers
-from search.plan.orders import Look, Orders
 from search.plan.outcomes import outer_values
 from search.plan.points import Points
 from search.plan.replicates import Replicates

@@ -8,9 +8,9 @@ import numpy as np
 from model.errors import InvalidInput
 from search.events import Value
 from search.given import given_point
+from search.orders import EnqueuedPoint
 from search.origins import DESIGN_INDEX, ENQUEUED_POINT, ORIGIN, START_POINT
 from search.plan.earlier import outer_points
-from search.plan.orders import EnqueuedPoint
 from search.problem import SearchProblem, Values
 from search.samplers import build_sampler
 from search.samplers.designs import GridDesign, RandomDesign

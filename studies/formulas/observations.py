@@ -8,6 +8,7 @@ from typing import Literal
 
 from model.config import Parametrisation
 from search.events import Value
+from search.origins import ORIGIN
 from studies.records import Trial, TrialState
 
 Direction = Literal["minimize", "maximize"]
@@ -87,6 +88,16 @@ class Runs:
     costs: tuple[float, ...]
     diverged: tuple[float, ...]
     """Learning rates of runs that failed or diverged: upper bounds of the usable rates, never fitted."""
+
+
+def of_the_design(trials: Sequence[Trial], purpose: Purpose) -> list[Trial]:
+    """The trials that laws are fitted to: of a study that estimates, those of its declared design alone.
+
+    Points that a user gave, and leaders that were trained again, were chosen by what somebody expected or saw.
+    """
+    if purpose == "optimise":
+        return list(trials)
+    return [trial for trial in trials if trial.attributes.get(ORIGIN, "design") == "design"]
 
 
 def is_fittable(value: float) -> bool:

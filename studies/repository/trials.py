@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, func, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from search.events import Value
+from search.origins import ORIGIN
 from studies.records import IntermediateValue, Trial, TrialState
 from studies.tables import IntermediateValueRow, MetricRow, TrialRow, table_of
 
@@ -30,6 +31,7 @@ _FIELDS = (
     "lost_workers",
 )
 """What a trial and its row have in common."""
+_IS_REPLICATE = func.coalesce(TrialRow.attributes[ORIGIN].as_string(), "design") == "replicate"
 _COLUMNS = tuple(getattr(TrialRow, name) for name in _FIELDS)
 
 
@@ -65,12 +67,12 @@ def changed_since(
 def best(
     session: Session, study_id: int, metric: str, direction: Literal["minimize", "maximize"], size: int
 ) -> list[Trial]:
-    """List the ``size`` best complete trials, best first; equal ones by number."""
+    """List the ``size`` best complete trials, best first; equal ones by number. Replicates of leaders are left out."""
     order = MetricRow.value.asc() if direction == "minimize" else MetricRow.value.desc()
     statement = (
         _of_study(study_id)
         .join(MetricRow, (MetricRow.study_id == TrialRow.study_id) & (MetricRow.number == TrialRow.number))
-        .where(MetricRow.name == metric, TrialRow.state == TrialState.COMPLETE)
+        .where(MetricRow.name == metric, TrialRow.state == TrialState.COMPLETE, ~_IS_REPLICATE)
         .order_by(order, TrialRow.number)
         .limit(size)
     )
@@ -84,6 +86,11 @@ def listed(session: Session, study_id: int, numbers: Sequence[int]) -> list[Tria
         chosen = _of_study(study_id).where(TrialRow.number.in_(numbers[first : first + MAX_LISTED]))
         found |= {trial.number: trial for trial in _with_metrics(session, study_id, chosen)}
     return [found[number] for number in numbers if number in found]
+
+
+def replicates(session: Session, study_id: int) -> list[Trial]:
+    """List the trials by which leaders were trained again, by number."""
+    return _with_metrics(session, study_id, _of_study(study_id).where(_IS_REPLICATE).order_by(TrialRow.number))
 
 
 def count_by_state(session: Session, study_id: int) -> dict[TrialState, int]:

@@ -1,6 +1,7 @@
 """What can be asked of stored studies. Functions take a session and an owner, and never commit."""
 
 from studies.service.answers import begin_answer, store_answer
+from studies.service.continuing import enqueue_points, extend_study
 from studies.service.exports import (
     ExportRequest,
     RecipeRequest,
@@ -21,6 +22,7 @@ from studies.service.keys import (
     revoke_key,
     use_is_due,
 )
+from studies.service.leaders import leaders
 from studies.service.logins import (
     create_login_code,
     find_login,
@@ -66,6 +68,8 @@ __all__ = [
     "create_login_code",
     "create_study",
     "delete_study",
+    "enqueue_points",
+    "extend_study",
     "find_key",
     "find_login",
     "find_unfinished",
@@ -76,6 +80,7 @@ __all__ = [
     "get_study",
     "get_trial",
     "is_valid_key",
+    "leaders",
     "list_exports",
     "list_formulas",
     "list_intermediate_values",

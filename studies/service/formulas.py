@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from studies.errors import NotFound
 from studies.formulas.formula import Formula
-from studies.formulas.observations import FitContext, Observation
+from studies.formulas.observations import FitContext, Observation, of_the_design
 from studies.records import ACTIVE_STUDY_STATES
 from studies.repository import formulas, studies, trials
 from studies.service.studies import get_study
@@ -14,6 +14,8 @@ from studies.service.studies import get_study
 
 def fit(session: Session, study_id: int, finished: bool = True) -> list[Formula]:
     """Fit every law to a study's trials, as its next revision; nothing is stored.
+
+    Of a study that estimates these are the trials of its declared design: see ``of_the_design``.
 
     Args:
         session: the transaction; it only reads.
@@ -34,7 +36,8 @@ def fit(session: Session, study_id: int, finished: bool = True) -> list[Formula]
         finished=finished,
         revision=formulas.latest_revision(session, study_id) + 1,
     )
-    return fit_all([Observation.from_trial(trial) for trial in trials.page(session, study_id, None, None)], context)
+    rows = of_the_design(trials.page(session, study_id, None, None), context.purpose)
+    return fit_all([Observation.from_trial(trial) for trial in rows], context)
 
 
 def fit_and_store(session: Session, study_id: int) -> list[Formula]:

@@ -19,6 +19,7 @@ from studies.records import (
 )
 from studies.repository import overviews, studies, trials
 from studies.repository.overviews import Point
+from studies.service.leaders import best_by_objective
 from studies.service.studies import get_study
 
 MAX_DRAWN_POINTS = 3000
@@ -145,8 +146,7 @@ def _overviews(session: Session, found: Sequence[Study]) -> list[Overview]:
 
 
 def _best(session: Session, study: Study) -> Trial | None:
-    objective = study.spec["objectives"][0]
-    return next(iter(trials.best(session, study.id, objective["metric"], objective["direction"], 1)), None)
+    return next(iter(best_by_objective(session, study, 1)), None)
 
 
 def _chosen(values: Mapping[int, float | None], maximize: bool, most: int) -> set[int]:

@@ -9,6 +9,7 @@ from studies.errors import NotFound
 from studies.front import Front, find_front
 from studies.records import IntermediateValue, Trial
 from studies.repository import overviews, trials
+from studies.service.leaders import best_by_objective
 from studies.service.studies import get_study
 
 BEST_SIZE = 10
@@ -65,10 +66,10 @@ def best_trials(session: Session, owner: str, study_id: int, size: int | None = 
     Raises:
         NotFound: the owner has no such study.
     """
-    objectives = get_study(session, owner, study_id).spec["objectives"]
+    study = get_study(session, owner, study_id)
+    objectives = study.spec["objectives"]
     if len(objectives) == 1:
-        metric, direction = objectives[0]["metric"], objectives[0]["direction"]
-        return BestTrials(trials.best(session, study_id, metric, direction, size or BEST_SIZE), None)
+        return BestTrials(best_by_objective(session, study, size or BEST_SIZE), None)
     values = overviews.objective_values(session, study_id, [objective["metric"] for objective in objectives])
     front = find_front([objective["direction"] for objective in objectives], values)
     return BestTrials(trials.listed(session, study_id, front.shortened(size or MAX_FRONT)), front)

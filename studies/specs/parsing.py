@@ -15,8 +15,8 @@ from search.constraints import (
     TotalParameters,
 )
 from search.parameters import CategoricalParameter, FloatParameter, IntParameter
-from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
-from studies.spec import StudySpec, build_space
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
+from studies.spec import StartSpec, StudySpec, build_space
 from studies.specs.checks import check_study
 from studies.specs.errors import Containers, first_error
 from trainer.config import (
@@ -42,6 +42,8 @@ CONTAINERS: Containers = {
     ("objectives", "*"): (Objective,),
     ("sampler",): (SamplerSpec,),
     ("scheduler",): (SchedulerSpec,),
+    ("start",): (StartSpec,),
+    ("seeds",): (Seeds,),
     ("resources_per_trial",): (Resources,),
     ("proxy",): (ProxySettings,),
     ("proxy", "corpus"): (BuiltinCorpus, TextCorpus, JsonlCorpus),

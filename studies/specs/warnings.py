@@ -24,15 +24,17 @@ def _excluded(space: Space) -> Iterator[str]:
 
 
 def _trial_count(spec: StudySpec, space: Space) -> Iterator[str]:
-    count, inner = spec.max_trial_count, len(space.inner_points)
-    grid = space.grid_size() * inner if spec.sampler.kind == "grid" else None
-    if grid is not None and grid < count:
-        yield f"max_trial_count: the grid has {grid} trials, so that the study ends before {count}"
+    count, inner = spec.max_trial_count - spec.seeds.reserved, len(space.inner_points)
+    grid = spec.sampler.kind == "grid"
+    size = None if spec.allow_duplicates and not grid else space.size
+    holds = f"the {'grid' if grid else 'space'} has {(size or 0) * inner} trials"
+    if size is not None and size * inner < count:
+        yield f"max_trial_count: {holds}, so that the study ends before {spec.max_trial_count}"
         return
-    if grid is not None and grid > count:
-        yield f"max_trial_count: the grid has {grid} trials, of which {grid - count} will not be run"
+    if grid and size is not None and size * inner > count:
+        yield f"max_trial_count: {holds}, of which {size * inner - count} will not be run"
     if count % inner:
         yield (
             f"max_trial_count: {count} is no multiple of the {inner} inner points, so that the last point of the space "
-            f"is trained at {count % inner} of them; give {count - count % inner + inner}"
+            f"is trained at {count % inner} of them; give {spec.max_trial_count - count % inner + inner}"
         )

@@ -47,6 +47,8 @@ BODIES: dict[str, Any] = {
         "max_trial_count": 2,
     },
     "/v1/studies/{study_id}/exports": {"format": "formulary", "trial": "best"},
+    "/v1/studies/{study_id}/trials:enqueue": {"parameters": {"depth": 1}},
+    "/v1/studies/{study_id}:extend": {"trials": 1},
     "/v1/keys": {"role": "read", "name": "wall display"},
 }
 """A body for each route that reads JSON; without one here, a new route fails the test of its owner."""

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from api.cli import app
 from search.events import Observer, TrialCompleted, TrialFailed, TrialProgress, TrialStarted
+from search.orders import Look
 from search.plan import Plan
 from search.problem import PastTrial, SearchProblem
 from studies import runner
@@ -30,6 +31,7 @@ def planted_search(
     should_stop: Callable[[], bool],
     *,
     ray_address: str | None,
+    look: Look,
     interrupted_after: int = 1000,
     broken: bool = False,
 ) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from search.constraints import Constraints, TotalParameters
 from search.given import given_point
+from search.orders import EnqueuedPoint, Orders
 from search.parameters import CategoricalParameter, FloatParameter, IntParameter
-from search.plan import EnqueuedPoint, Orders, Plan
+from search.plan import Plan
 from search.problem import PastTrial, PlannedTrial, SearchProblem
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
 from search.space import Space

@@ -10,8 +10,9 @@ import pytest
 
 from model.errors import InvalidInput
 from search.events import Observer, TrialCompleted, TrialEvent, TrialFailed, TrialStarted
+from search.orders import Look
 from search.problem import PastTrial, SearchProblem
-from studies import runner, service
+from studies import orders, service
 from studies.database import Database
 from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
 from studies.heartbeat import LEASE_TTL
@@ -37,6 +38,7 @@ class PlantedSearch:
         should_stop: Callable[[], bool],
         *,
         ray_address: str | None,
+        look: Look,
     ) -> None:
         self.history = history
         done = {trial.number for trial in history if trial.state not in ("WAITING", "RUNNING")}
@@ -155,7 +157,7 @@ def test_a_run_obeys_what_is_asked_meanwhile(
     state: StudyState,
     count: int,
 ) -> None:
-    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(orders, "LOOK_EVERY_S", 0.0)
 
     def ask(number: int) -> None:
         if number == count - 1:

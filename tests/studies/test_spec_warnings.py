@@ -14,7 +14,13 @@ def _warnings(document: dict[str, Any], **changes: Any) -> list[str]:
 
 def test_a_spec_that_leaves_nothing_out(document: dict[str, Any]) -> None:
     assert _warnings(document) == []
-    assert _warnings(document, sampler={"kind": "random"}, max_trial_count=600) == []
+    assert _warnings(document, sampler={"kind": "random"}, max_trial_count=600, allow_duplicates=True) == []
+
+
+def test_a_space_that_is_tried_whole_ends_a_study_early(document: dict[str, Any]) -> None:
+    (warning,) = _warnings(document, sampler={"kind": "random"}, max_trial_count=600)
+    assert warning == "max_trial_count: the space has 6 trials, so that the study ends before 600"
+    assert _warnings(document, sampler={"kind": "random"}, max_trial_count=12, seeds={"count": 2, "leaders": 3}) == []
 
 
 @pytest.mark.parametrize(("count", "said"), [(8, "ends before 8"), (4, "of which 2 will not be run")])

@@ -55,7 +55,10 @@ const live = new Live(study.id, study.revision, {
     if (revision !== study.formula_revision) refreshFormulas();
     study.formula_revision = revision;
   },
-  end: ({ state }) => (state === "DELETED" ? window.location.assign("/") : refreshFormulas()),
+  end: ({ state }) => {
+    if (state === "DELETED") window.location.assign("/");
+    else refresh(["best-card"]).then(refreshFormulas);
+  },
 });
 
 await loadTrials();

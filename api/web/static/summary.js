@@ -85,8 +85,11 @@ export class Summary {
     const { metric, direction, objectives } = this.study;
     if (objectives.length > 1) return;
     const sign = direction === "maximize" ? -1 : 1;
+    const replicated = [...this.trials.values()].some((trial) => trial.attributes.origin === "replicate");
+    if (replicated && !this.isActive) return; // the server draws the means on fresh seeds
     let best = null;
     for (const trial of this.trials.values()) {
+      if (trial.attributes.origin === "replicate") continue;
       const value = trial.state === "COMPLETE" ? trial.metrics[metric] : undefined;
       if (value !== undefined && (best === null || sign * value < sign * best.metrics[metric])) best = trial;
     }
