@@ -21,6 +21,7 @@ from api.routes import (
     continuing,
     events,
     exports,
+    external,
     formulas,
     health,
     keys,
@@ -37,9 +38,11 @@ from api.schemas import Problem
 from api.settings import Settings
 from api.web.assets import install_assets
 from studies.database import Database
+from studies.plans import Plans
 
 ROUTERS = (
     continuing.router,
+    external.router,
     studies.router,
     trials.router,
     formulas.router,
@@ -81,6 +84,7 @@ def create_app(settings: Settings, *, trusted: bool = False) -> FastAPI:
     app.state.database = database
     app.state.event_streams = EventStreams(database)
     app.state.metrics = Metrics(database)
+    app.state.plans = Plans()
     _add_middleware(app, trusted)
     install_handlers(app)
     install_replay(app)

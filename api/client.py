@@ -93,6 +93,20 @@ class Client:
         added: list[Json] = self._json("POST", f"/v1/studies/{study_id}/trials:enqueue", json=request)["points"]
         return added
 
+    def suggest_trials(self, study_id: int, client_id: str, count: int = 1, lease_seconds: int = 3600) -> Json:
+        """Ask for trials to train elsewhere: those that the client has not ended, then others."""
+        request = {"client_id": client_id, "count": count, "lease_seconds": lease_seconds}
+        return self._json("POST", f"/v1/studies/{study_id}/trials:suggest", json=request)
+
+    def report_values(self, study_id: int, number: int, step: int, values: Mapping[str, float]) -> Json:
+        """Tell what a trial is worth at a step; the answer's ``stop`` says whether it is to end."""
+        request = {"step": step, "values": dict(values)}
+        return self._json("POST", f"/v1/studies/{study_id}/trials/{number}:report", json=request)
+
+    def complete_trial(self, study_id: int, number: int, **told: Any) -> Json:
+        """End a trial that was trained elsewhere: ``metrics`` and ``attributes``, or ``failed`` with the reason."""
+        return self._json("POST", f"/v1/studies/{study_id}/trials/{number}:complete", json=told)
+
     def delete_study(self, study_id: int) -> None:
         """Delete a study with its trials, formulas and exports."""
         self._delete(f"/v1/studies/{study_id}")

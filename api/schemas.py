@@ -101,8 +101,25 @@ class TrialResponse(Response):
     attributes: Mapping[str, Value]
     reason: str | None
     attempts: int
+    client: str | None = None
+    """Who trains it elsewhere; null where workers do."""
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class SuggestedTrials(Response):
+    """Trials for a client; none where all others run or have ended."""
+
+    trials: list[TrialResponse]
+    study_state: StudyState
+    """Once it is COMPLETED, CANCELLED or FAILED there is nothing to wait for."""
+
+
+class AdviceResponse(Response):
+    """Whether a trial is to go on; one that is stopped has ended as PRUNED."""
+
+    stop: bool
+    reason: str | None
 
 
 class StudyPage(Response):

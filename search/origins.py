@@ -6,6 +6,9 @@ Origin = Literal["design", "start", "enqueued", "replicate"]
 """``design``: the sampler's; ``start``: of the spec's ``start.points``; ``enqueued``: asked for by a user;
 ``replicate``: a leader, trained again on a fresh seed."""
 
+CHOSEN: frozenset[Origin] = frozenset({"start", "enqueued", "replicate"})
+"""Origins of points that are no part of a declared design."""
+
 ORIGIN = "origin"
 """Attribute with a trial's :data:`Origin`; a trial without it is of the design."""
 DESIGN_INDEX = "design_index"

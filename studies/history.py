@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from sqlalchemy.orm import Session
+
 from search.problem import PastTrial, Values
 from studies.database import Database
 from studies.repository import trials
@@ -10,8 +12,12 @@ from studies.repository import trials
 def read_history(database: Database, study_id: int, metrics: Sequence[str]) -> list[PastTrial]:
     """Read every trial that earlier runs of the search have stored; ``metrics`` are the objectives."""
     with database.read_session() as session:
-        evaluations = trials.evaluations(session, study_id, metrics[0])
-        stored = trials.page(session, study_id, None, None)
+        return history_of(session, study_id, metrics)
+
+
+def history_of(session: Session, study_id: int, metrics: Sequence[str]) -> list[PastTrial]:
+    """As ``read_history``, in a transaction that is open."""
+    evaluations = trials.evaluations(session, study_id, metrics[0])
     return [
         PastTrial(
             number=trial.number,
@@ -22,7 +28,7 @@ def read_history(database: Database, study_id: int, metrics: Sequence[str]) -> l
             evaluations=evaluations.get(trial.number, ()),
             lost_workers=trial.lost_workers,
         )
-        for trial in stored
+        for trial in trials.page(session, study_id, None, None)
     ]
 
 

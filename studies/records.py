@@ -96,6 +96,8 @@ class Trial:
     finished_at: datetime | None
     lost_workers: int = 0
     """Attempts that ended with their worker, while the driver lived."""
+    client: str | None = None
+    """Who trains it elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from studies.records import Study, StudyState, TrialState
 from studies.repository import attempts, formulas, leases, queue, studies, trials
 from studies.repository.leases import Lease
 from studies.repository.queue import RUNNABLE_STATES
+from studies.service.ending import end_study
 from studies.service.formulas import fit
 from studies.spec import StudySpec, search_problem
 from studies.tables import StudyRow
@@ -136,6 +137,8 @@ def _all(*observers: Observer) -> Observer:
 
 def _runnable(session: Session, study_id: int) -> Study:
     study = _existing(session, study_id)
+    if study.spec.get("execution") == "external":
+        raise Conflict(f"the trials of study {study_id} are trained elsewhere; ask for them (trials:suggest)")
     if study.state not in RUNNABLE_STATES:
         raise Conflict(f"study {study_id} is {study.state}; only a queued study can be run")
     return study
@@ -209,9 +212,7 @@ def _finish(database: Database, lease: Lease, stopped: bool, known: Orders) -> S
         state = _let_go(session, lease, "the study was stopped", now)
         if finished and state in RUNNABLE_STATES:
             formulas.add(session, lease.id, fitted, now)
-            error = None if any_complete else _why_none_completed(session, lease.id)
-            end = StudyState.COMPLETED if any_complete else StudyState.FAILED
-            studies.set_state(session, lease.id, end, error=error, finished_at=now)
+            end_study(session, lease.id, now)
         elif state is StudyState.RUNNING:
             studies.set_state(session, lease.id, StudyState.QUEUED)
         return _existing(session, lease.id)
@@ -240,10 +241,3 @@ def _let_go(session: Session, lease: Lease, reason: str, now: datetime) -> Study
     if state is not StudyState.RUNNING:
         queue.forget_run(session, lease.id, not_before=None)  # a user ended it
     return state
-
-
-def _why_none_completed(session: Session, study_id: int) -> str:
-    first = next(iter(trials.page(session, study_id, None, 1)), None)
-    if first is None:
-        return "no trial was run"
-    return f"no trial completed; trial {first.number} is {first.state}: {first.reason or 'no reason was given'}"

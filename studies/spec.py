@@ -66,7 +66,8 @@ class StudySpec(StudyHeader):
 
     description: Annotated[str, Field(max_length=10_000)] = ""
     tags: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=50)] = ()
-    execution: Literal["ray"] = "ray"
+    execution: Literal["ray", "external"] = "ray"
+    """Who trains: workers here, through Ray, or others, who ask for trials and tell what came of them."""
     space: Annotated[dict[str, Parameter], Field(max_length=50)] = Field(default_factory=dict)
     """What the sampler varies; empty for a single outer point."""
     inner: Annotated[dict[str, Grid], Field(max_length=20)] = Field(default_factory=dict)

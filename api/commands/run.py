@@ -13,7 +13,7 @@ from api.settings import Settings
 from api.spec_file import read_spec
 from api.terminal.consoles import messages, print_warnings, results
 from api.terminal.report import print_next_steps, print_report
-from model.errors import FormularyError
+from model.errors import FormularyError, InvalidInput
 
 POLL_S = 1.0
 """Pause between two tries to take a study that another process works on (assumed)."""
@@ -59,7 +59,11 @@ def _check_machine(document: Json) -> None:
     from studies.machine import check_machine
     from studies.specs.parsing import parse_spec
 
-    check_machine(parse_spec(document).resources_per_trial)
+    spec = parse_spec(document)
+    if spec.execution == "external":
+        remedy = "create it with 'formulary study create', and ask the service for its trials (trials:suggest)"
+        raise InvalidInput("execution", "the trials of an external study are trained elsewhere", remedy)
+    check_machine(spec.resources_per_trial)
 
 
 def create_or_continue(client: Client, document: Json) -> Json:

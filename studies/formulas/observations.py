@@ -8,7 +8,7 @@ from typing import Literal
 
 from model.config import Parametrisation
 from search.events import Value
-from search.origins import ORIGIN
+from search.origins import CHOSEN, ORIGIN
 from studies.records import Trial, TrialState
 
 Direction = Literal["minimize", "maximize"]
@@ -97,7 +97,7 @@ def of_the_design(trials: Sequence[Trial], purpose: Purpose) -> list[Trial]:
     """
     if purpose == "optimise":
         return list(trials)
-    return [trial for trial in trials if trial.attributes.get(ORIGIN, "design") == "design"]
+    return [trial for trial in trials if trial.attributes.get(ORIGIN) not in CHOSEN]
 
 
 def is_fittable(value: float) -> bool:

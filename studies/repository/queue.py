@@ -46,11 +46,12 @@ class JobRecord:
 
 
 def open_studies(session: Session) -> list[Open]:
-    """List the studies that are driven or to be driven, oldest first."""
+    """List the studies that are driven or to be driven, oldest first; others train the external ones."""
     now = database_now(session)
     table = StudyRow
     columns = (table.id, table.lease_holder, table.lease_expires_at, table.not_before)
-    found = select(*columns).where(table.state.in_(RUNNABLE_STATES)).order_by(table.id).limit(MOST_LOOKED_AT)
+    driven = (table.state.in_(RUNNABLE_STATES), table.external.is_(False))
+    found = select(*columns).where(*driven).order_by(table.id).limit(MOST_LOOKED_AT)
     return [
         Open(row.id, row.lease_holder, _after(row.lease_expires_at, now), not _after(row.not_before, now))
         for row in session.execute(found)

@@ -23,7 +23,10 @@ def add(
     session: Session, owner: str, name: str, state: StudyState, spec: Mapping[str, Any], digest: str, now: datetime
 ) -> Study:
     """Insert a study."""
-    row = StudyRow(owner=owner, name=name, state=state, spec=dict(spec), digest=digest, created_at=now)
+    external = spec.get("execution") == "external"
+    row = StudyRow(
+        owner=owner, name=name, state=state, spec=dict(spec), digest=digest, external=external, created_at=now
+    )
     session.add(row)
     session.flush()
     return _study(row)

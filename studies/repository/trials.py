@@ -29,6 +29,7 @@ _FIELDS = (
     "started_at",
     "finished_at",
     "lost_workers",
+    "client",
 )
 """What a trial and its row have in common."""
 _IS_REPLICATE = func.coalesce(TrialRow.attributes[ORIGIN].as_string(), "design") == "replicate"

@@ -13,6 +13,7 @@ from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
 from studies.repository.queue import RUNNABLE_STATES
+from studies.service.ending import end_external_study
 from studies.spec import ImportSpec, StudySpec, stored_spec, vocabulary_sizes
 from studies.specs.parsing import parse_spec
 from studies.tables import StudyRow
@@ -196,6 +197,11 @@ def _move(session: Session, owner: str, study_id: int, verb: str) -> Study:
     target = TRANSITIONS[verb].get(state)
     if target is None:
         raise Conflict(f"study {study_id} is {state}; it cannot {verb}")
-    finished = {} if target in ACTIVE_STUDY_STATES else {"finished_at": datetime.now(UTC)}
+    now = datetime.now(UTC)
+    finished = {} if target in ACTIVE_STUDY_STATES else {"finished_at": now}
     studies.set_state(session, study_id, target, **finished)
-    return get_study(session, owner, study_id)
+    study = get_study(session, owner, study_id)
+    if target is StudyState.STOPPING and study.spec.get("execution") == "external":
+        end_external_study(session, study_id, now)
+        return get_study(session, owner, study_id)
+    return study

@@ -7,7 +7,7 @@ from search.proxy import proxy_config, training_length
 from search.space import Space
 from studies.spec import StudySpec, vocabulary_sizes
 from studies.specs.composed import check_composed_sampler
-from studies.specs.continuing import check_seeds, check_start
+from studies.specs.continuing import check_external, check_seeds, check_start
 from studies.specs.sampler_checks import check_objectives, check_sampler
 from studies.specs.scheduler_checks import check_scheduler
 from trainer.config import LengthUnit
@@ -29,6 +29,7 @@ def check_study(spec: StudySpec, space: Space) -> None:
     check_objectives(spec)
     for check in (check_scheduler, _check_vocabularies, _check_counts, _check_stack):
         check(spec)
+    check_external(spec)
     check_seeds(spec)
     check_start(spec, space)
     _check_runs(spec, space)

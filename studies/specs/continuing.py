@@ -9,6 +9,26 @@ DECLARED = frozenset({"random", "grid", "qmc"})
 """Samplers that ignore outcomes."""
 
 
+LOADING_TORCH = frozenset({"gp"})
+"""Samplers whose library loads torch, which the process that answers requests never does."""
+
+
+def check_external(spec: StudySpec) -> None:
+    """Check that a study whose trials others train can be answered by the API.
+
+    Raises:
+        InvalidInput: it cannot.
+    """
+    if spec.execution != "external":
+        return
+    if spec.sampler.kind in LOADING_TORCH:
+        reason = f"{spec.sampler.kind} loads torch, which the process that answers clients never does"
+        raise InvalidInput("sampler.kind", reason, "use another sampler such as tpe, or execution: ray")
+    if spec.resources_per_trial.stack > 1:
+        reason = "stacks are trained here, and the trials of an external study elsewhere"
+        raise InvalidInput("resources_per_trial.stack", reason, "leave it out")
+
+
 def check_seeds(spec: StudySpec) -> None:
     """Check that leaders can be chosen and trained on fresh seeds.
 

@@ -17,7 +17,9 @@ from studies.records import Operation, OperationState, TrialState
 from studies.repository import formulas, leases, operations, studies, trials
 from studies.repository.leases import Lease
 from studies.repository.queue import UNFINISHED_STATES
+from studies.service.ending import FIT
 from studies.service.exports import EXPORT
+from studies.service.formulas import fit
 from studies.spec import StudySpec
 from studies.tables import OperationRow
 
@@ -109,5 +111,14 @@ def _remove_abandoned(database: Database, storage: Path, own: int) -> None:
     remove_half_written(folder for folder, export_id in found.items() if export_id not in in_work)
 
 
-EXECUTORS: Mapping[str, Callable[[Database, Operation, Path], Mapping[str, Any]]] = {EXPORT: _write_export}
+def _fit(database: Database, operation: Operation, storage: Path) -> Mapping[str, Any]:
+    """Fit the formulas of a study that nobody drives."""
+    with database.read_session() as session:
+        fitted = fit(session, operation.study_id)
+    with database.session() as session:
+        formulas.add(session, operation.study_id, fitted, datetime.now(UTC))
+    return {"formulas": len(fitted)}
+
+
+EXECUTORS: Mapping[str, Callable[[Database, Operation, Path], Mapping[str, Any]]] = {EXPORT: _write_export, FIT: _fit}
 """What is done for each kind of operation; the result is kept in the row."""

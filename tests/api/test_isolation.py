@@ -49,6 +49,9 @@ BODIES: dict[str, Any] = {
     "/v1/studies/{study_id}/exports": {"format": "formulary", "trial": "best"},
     "/v1/studies/{study_id}/trials:enqueue": {"parameters": {"depth": 1}},
     "/v1/studies/{study_id}:extend": {"trials": 1},
+    "/v1/studies/{study_id}/trials:suggest": {"client_id": "gpu-7"},
+    "/v1/studies/{study_id}/trials/{number}:report": {"step": 1, "values": {"bits_per_byte": 2.5}},
+    "/v1/studies/{study_id}/trials/{number}:complete": {"failed": "it diverged"},
     "/v1/keys": {"role": "read", "name": "wall display"},
 }
 """A body for each route that reads JSON; without one here, a new route fails the test of its owner."""
