@@ -200,7 +200,7 @@ class _Untried:
             return next((point for point in draws if is_new(point.values)), None)
         while self._looked_at < len(self._order):
             point = self._space.grid_point(int(self._order[self._looked_at]))
-            if is_new(point.values):
+            if is_new(point.values) and (not self._space.checks or self._space.accepts(point.values)):
                 return point
             self._looked_at += 1
         return None

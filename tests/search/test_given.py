@@ -78,3 +78,46 @@ def test_a_point_without_a_legal_network_is_refused() -> None:
         given_point(space, {"depth": 64, "vocabulary_size": 16384}, "point")
     assert caught.value.field == "point"
     assert "no network or batch is legal" in str(caught.value)
+
+
+def test_only_parameters_that_exist_are_given() -> None:
+    space = Space.build(
+        {
+            "block": CategoricalParameter(type="categorical", choices=("llama", "pangu_pi")),
+            "depth": IntParameter(type="int", low=2, high=12),
+            "weight_decay": FloatParameter(type="float", low=0.0, high=0.3),
+        },
+        {},
+        Constraints(),
+        ProxySettings(train_bytes=1000),
+        {"weight_decay": {"block": ["pangu_pi"]}},
+    )
+    assert "weight_decay" not in given_point(space, {"block": "llama", "depth": 4}, "point").values
+    whole = {"block": "pangu_pi", "depth": 4, "weight_decay": 0.1}
+    assert given_point(space, whole, "point").values == whole
+    for values, said in (
+        ({**whole, "block": "llama"}, "point.weight_decay: does not exist where its parents have these values"),
+        ({"block": "pangu_pi", "depth": 4}, "point.weight_decay: is missing"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            given_point(space, values, "point")
+
+
+def test_a_constraint_that_is_only_checked_holds_for_given_points_too() -> None:
+    space = checked_space()
+    with pytest.raises(InvalidInput, match="or a constraint excludes them"):
+        given_point(space, {"learning_rate": 0.09, "weight_decay": 0.29}, "point")
+    assert given_point(space, {"learning_rate": 0.002, "weight_decay": 0.1}, "point").values["weight_decay"] == 0.1
+
+
+def checked_space() -> Space:
+    """A space whose constraint ties two continuous parameters, so that it is checked point by point."""
+    return Space.build(
+        {
+            "learning_rate": FloatParameter(type="float", low=1e-3, high=1e-1, log=True),
+            "weight_decay": FloatParameter(type="float", low=0.0, high=0.3),
+        },
+        {},
+        Constraints(expressions=("learning_rate * weight_decay <= 0.002",)),
+        ProxySettings(train_bytes=1000),
+    )

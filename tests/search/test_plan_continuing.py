@@ -80,6 +80,20 @@ def enqueued(made: SearchProblem, *given: dict[str, Any], may_repeat: bool = Fal
     )
 
 
+@pytest.mark.parametrize("kind", ["random", "qmc", *ADAPTIVE])
+def test_every_point_satisfies_what_the_space_only_checks(kind: str) -> None:
+    space = {
+        "learning_rate": FloatParameter(type="float", low=1e-3, high=1e-1, log=True),
+        "weight_decay": FloatParameter(type="float", low=0.0, high=0.3),
+    }
+    constraints = Constraints(expressions=("learning_rate * weight_decay <= 0.0002",))
+    made = replace(problem(kind, count=40), space=Space.build(space, {}, constraints, ProxySettings(train_bytes=1000)))
+    assert made.space.acceptance.rate < 0.3
+    done = run(Plan(made, []))
+    assert len(done) == 40
+    assert all(made.space.accepts(trial.parameters) for trial in done)
+
+
 FIRST, SECOND = {"depth": 3, "weight_decay": 0.1}, {"depth": 6, "weight_decay": 0.0}
 
 
