@@ -106,6 +106,11 @@ class BestShown:
     """Trials of the front, the best one by the first objective first; empty with one objective."""
     front_size: int
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The parameters that occur on the front."""
+        return [*dict.fromkeys(name for trial in self.front for name in trial.parameters)]
+
 
 def best_shown(session: Session, owner: str, shown: Overview) -> BestShown:
     """Read the best trial, or the front and its knee."""

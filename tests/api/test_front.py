@@ -101,6 +101,7 @@ def test_before_the_first_trial_there_is_nothing_yet(app: FastAPI, http: httpx.C
     for name in ("pareto", "hypervolume"):
         assert not any(trace["x"] for trace in plot(http, study, name)["data"])
     assert http.get(f"/v1/studies/{study}/recipe").status_code == 422
+    assert "No trial has finished yet." in http.get(f"/studies/{study}").raise_for_status().text
 
 
 def test_the_front_is_drawn_for_each_pair_of_objectives(http: httpx.Client, several: int) -> None:

@@ -186,3 +186,33 @@ def test_the_theme_is_kept(watched: Watched) -> None:
     page.reload()
     assert shown() == dark != light
     assert watched.wrong == []
+
+
+def test_the_front_of_several_objectives_follows_its_study(app: FastAPI, watched: Watched) -> None:
+    speed = {"metric": "decode_tokens_per_second", "direction": "maximize"}
+    several = {**SPEC, "name": "several", "objectives": [{"metric": "bits_per_byte"}, speed]}
+    with app.state.database.session() as session:
+        study = service.create_study(session, "local", several, []).id
+        studies.set_state(session, study, StudyState.RUNNING, started_at=datetime.now(UTC))
+    page = watched.page
+    page.goto(page.url.replace("/studies/1", f"/studies/{study}"))
+    expect(page.locator("#connection")).to_have_text("Live", timeout=DEADLINE_MS)
+    expect(page.locator("#front-trials")).to_contain_text("No trial has finished yet.")
+    network: dict[str, Any] = {"ffn_width": 88, "heads": 2, "kv_heads": 2}
+    planted = [(3.0, 50.0), (2.5, 100.0), (2.6, 700.0), (2.9, 800.0)]
+    for number, (loss, tokens) in enumerate(planted):
+        now = datetime.now(UTC)
+        metrics = {"bits_per_byte": loss, "decode_tokens_per_second": tokens}
+        with app.state.database.session() as session:
+            attempts.start(session, study, number, {"depth": 1 + number}, network, now)
+            attempts.finish(session, study, number, TrialState.COMPLETE, metrics, network, None, now)
+    expect(page.locator("#front-trials tbody tr")).to_have_count(3, timeout=DEADLINE_MS)
+    expect(page.locator("#front-trials tr", has_text="knee")).to_contain_text("700")
+    expect(page.locator("#best-card")).to_contain_text("trial 2 of 3 on the front")
+    page.locator('[data-plot="pareto"]').scroll_into_view_if_needed()
+    expect(page.locator('[data-plot="pareto"] .legendtext', has_text="knee, trial 2")).to_be_visible(
+        timeout=DEADLINE_MS
+    )
+    page.locator('[data-plot="hypervolume"]').scroll_into_view_if_needed()
+    expect(page.locator('[data-plot="hypervolume"] .scatterlayer .trace').first).to_be_visible(timeout=DEADLINE_MS)
+    assert watched.wrong == []
