@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import event
@@ -13,9 +12,10 @@ from search.plan import Plan
 from search.stopping import StoppingRule, stopping_rule
 from studies.history import history_of
 from studies.orders import read_orders
+from studies.problem import stored_problem
 from studies.records import Study
 from studies.repository import studies
-from studies.spec import StudySpec, search_problem
+from studies.spec import StudySpec
 
 MOST_KEPT = 16
 """Plans that a process keeps (assumed: some megabytes each, for thousands of trials)."""
@@ -42,7 +42,7 @@ class ExternalSearch:
     @classmethod
     def of_rows(cls, session: Session, study: Study, spec: StudySpec) -> "ExternalSearch":
         """Build the search that the rows of a study tell of; its running trials go on."""
-        problem = search_problem(spec, f"study-{study.id}", Path())
+        problem = stored_problem(session, study, None)
         history = history_of(session, study.id, problem.metrics)
         orders = _RowOrders(read_orders(session, study.id))
         plan = Plan(problem, history, orders)

@@ -17,6 +17,7 @@ from studies.heartbeat import LEASE_TTL, Heartbeat
 from studies.history import read_history
 from studies.machine import check_machine
 from studies.orders import OrdersLook, StopSignal, read_orders
+from studies.problem import stored_problem
 from studies.process_identity import has_ended, this_process
 from studies.recorder import Recorder
 from studies.records import Study, StudyState, TrialState
@@ -25,7 +26,7 @@ from studies.repository.leases import Lease
 from studies.repository.queue import RUNNABLE_STATES
 from studies.service.ending import end_study
 from studies.service.formulas import fit
-from studies.spec import StudySpec, search_problem
+from studies.spec import StudySpec
 from studies.tables import StudyRow
 
 log = logging.getLogger(__name__)
@@ -110,8 +111,7 @@ def _run(
 ) -> None:
     """Search from where the rows are to the end of what is asked."""
     with database.read_session() as session:
-        spec = StudySpec.model_validate(_existing(session, study_id).spec)
-    problem = search_problem(spec, f"study-{study_id}", storage.absolute())
+        problem = stored_problem(session, _existing(session, study_id), storage.absolute())
     history = read_history(database, study_id, problem.metrics)
     run = search or _search_with_ray()
     run(problem, history, observer, should_stop, ray_address=ray_address, look=orders)

@@ -25,4 +25,4 @@ def enqueue_points(
 @router.post("/studies/{study_id}:extend")
 def extend_study(study_id: StudyId, request: ExtendRequest, session: WriteSession, owner: OwnerGiven) -> CreatedStudy:
     """Give a study more trials; one that has ended is queued again."""
-    return with_warnings(service.extend_study(session, owner, study_id, request))
+    return with_warnings(session, service.extend_study(session, owner, study_id, request))

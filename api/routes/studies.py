@@ -13,10 +13,10 @@ from api.routes.paths import StudyId
 from api.schemas import CreatedStudy, SpecDocument, StudyPage, StudyResponse
 from api.space_schemas import SpaceResponse
 from studies import service
+from studies.database import Session
 from studies.export_folders import remove_exports
 from studies.records import Study
 from studies.spec import Purpose, StudySpec
-from studies.specs.warnings import spec_warnings
 
 router = APIRouter(tags=["studies"], route_class=IdempotentRoute)
 
@@ -51,14 +51,14 @@ def create_study(
         unfinished = service.find_unfinished(session, owner, spec)
         if unfinished is not None:
             response.status_code = status.HTTP_200_OK
-            return with_warnings(unfinished)
-    return with_warnings(service.add_prepared_study(session, owner, spec))
+            return with_warnings(session, unfinished)
+    return with_warnings(session, service.add_prepared_study(session, owner, spec))
 
 
-def with_warnings(study: Study) -> CreatedStudy:
+def with_warnings(session: Session, study: Study) -> CreatedStudy:
     """The study, with what is legal in its spec and may not be meant."""
     shown = StudyResponse.model_validate(study).model_dump()
-    return CreatedStudy(**shown, warnings=spec_warnings(StudySpec.model_validate(study.spec)))
+    return CreatedStudy(**shown, warnings=service.warnings_of(session, study))
 
 
 def read_table(
@@ -113,7 +113,7 @@ def delete_study(
 @router.post("/studies/{study_id}:clone", status_code=status.HTTP_201_CREATED)
 def clone_study(study_id: StudyId, session: WriteSession, owner: OwnerGiven, settings: SettingsGiven) -> CreatedStudy:
     """Create a study of the same spec; it waits in state QUEUED."""
-    return with_warnings(service.clone_study(session, owner, study_id, settings.corpus_roots))
+    return with_warnings(session, service.clone_study(session, owner, study_id, settings.corpus_roots))
 
 
 @router.post("/studies/{study_id}:{verb}", response_model=StudyResponse)

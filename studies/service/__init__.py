@@ -45,6 +45,7 @@ from studies.service.studies import (
     prepare_spec,
     resume_study,
     stop_study,
+    warnings_of,
 )
 from studies.service.trials import best_trial, best_trials, get_trial, list_intermediate_values, list_trials
 from studies.service.watching import changed_trials, look, new_values
@@ -104,4 +105,5 @@ __all__ = [
     "stop_study",
     "store_answer",
     "use_is_due",
+    "warnings_of",
 ]

@@ -9,13 +9,15 @@ from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
 from studies.digest import document_digest
+from studies.earlier import check_start_studies, earlier_studies
 from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.repository import leases, operations, owners, studies
 from studies.repository.queue import RUNNABLE_STATES
 from studies.service.ending import end_external_study
-from studies.spec import ImportSpec, StudySpec, stored_spec, vocabulary_sizes
+from studies.spec import ImportSpec, StudySpec, build_space, stored_spec, vocabulary_sizes
 from studies.specs.parsing import parse_spec
+from studies.specs.warnings import spec_warnings
 from studies.tables import StudyRow
 from trainer.config import TRAINED, TokenizerSource
 from trainer.text.corpus import check_corpus, resolve_corpus
@@ -72,8 +74,20 @@ def create_study(session: Session, owner: str, document: object, roots: Sequence
 
 
 def add_prepared_study(session: Session, owner: str, spec: StudySpec) -> Study:
-    """Store a queued study of a spec that ``prepare_spec`` gave."""
+    """Store a queued study of a spec that ``prepare_spec`` gave.
+
+    Raises:
+        InvalidInput: a study that it starts from is not the owner's, or has another objective.
+    """
+    check_start_studies(session, owner, spec)
     return add_study(session, owner, spec.name, StudyState.QUEUED, spec.model_dump(mode="json"))
+
+
+def warnings_of(session: Session, study: Study) -> list[str]:
+    """Say what is legal in a study's spec and may not be meant, and what the studies give that it starts from."""
+    spec = StudySpec.model_validate(study.spec)
+    given = earlier_studies(session, study.owner, spec, build_space(spec), None) if spec.start.studies else []
+    return [*spec_warnings(spec), *(earlier.report for earlier in given)]
 
 
 def clone_study(session: Session, owner: str, study_id: int, roots: Sequence[Path]) -> Study:

@@ -1,0 +1,33 @@
+"""The search of a stored study, with what its earlier studies found."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from search.problem import SearchProblem
+from search.start import EarlierTrial
+from studies.earlier import earlier_studies
+from studies.records import Study
+from studies.spec import StudySpec, build_space, search_problem
+from trainer.text.cached_corpus import CachedCorpus
+
+
+def stored_problem(session: Session, study: Study, storage: Path | None) -> SearchProblem:
+    """What the search of a stored study is given.
+
+    Args:
+        session: the transaction; it only reads.
+        study: the study.
+        storage: root of shards, tokenizers and exports; None where others train, whose text is not looked at.
+    """
+    spec = StudySpec.model_validate(study.spec)
+    trials: tuple[EarlierTrial, ...] = ()
+    if spec.start.studies:
+        fingerprint = None
+        if storage is not None:
+            fingerprint = CachedCorpus(
+                spec.proxy.corpus, spec.proxy.validation_bytes, storage, "proxy.corpus"
+            ).fingerprint
+        found = earlier_studies(session, study.owner, spec, build_space(spec), fingerprint)
+        trials = tuple(trial for earlier in found for trial in earlier.trials)
+    return search_problem(spec, f"study-{study.id}", storage or Path(), trials)

@@ -1,0 +1,195 @@
+"""Warm starts: which trials of earlier studies a new one is told, and what is said of the others."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.errors import InvalidInput
+from search.problem import SearchProblem
+from studies import service
+from studies.database import Database
+from studies.problem import stored_problem
+from studies.records import Study, Trial, TrialState
+from studies.repository import trials
+from studies.runner import run_study
+
+Make = Callable[..., Study]
+
+
+@pytest.fixture
+def make(database: Database, document: dict[str, Any], roots: list[Path]) -> Make:
+    def make(owner: str = "ada", proxy: dict[str, Any] | None = None, **changes: Any) -> Study:
+        spec = {
+            **document,
+            "space": {"depth": {"type": "int", "low": 1, "high": 8}},
+            "sampler": {"kind": "tpe"},
+            "purpose": "optimise",
+            "proxy": {**document["proxy"], **(proxy or {})},
+            **changes,
+        }
+        with database.session() as session:
+            return service.create_study(session, owner, spec, roots)
+
+    return make
+
+
+def plant(database: Database, study: Study, *planted: tuple[int, float], **changes: Any) -> None:
+    """Store trials of some depths at two rates; ``changes`` are those of every trial."""
+    ended: Any = None
+    with database.session() as session:
+        first = len(service.list_trials(session, study.owner, study.id))
+        rows = [
+            Trial(
+                number=first + 2 * place + inner,
+                state=changes.get("state", TrialState.COMPLETE),
+                parameters={"depth": depth, "learning_rate": rate, **changes.get("parameters", {})},
+                metrics={"bits_per_byte": value + inner},
+                attributes=changes.get("attributes", {}),
+                reason=None,
+                attempts=1,
+                started_at=ended,
+                finished_at=ended,
+            )
+            for place, (depth, value) in enumerate(planted)
+            for inner, rate in enumerate((1e-3, 2e-3))
+        ]
+        trials.add_many(session, study.id, rows)
+
+
+def problem(database: Database, study: Study, storage: Path | None = None) -> SearchProblem:
+    with database.read_session() as session:
+        return stored_problem(session, study, storage)
+
+
+def said(database: Database, study: Study) -> list[str]:
+    with database.read_session() as session:
+        return [line for line in service.warnings_of(session, study) if line.startswith("start")]
+
+
+def test_trials_of_an_earlier_study_are_told_and_those_that_do_not_fit_are_counted(
+    database: Database, make: Make
+) -> None:
+    earlier = make()
+    plant(database, earlier, (2, 2.5), (3, 2.4), (8, 2.6))
+    plant(database, earlier, (4, 2.0), state=TrialState.PRUNED)
+    plant(database, earlier, (5, 2.0), state=TrialState.FAIL)
+    plant(database, earlier, (6, 2.0), attributes={"origin": "replicate"})
+    narrower = make(space={"depth": {"type": "int", "low": 1, "high": 6}}, start={"study": earlier.id})
+    assert narrower.spec["start"]["studies"] == [earlier.id]
+    found = problem(database, narrower).start.earlier
+    assert [(trial.study, trial.parameters["depth"], trial.values) for trial in found] == [
+        (str(earlier.id), 2, (2.5,)),
+        (str(earlier.id), 2, (3.5,)),
+        (str(earlier.id), 3, (2.4,)),
+        (str(earlier.id), 3, (3.4,)),
+        (str(earlier.id), 5, None),
+        (str(earlier.id), 5, None),
+    ]
+    (line,) = said(database, narrower)
+    assert line.startswith(f"start: 6 of the 12 trials of study {earlier.id} are taken; left out: 2 ")
+    for reason in ("2 lie outside of the space", "2 did not reach their end", "2 train leaders again"):
+        assert reason in line
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ({"train_tokens": 2000}, "differ in proxy.train_tokens"),
+        ({"schedule": "wsd"}, "differ in proxy.schedule"),
+        ({"precision": "float32"}, "differ in proxy.precision"),
+        ({"vocabulary_size": 2048}, "differ in proxy.vocabulary_size"),
+        ({"seed": 5}, None),
+        ({"evaluations": 2}, None),
+    ],
+)
+def test_what_a_result_depends_on_must_agree(
+    database: Database, make: Make, proxy: dict[str, Any], reason: str | None
+) -> None:
+    earlier = make(proxy=proxy)
+    plant(database, earlier, (2, 2.5))
+    study = make(start={"study": earlier.id})
+    assert len(problem(database, study).start.earlier) == (0 if reason else 2)
+    assert (reason or "2 of the 2 trials") in said(database, study)[0]
+
+
+def test_what_was_fixed_there_may_vary_here_and_the_other_way_round(database: Database, make: Make) -> None:
+    earlier = make()
+    plant(database, earlier, (2, 2.5), (3, 2.6))
+    wider = make(
+        space={
+            "depth": {"type": "int", "low": 1, "high": 8},
+            "vocabulary_size": {"type": "categorical", "choices": [512, 1024]},
+        },
+        proxy={"train_tokens": None, "train_bytes": 4000},
+        start={"studies": [earlier.id]},
+    )
+    assert "differ in proxy.train_tokens" in said(database, wider)[0]
+    fixed = make(
+        space={"width": {"type": "int", "low": 64, "high": 128, "step": 32}},
+        proxy={"depth": 3},
+        start={"study": earlier.id},
+    )
+    assert [trial.parameters["width"] for trial in problem(database, fixed).start.earlier] == [128, 128]
+    assert "2 differ in proxy.depth" in said(database, fixed)[0]
+    other_rates = make(inner={"learning_rate": [2e-3, 4e-3]}, start={"study": earlier.id})
+    assert [trial.parameters["learning_rate"] for trial in problem(database, other_rates).start.earlier] == [2e-3] * 2
+
+
+def test_another_network_or_text_is_not_taken(database: Database, make: Make, tmp_path: Path) -> None:
+    earlier = make()
+    plant(database, earlier, (2, 2.5), attributes={"total_parameters": 17})
+    plant(database, earlier, (3, 2.5), attributes={"corpus_fingerprint": "0" * 64})
+    study = make(start={"study": earlier.id})
+    assert len(problem(database, study, tmp_path / "storage").start.earlier) == 0
+    assert "2 have another network at the same values" in said(database, study)[0]
+
+
+def test_only_ones_own_studies_of_the_same_objective(database: Database, make: Make) -> None:
+    theirs = make(owner="eve")
+    other = make(objectives=[{"metric": "train_flops"}])
+    for study_id, reason in (
+        (theirs.id, "there is no study"),
+        (999, "there is no study"),
+        (other.id, "did not minimize"),
+    ):
+        with pytest.raises(InvalidInput, match=reason) as caught:
+            make(start={"study": study_id})
+        assert caught.value.field == "start"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sampler": {"kind": "random"}}, "does not learn"),
+        ({"purpose": "estimate", "sampler": {"kind": "qmc"}}, "chooses by outcome"),
+    ],
+)
+def test_a_start_that_changes_nothing_or_spoils_inference_is_refused(
+    make: Make, changes: dict[str, Any], reason: str
+) -> None:
+    earlier = make()
+    with pytest.raises(InvalidInput, match=reason):
+        make(start={"study": earlier.id}, **changes)
+
+
+def test_a_run_is_given_the_earlier_trials_and_goes_on_when_their_study_is_gone(
+    database: Database, make: Make, tmp_path: Path
+) -> None:
+    earlier = make()
+    plant(database, earlier, (2, 2.5))
+    study = make(start={"study": earlier.id})
+    seen: list[int] = []
+
+    def search(problem: SearchProblem, *_: Any, **__: Any) -> None:
+        seen.append(len(problem.start.earlier))
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_study(database, study.id, tmp_path, search=search)
+        if seen == [2]:
+            with database.session() as session:
+                service.delete_study(session, "ada", earlier.id)
+    assert seen == [2, 0]
