@@ -65,7 +65,8 @@ def print_best(console: Console, best: Json, objectives: Sequence[Mapping[str, s
     parameters = short_parameters(chosen["parameters"])
     console.print(f"{word} {chosen['number']}: {values} with {parameters}", soft_wrap=True)
     for leader in leaders[1:]:
-        console.print(f"  then trial {leader['number']}: {objectives[0]['metric']} {leader_text(leader)}", soft_wrap=True)
+        metric = objectives[0]["metric"]
+        console.print(f"  then trial {leader['number']}: {metric} {leader_text(leader)}", soft_wrap=True)
     if best["comparison"]:
         console.print(f"  {comparison_text(best['comparison'])}", soft_wrap=True)
 
