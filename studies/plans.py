@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from search.orders import Orders
 from search.plan import Plan
-from search.stopping import StoppingRule, stopping_rule
+from search.stopping import StoppingRule
+from search.stopping.past import at_full_length, informed_rule, made_evaluations
 from studies.history import history_of
 from studies.orders import read_orders
 from studies.problem import stored_problem
 from studies.records import Study
 from studies.repository import studies
-from studies.spec import StudySpec
 
 MOST_KEPT = 16
 """Plans that a process keeps (assumed: some megabytes each, for thousands of trials)."""
@@ -37,22 +37,22 @@ class ExternalSearch:
 
     plan: Plan
     rule: StoppingRule
+    evaluations: tuple[int, ...]
+    """The numbers of the evaluations that each trial reports, in order."""
     orders: _RowOrders
 
     @classmethod
-    def of_rows(cls, session: Session, study: Study, spec: StudySpec) -> "ExternalSearch":
+    def of_rows(cls, session: Session, study: Study) -> "ExternalSearch":
         """Build the search that the rows of a study tell of; its running trials go on."""
         problem = stored_problem(session, study, None)
         history = history_of(session, study.id, problem.metrics)
         orders = _RowOrders(read_orders(session, study.id))
-        plan = Plan(problem, history, orders)
-        rule = stopping_rule(spec.scheduler, spec.proxy.evaluations, spec.sampler.seed)
+        rule = informed_rule(problem, history)
+        plan = Plan(problem, at_full_length(history, rule), orders)
         for trial in history:
             if trial.state == "RUNNING":
                 plan.adopt(trial.number)
-            for evaluation, value in enumerate(trial.evaluations[: spec.proxy.evaluations], start=1):
-                rule.report(trial.number, evaluation, value)
-        return cls(plan, rule, orders)
+        return cls(plan, rule, made_evaluations(problem), orders)
 
 
 class Plans:
@@ -69,12 +69,12 @@ class Plans:
         self.drawing = Lock()
         """Held while a plan draws points: some samplers' libraries draw from generators of the whole process."""
 
-    def take(self, session: Session, study: Study, spec: StudySpec) -> ExternalSearch:
+    def take(self, session: Session, study: Study) -> ExternalSearch:
         """The search of a study whose row this transaction holds; it is put back when that has been committed."""
         kept = self.take_kept(session, study)
         if kept is not None:
             return kept
-        search = ExternalSearch.of_rows(session, study, spec)
+        search = ExternalSearch.of_rows(session, study)
         self._put_back_after_commit(session, study.id, search)
         return search
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from api.client import Client
 from api.terminal.consoles import short, short_parameters
 from api.terminal.formula_card import formula_card
+from api.terminal.leaders import leader_text, print_leaders
 from api.terminal.tables import trial_table
 from studies.formulas.seed_noise import seed_noise
 from studies.front import Front, find_front
@@ -35,22 +36,6 @@ def print_report(console: Console, client: Client, study: Json) -> None:
         console.print("no formula: no law applies to what this study varied")
 
 
-def leader_text(leader: Json) -> str:
-    """A leader's mean on fresh seeds in words."""
-    error = leader["standard_error"]
-    spread = f" ± {short(error)}" if error is not None else ""
-    failed = f"; {leader['failed']} more ended without a value" if leader["failed"] else ""
-    return f"{leader['mean']:.5g}{spread} (mean on {len(leader['values'])} fresh seeds ± its standard error{failed})"
-
-
-def comparison_text(comparison: Json) -> str:
-    """Whether the winner is one beyond noise, in words."""
-    interval = f"{short(comparison['low'])} to {short(comparison['high'])} at {100 * comparison['level']:g} %"
-    verdict = "beyond noise" if comparison["beyond_noise"] else "within noise: more seeds could change the winner"
-    gain = short(comparison["difference"])
-    return f"better than trial {comparison['runner_up']} by {gain} ({interval}), {verdict}"
-
-
 def print_best(console: Console, best: Json, objectives: Sequence[Mapping[str, str]]) -> None:
     """Print the best trial, or the knee of the front, of what the API answers; nothing before the first one."""
     of_front = best["knee"] is not None
@@ -58,17 +43,12 @@ def print_best(console: Console, best: Json, objectives: Sequence[Mapping[str, s
     if chosen is None:
         return
     word = f"knee of the front of {best['front']} trials: trial" if of_front else "best trial"
-    leaders = best["leaders"]
     values = ", ".join(f"{of['metric']} {short(chosen['metrics'][of['metric']])}" for of in objectives)
-    if leaders:
-        values = f"{objectives[0]['metric']} {leader_text(leaders[0])}"
+    if best["leaders"]:
+        values = f"{objectives[0]['metric']} {leader_text(best['leaders'][0])}"
     parameters = short_parameters(chosen["parameters"])
     console.print(f"{word} {chosen['number']}: {values} with {parameters}", soft_wrap=True)
-    for leader in leaders[1:]:
-        metric = objectives[0]["metric"]
-        console.print(f"  then trial {leader['number']}: {metric} {leader_text(leader)}", soft_wrap=True)
-    if best["comparison"]:
-        console.print(f"  {comparison_text(best['comparison'])}", soft_wrap=True)
+    print_leaders(console, best, objectives[0]["metric"])
 
 
 def front_of(objectives: Sequence[Mapping[str, str]], trials: Iterable[Json]) -> Front | None:

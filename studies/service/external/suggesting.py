@@ -31,7 +31,7 @@ def suggest(session: Session, plans: Plans, owner: str, study_id: int, request: 
         NotFound: the owner has no such study.
         Conflict: its trials are not trained elsewhere, or it is paused.
     """
-    with held(session, owner, study_id) as (study, spec):
+    with held(session, owner, study_id) as (study, _):
         if study.state is StudyState.PAUSED:
             raise Conflict(f"study {study_id} is PAUSED; resume it first")
         if study.state not in ACTIVE_STUDY_STATES:
@@ -43,7 +43,7 @@ def suggest(session: Session, plans: Plans, owner: str, study_id: int, request: 
             if study.state is StudyState.QUEUED:
                 now = datetime.now(UTC)
                 studies.set_state(session, study_id, StudyState.RUNNING, started_at=study.started_at or now)
-            search = plans.take(session, study, spec)
+            search = plans.take(session, study)
             _take_back(session, search, study_id)
             further = _begin(session, plans, search, study_id, request.count - len(chosen))
             clients.hand_over(session, study_id, further, request.client_id, time)

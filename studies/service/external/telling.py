@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
-from search.origins import ORIGIN, ORIGIN_ATTRIBUTES
+from search.origins import ORIGIN_ATTRIBUTES
+from search.stopping.past import is_judged
 from studies.plans import ExternalSearch, Plans
 from studies.records import IntermediateValue, Trial, TrialState
 from studies.repository import attempts, clients, trials
@@ -41,13 +42,13 @@ def report(session: Session, plans: Plans, owner: str, study_id: int, number: in
         metric = spec.objectives[0].metric
         if metric not in request.values:
             raise InvalidInput(f"values.{metric}", "is missing, and the scheduler compares it", "report it")
-        search = plans.take(session, study, spec)
+        search = plans.take(session, study)
         _store(session, study_id, number, request)
         reason = _reason_to_stop(session, search, spec, study_id, number, request.step)
         if reason is not None:
             now = datetime.now(UTC)
             attempts.finish(session, study_id, number, TrialState.PRUNED, request.values, {}, reason, now)
-            search.plan.end(number, objective_values(spec, request.values), pruned=True)
+            search.plan.end(number, (search.rule.curves.expected_final(number),), pruned=True)
             end_if_finished(session, search, study_id)
         return Advice(stop=reason is not None, reason=reason)
 
@@ -75,14 +76,15 @@ def complete(session: Session, plans: Plans, owner: str, study_id: int, number: 
         missing = [each.metric for each in spec.objectives if each.metric not in metrics and request.failed is None]
         if missing:
             raise InvalidInput(f"metrics.{missing[0]}", "is an objective, and missing", "tell it, or why it failed")
-        _check_attributes(trial_of(session, study_id, number), request)
-        search = plans.take(session, study, spec)
+        own = trial_of(session, study_id, number)
+        _check_attributes(own, request)
+        search = plans.take(session, study)
         state = TrialState.COMPLETE if request.failed is None else TrialState.FAIL
         now = datetime.now(UTC)
         attempts.finish(session, study_id, number, state, metrics, request.attributes, request.failed, now)
         search.plan.end(number, objective_values(spec, metrics))
-        if state is TrialState.COMPLETE and spec.scheduler.kind != "none":
-            search.rule.report(number, spec.proxy.evaluations, metrics[spec.objectives[0].metric])
+        if state is TrialState.COMPLETE and is_judged(own.attributes):
+            search.rule.report(number, search.rule.last, metrics[spec.objectives[0].metric])
         end_if_finished(session, search, study_id)
         return trial_of(session, study_id, number)
 
@@ -115,8 +117,7 @@ def _reason_to_stop(
     metric = spec.objectives[0].metric
     told = trials.intermediate_values(session, study_id, number)
     values = {value.step: value.value for value in told if value.metric == metric}
-    evaluation = sorted(values).index(step) + 1
-    replicate = trial_of(session, study_id, number).attributes.get(ORIGIN) == "replicate"
-    if replicate or evaluation >= spec.proxy.evaluations:
+    place = sorted(values).index(step)
+    if place >= len(search.evaluations) - 1 or not is_judged(trial_of(session, study_id, number).attributes):
         return None
-    return search.rule.report(number, evaluation, values[step])
+    return search.rule.report(number, search.evaluations[place], values[step])
