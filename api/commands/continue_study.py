@@ -53,6 +53,9 @@ def extend(settings: Settings, study: StudyArgument, trials: TrialsOption) -> No
     print_warnings(extended)
     asked = extended["spec"]["max_trial_count"]
     messages().print(f"study {study} is {extended['state']} and is to have {asked} trials")
+    if extended["state"] == "QUEUED":
+        how = f"a worker runs it, or 'formulary run' with max_trial_count: {asked} in its spec"
+        messages().print(how, soft_wrap=True)
 
 
 def _point(given: list[str]) -> dict[str, Any]:

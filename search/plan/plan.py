@@ -39,7 +39,9 @@ class Plan:
     def __init__(self, problem: SearchProblem, history: Sequence[PastTrial], look: Look | None = None) -> None:
         self._space = problem.space
         self._direction = problem.objective.direction
-        self._look = look or (lambda: Orders(problem.max_trial_count))
+        asked = Orders(problem.max_trial_count)
+        self._look = look or (lambda: asked)
+        self._orders: Orders | None = None
         self._limit = problem.max_trial_count
         self._stack = problem.resources.stack
         self._keys = tuple(program_key(point) for point in problem.space.inner_points)
@@ -102,6 +104,9 @@ class Plan:
 
     def _take_orders(self) -> None:
         orders = self._look()
+        if orders is self._orders:
+            return
+        self._orders = orders
         self._limit = max(self._limit, orders.max_trial_count)
         self._points.enqueue(orders.points)
 

@@ -127,7 +127,9 @@ def training_losses(session: Session, drawn: Drawing) -> dict[int, list[tuple[in
 def noise_between_seeds(session: Session, shown: Overview) -> SeedNoise | None:
     """Pool the objective's deviation between seeds; None where the study does not vary the seed, or not yet."""
     spec = shown.study.spec
-    if not any(SEED in names for names in (spec.get("space", {}), spec.get("inner", {}), _imported_parameters(spec))):
+    replicated = spec.get("seeds", {}).get("count", 1) > 1
+    varied = (spec.get("space", {}), spec.get("inner", {}), _imported_parameters(spec))
+    if not replicated and not any(SEED in names for names in varied):
         return None
     values = overviews.final_values(session, shown.study.id, shown.metric)
     points = overviews.points(session, shown.study.id, shown.metric, [*values][:MAX_POOLED_TRIALS])

@@ -144,23 +144,22 @@ from api.app import create_app
 from api.settings import load_settings
 from api.transport.in_process import InProcessTransport
 app = create_app(load_settings(home=Path(sys.argv[1]), environment={}), trusted=True)
-with app.state.database as database:
+with app.state.database as database, httpx.Client(transport=InProcessTransport(app), base_url="http://x") as http:
     database.migrate()
-    spec = {"name": "x", "execution": "external", "purpose": "optimise", "sampler": {"kind": sys.argv[2]},
-            "space": {"depth": {"type": "int", "low": 2, "high": 30}}, "proxy": {"train_bytes": 10000},
-            "max_trial_count": 40}
-    with httpx.Client(transport=InProcessTransport(app), base_url="http://x") as http:
+    for kind, count in (("random", 2), ("cmaes", 3), ("tpe", 12)):
+        spec = {"name": "x", "execution": "external", "purpose": "optimise", "sampler": {"kind": kind},
+                "space": {"depth": {"type": "int", "low": 2, "high": 30}}, "proxy": {"train_bytes": 10000},
+                "max_trial_count": 40}
         study = http.post("/v1/studies", json=spec).json()["id"]
-        for number in range(15):
+        for number in range(count):
             http.post(f"/v1/studies/{study}/trials:suggest", json={"client_id": "a"}).raise_for_status()
             body = {"metrics": {"bits_per_byte": 2.0 + number % 4}}
             http.post(f"/v1/studies/{study}/trials/{number}:complete", json=body).raise_for_status()
-print(sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "ray", "optuna"}))
+        print(kind, *sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "ray", "optuna"}))
 """
 
 
-@pytest.mark.parametrize(("kind", "loaded"), [("random", "[]"), ("tpe", "['optuna']"), ("cmaes", "[]")])
-def test_the_process_loads_no_more_than_the_sampler_needs(tmp_path: Path, kind: str, loaded: str) -> None:
-    command = [sys.executable, "-c", ASK, str(tmp_path), kind]
+def test_the_process_loads_no_more_than_the_sampler_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ASK, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == loaded
+    assert done.stdout.splitlines() == ["random", "cmaes", "tpe optuna"]
