@@ -11,6 +11,7 @@ from studies import service
 from studies.database import Session
 from studies.records import Role, StudyState, Trial
 from studies.service.overviews import Overview, noise_between_seeds, overview
+from studies.service.external import clients_now
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
 from studies.specs.yaml import dump_spec_yaml
@@ -91,6 +92,7 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         "spec_yaml": spec_yaml(shown.study.spec),
         "exports": service.list_exports(session, identity.owner, study_id),
         "workers": service.list_workers(session),
+        "clients": clients_now(session, study_id),
         "data": _data(shown, [formula.revision for formula in formulas]),
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from studies.records import TrialState
@@ -27,6 +27,13 @@ def renew(session: Session, study_id: int, number: int, time: timedelta) -> None
 def numbers_of(session: Session, study_id: int, client: str) -> list[int]:
     """List the running trials that a client has, by number."""
     return list(session.scalars(_running(study_id).where(TrialRow.client == client)))
+
+
+def count_running(session: Session, study_id: int) -> dict[str, int]:
+    """Count the running trials of each client, by its name."""
+    running = (TrialRow.study_id == study_id, TrialRow.state == TrialState.RUNNING, TrialRow.client.is_not(None))
+    counted = select(TrialRow.client, func.count()).where(*running).group_by(TrialRow.client).order_by(TrialRow.client)
+    return {str(client): count for client, count in session.execute(counted)}
 
 
 def overdue(session: Session, study_id: int) -> list[int]:

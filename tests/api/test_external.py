@@ -64,6 +64,16 @@ def test_the_client_asks_and_tells(http: httpx.Client, external: int) -> None:
     assert client.suggest_trials(external, "me", 2)["study_state"] == "RUNNING"
 
 
+def test_the_page_says_who_trains(http: httpx.Client, external: int) -> None:
+    def page() -> str:
+        return http.get(f"/studies/{external}", headers={"Accept": "text/html"}).text
+
+    assert "No worker is alive" not in page()
+    assert f"POST /v1/studies/{external}/trials:suggest" in page()
+    http.post(f"/v1/studies/{external}/trials:suggest", json={"client_id": "<gpu>", "count": 2}).raise_for_status()
+    assert "Clients now: &lt;gpu&gt; (2)." in page()
+
+
 def test_a_request_under_one_key_allocates_once(http: httpx.Client, external: int) -> None:
     def ask(key: str, client: str) -> list[int]:
         answer = http.post(

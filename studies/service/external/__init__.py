@@ -5,7 +5,7 @@ a time, whichever that is; a trial is stored before its number is answered.
 """
 
 from studies.service.external.requests import CompleteRequest, ReportRequest, SuggestRequest
-from studies.service.external.suggesting import Suggestion, suggest
+from studies.service.external.suggesting import Suggestion, clients_now, suggest
 from studies.service.external.telling import Advice, complete, report
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "ReportRequest",
     "SuggestRequest",
     "Suggestion",
+    "clients_now",
     "complete",
     "report",
     "suggest",

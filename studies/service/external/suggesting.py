@@ -54,6 +54,11 @@ def suggest(session: Session, plans: Plans, owner: str, study_id: int, request: 
         return Suggestion([trial for trial in found if trial is not None], state)
 
 
+def clients_now(session: Session, study_id: int) -> dict[str, int]:
+    """How many trials each client trains now, by its name."""
+    return clients.count_running(session, study_id)
+
+
 def _take_back(session: Session, search: ExternalSearch, study_id: int) -> None:
     """Let trials wait whose clients are silent; one that lost too many of them has failed."""
     now = datetime.now(UTC)
