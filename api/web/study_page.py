@@ -10,8 +10,8 @@ from api.web.formula_cards import formula_card
 from studies import service
 from studies.database import Session
 from studies.records import Role, StudyState, Trial
-from studies.service.overviews import Overview, noise_between_seeds, overview
 from studies.service.external import clients_now
+from studies.service.overviews import Overview, noise_between_seeds, overview
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
 from studies.specs.yaml import dump_spec_yaml
