@@ -39,7 +39,7 @@ class Home:
         deadline = time.monotonic() + DEADLINE_S
         while not condition():
             assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_S} s"
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "FORMULARY_"))}
@@ -49,14 +49,14 @@ class Home:
         self.workers.append(worker)
         return worker
 
-    def create(self, trial_count: int = 8, train_tokens: int = 30_000) -> Study:
+    def create(self, trial_count: int = 8, parallel_trial_count: int = 2) -> Study:
         document = {
             "name": "real trials",
             "space": {"depth": {"type": "int", "low": 1, "high": trial_count}},
             "sampler": {"kind": "grid"},
             "proxy": {
                 "corpus": {"kind": "text", "path": "words.txt"},
-                "train_tokens": train_tokens,
+                "train_tokens": 12_000,
                 "validation_bytes": 20_000,
                 "vocabulary_size": 300,
                 "sequence_length": 64,
@@ -65,7 +65,7 @@ class Home:
                 "batch_tokens": 512,
             },
             "max_trial_count": trial_count,
-            "parallel_trial_count": 2,
+            "parallel_trial_count": parallel_trial_count,
         }
         with self.database.session() as session:
             return service.create_study(session, "ada", document, [self.folder / "corpora"])

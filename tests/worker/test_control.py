@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def started(home: "Home", complete: int = 1) -> Study:
-    study = home.create()
+    study = home.create(parallel_trial_count=1)
     home.wait_for_complete(study, complete)
     return study
 

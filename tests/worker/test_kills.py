@@ -31,8 +31,8 @@ def check_end(home: "Home", study: Study, before: list[Trial]) -> None:
     assert len({trial.parameters["depth"] for trial in after}) == COUNT
 
 
-def test_a_killed_driver_is_followed_by_a_new_job(home: "Home") -> None:
-    home.start_worker()
+def test_a_killed_driver_is_followed_by_a_new_job(shared_home: "Home") -> None:
+    home, workers = shared_home, list(shared_home.workers)
     study = home.create(COUNT)
     before = home.wait_for_complete(study, 2)
     job = home.look(study).job_id
@@ -40,12 +40,12 @@ def test_a_killed_driver_is_followed_by_a_new_job(home: "Home") -> None:
     driver.kill()
     check_end(home, study, before)
     assert home.look(study).job_id != job
-    assert len(home.workers) == 1
-    assert home.workers[0].poll() is None
+    assert home.workers == workers
+    assert home.workers[-1].poll() is None
 
 
-def test_a_killed_worker_leaves_the_driver_to_the_next_one(home: "Home") -> None:
-    worker = home.start_worker()
+def test_a_killed_worker_leaves_the_driver_to_the_next_one(shared_home: "Home") -> None:
+    home, worker = shared_home, shared_home.workers[-1]
     study = home.create(COUNT)
     before = home.wait_for_complete(study, 2)
     job, node = home.look(study).job_id, home.node()
@@ -55,14 +55,14 @@ def test_a_killed_worker_leaves_the_driver_to_the_next_one(home: "Home") -> None
     second = home.start_worker()
     check_end(home, study, sorted(before, key=lambda trial: trial.number))
     assert home.look(study).job_id == job
-    again = home.create(2)
+    again = home.create(2, parallel_trial_count=1)
     assert home.wait_for_end(again).state is StudyState.COMPLETED
     assert {**home.node(), "owner": node["owner"]} == node
     assert home.node()["owner"].split(":")[1] == str(second.pid)
 
 
-def test_a_killed_ray_is_started_anew(home: "Home") -> None:
-    home.start_worker()
+def test_a_killed_ray_is_started_anew(shared_home: "Home") -> None:
+    home = shared_home
     study = home.create(COUNT)
     before = home.wait_for_complete(study, 2)
     job, node = home.look(study).job_id, home.node()
@@ -79,7 +79,7 @@ def test_a_killed_ray_is_started_anew(home: "Home") -> None:
 def test_two_workers_run_a_study_with_one_job(home: "Home") -> None:
     home.start_worker()
     home.start_worker()
-    first, second = home.create(COUNT), home.create(2)
+    first, second = home.create(COUNT), home.create(2, parallel_trial_count=1)
     check_end(home, first, [])
     assert home.wait_for_end(second).state is StudyState.COMPLETED
     for study in (first, second):
@@ -90,8 +90,8 @@ def test_two_workers_run_a_study_with_one_job(home: "Home") -> None:
     assert logs.count("started a Ray") == 1
 
 
-def test_a_worker_that_ends_leaves_its_study_queued_and_no_process(home: "Home") -> None:
-    worker = home.start_worker()
+def test_a_worker_that_ends_leaves_its_study_queued_and_no_process(shared_home: "Home") -> None:
+    home, worker = shared_home, shared_home.workers[-1]
     study = home.create(COUNT)
     before = home.wait_for_complete(study, 2)
     processes = home.ray_processes()
@@ -105,7 +105,8 @@ def test_a_worker_that_ends_leaves_its_study_queued_and_no_process(home: "Home")
     check_end(home, study, before)
 
 
-def test_an_operation_whose_worker_is_killed_is_executed_again(home: "Home") -> None:
+def test_an_operation_whose_worker_is_killed_is_executed_again(shared_home: "Home") -> None:
+    home, worker = shared_home, shared_home.workers[-1]
     study = home.create()
     now = datetime.now(UTC)
     attributes = {"ffn_width": 64, "kv_heads": 2, "heads": 2}
@@ -119,7 +120,6 @@ def test_an_operation_whose_worker_is_killed_is_executed_again(home: "Home") -> 
         with home.database.read_session() as session:
             return service.get_operation(session, "ada", operation.id).state
 
-    worker = home.start_worker()
     home.wait_until(lambda: state() is not OperationState.PENDING, "the operation's start")
     worker.kill()
     worker.wait()
