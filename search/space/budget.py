@@ -68,13 +68,14 @@ class Budget:
 
         It is 0 where none meets the budget.
         """
-        exact = (self.target - self.quantity.without_ffn(shapes)) / self.quantity.per_ffn_channel(shapes)
+        base, channel = self.quantity.without_ffn(shapes), self.quantity.per_ffn_channel(shapes)
+        exact = (self.target - base) / channel
         found = np.zeros_like(shapes.width)
         for step in FFN_STEPS:
             least = step * np.maximum(np.ceil(low * shapes.width / step), 1)
             most = step * np.floor(np.minimum(high * shapes.width, MAX_FFN_WIDTH) / step)
             near = np.clip(step * np.rint(exact / step), least, most).astype(np.int64)
-            met = (found == 0) & (least <= most) & self.within(self.quantity.at(shapes, near))
+            met = (found == 0) & (least <= most) & self.within(base + near * channel)
             found[met] = near[met]
         return found
 
@@ -131,7 +132,7 @@ class Budget:
             raise InfeasibleSpace(
                 "space",
                 f"{counts.sum()} pairs of a shape and a {self.solved} are more than {MAX_PAIRS}",
-                "give vocabulary_size or depth a step or choices, or a larger head_dim",
+                "give vocabulary_size or depth a step or choices, a larger head_dim, or the solved parameter a range",
             )
         row = np.repeat(np.arange(len(counts)), counts)
         multiple = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + first[row]

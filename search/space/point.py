@@ -24,13 +24,13 @@ class Point:
     attributes: Mapping[str, Value]
 
 
-def describe(frame: Frame, values: Mapping[str, Value]) -> Point:
+def describe(frame: Frame, values: Mapping[str, Value], solved_ffn_width: Ints | None = None) -> Point:
     """A point with the attributes of its network; what ``values`` leaves out is fixed.
 
     Costs that constraints name and no trial measures are among them.
     """
     columns = one_row(frame, values)
-    ffn_width = ffn_width_of(frame, columns, values)
+    ffn_width = ffn_width_of(frame, columns, values) if solved_ffn_width is None else solved_ffn_width
     width, found = int(columns["width"][0]), int(ffn_width[0])
     quantities = frame.network.quantities
     predicted = (name for name, one in quantities.items() if isinstance(one, DecodeLatency | DecodeMemory))

@@ -262,8 +262,8 @@ class Space:
         if budget is None:
             return self.describe(declared)
         asked = np.array([float(values.get("ffn_ratio", self.settings.ffn_ratio))])
-        solved, _ = self.groups[0].solve(row, asked)
-        return self.describe({**declared, budget.solved: solved[0].item()})
+        solved, ffn_width = self.groups[0].solve(row, asked)
+        return describe(self.frame, {**declared, budget.solved: solved[0].item()}, ffn_width)
 
 
 def _row(group: Combinations, row: Ints) -> Iterator[tuple[str, Any]]:

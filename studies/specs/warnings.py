@@ -6,6 +6,8 @@ from search.space import Space
 from studies.spec import StudySpec, build_space
 from studies.specs.scheduler_checks import scheduler_warnings
 
+RARE = 0.01
+"""Acceptance below which a space is mostly outside of its constraints (assumed)."""
 MAX_LISTED = 8
 """Most values that a warning lists."""
 
@@ -13,14 +15,23 @@ MAX_LISTED = 8
 def spec_warnings(spec: StudySpec) -> list[str]:
     """One line for each thing that a run of ``spec`` leaves out, or does unasked."""
     space = build_space(spec)
-    return [*_excluded(space), *_trial_count(spec, space), *scheduler_warnings(spec)]
+    return [*_excluded(space), *_acceptance(space), *_trial_count(spec, space), *scheduler_warnings(spec)]
 
 
 def _excluded(space: Space) -> Iterator[str]:
     for name, values in space.excluded.items():
         listed = ", ".join(map(str, values[:MAX_LISTED]))
         more = f" and {len(values) - MAX_LISTED} more" if len(values) > MAX_LISTED else ""
-        yield f"space.{name}: {listed}{more} fit no legal network or batch, and will not be tried"
+        yield f"space.{name}: {listed}{more} fit no legal network or batch, or a constraint, and will not be tried"
+
+
+def _acceptance(space: Space) -> Iterator[str]:
+    rate = space.acceptance.rate
+    if rate < RARE:
+        yield (
+            f"constraints: {rate:.2%} of the points drawn from the space satisfy those over continuous parameters; "
+            "narrow the space around them"
+        )
 
 
 def _trial_count(spec: StudySpec, space: Space) -> Iterator[str]:

@@ -47,3 +47,16 @@ def test_values_that_no_trial_can_have(document: dict[str, Any]) -> None:
     (warning,) = _warnings(document, **changes)
     assert warning.startswith("space.depth: ")
     assert " more fit no legal network" in warning
+
+
+def test_a_space_that_is_mostly_outside_of_its_constraints(document: dict[str, Any]) -> None:
+    space = {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1},
+        "depth": {"type": "int", "low": 1, "high": 4},
+    }
+    changes: dict[str, Any] = {"space": space, "inner": {}, "sampler": {"kind": "random"}, "max_trial_count": 4}
+    rare = {"expressions": ["learning_rate * depth <= 4e-4"]}
+    (warning,) = _warnings(document, **changes, constraints=rare)
+    assert warning.startswith("constraints: 0.")
+    assert "of the points drawn from the space satisfy those over continuous parameters" in warning
+    assert _warnings(document, **changes, constraints={"expressions": ["learning_rate * depth <= 4e-2"]}) == []
