@@ -84,7 +84,13 @@ class Combinations:
 
     def unreached(self) -> dict[str, tuple[Choice, ...]]:
         """Values that occur in no legal row, by name."""
-        return unreached(self.names, self.values, self.rows)
+        missing: dict[str, tuple[Choice, ...]] = {}
+        for axis, (name, known) in enumerate(zip(self.names, self.values, strict=True)):
+            present = set(self.rows[:, axis].tolist())
+            absent = tuple(value for index, value in enumerate(known) if index not in present)
+            if absent:
+                missing[name] = absent
+        return missing
 
     def solve(self, rows: Ints, asked: Floats) -> tuple[Floats | Ints, Ints]:
         """Value of the solved parameter and FFN width of some rows: those whose ratio is nearest to the one asked for.
@@ -101,19 +107,6 @@ class Combinations:
         distance = np.abs(np.log(found.ffn_ratio[candidate] / asked[point]))
         nearest = candidate[np.lexsort((distance, point))[first]]
         return found.value[nearest], found.ffn_width[nearest]
-
-
-def unreached(
-    names: tuple[str, ...], values: tuple[tuple[Choice, ...], ...], rows: Rows
-) -> dict[str, tuple[Choice, ...]]:
-    """Values that occur in no row, by name."""
-    missing: dict[str, tuple[Choice, ...]] = {}
-    for axis, (name, known) in enumerate(zip(names, values, strict=True)):
-        present = set(rows[:, axis].tolist())
-        absent = tuple(value for index, value in enumerate(known) if index not in present)
-        if absent:
-            missing[name] = absent
-    return missing
 
 
 def _blocks(rows: Rows, axis: int) -> tuple[Ints, Ints]:

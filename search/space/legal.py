@@ -7,7 +7,7 @@ import numpy as np
 
 from search.parameters import CategoricalParameter, Choice
 from search.space.budget import Solutions
-from search.space.combinations import Combinations, Rows, unreached
+from search.space.combinations import Combinations, Rows
 from search.space.conditions import INACTIVE
 from search.space.errors import InfeasibleSpace
 from search.space.frame import Frame
@@ -191,23 +191,28 @@ def _after(stage: Stage, table: Table) -> Table:
 
 
 def _exclusion(stage: Stage, before: Table, after: Table) -> Exclusion:
-    earlier = unreached(before.names, before.values, before.rows)
-    gone = {
-        name: tuple(value for value in values if value not in earlier.get(name, ()))
-        for name, values in unreached(after.names, after.values, after.rows).items()
+    lost = {
+        name: tuple(values[index] for index in _lost(before, after, axis))
+        for axis, (name, values) in enumerate(zip(after.names, after.values, strict=True))
     }
     share = 1 - after.weight.sum() / before.weight.sum()
-    return Exclusion(stage.field, stage.text, max(float(share), 0.0), {name: gone[name] for name in gone if gone[name]})
+    return Exclusion(
+        stage.field, stage.text, max(float(share), 0.0), {name: values for name, values in lost.items() if values}
+    )
+
+
+def _lost(before: Table, after: Table, axis: int) -> list[int]:
+    """Which values of a parameter were in some row before, and are in none after."""
+    return sorted(set(before.rows[:, axis].tolist()) - set(after.rows[:, axis].tolist()) - {INACTIVE})
 
 
 def _check_complete(rule: Rule, before: Table, after: Table) -> None:
-    for name, values in unreached(after.names, after.values, after.rows).items():
-        axis = before.names.index(name)
-        for value in values:
-            lost = before.rows[:, axis] == before.values[axis].index(value)
-            if isinstance(before.frame.parameters[name], CategoricalParameter) and lost.any():
-                table = before.only(lost)
-                raise before.frame.refusal(rule, table.columns(), table.candidates)
+    for axis, name in enumerate(before.names):
+        if not isinstance(before.frame.parameters[name], CategoricalParameter):
+            continue
+        for index in _lost(before, after, axis):
+            table = before.only(before.rows[:, axis] == index)
+            raise before.frame.refusal(rule, table.columns(), table.candidates)
 
 
 def _explain(stages: Sequence[Stage], full: Table) -> InfeasibleSpace:

@@ -108,7 +108,7 @@ def test_constraints_over_continuous_parameters():
         decay = values.get("weight_decay", PROXY.weight_decay)
         return values["learning_rate"] * decay <= 5e-4 and values["batch_tokens"] >= 2e5 * values["learning_rate"]
 
-    drawn, expected = draw(space, 2500), brute_force(declared, conditions, feasible, 4, 2500)
+    drawn, expected = draw(space, 1500), brute_force(declared, conditions, feasible, 4, 1500)
     same_cells(drawn, expected, ("init_scheme", "batch_tokens"))
     for name in ("learning_rate", "weight_decay"):
         here, there = ([values[name] for values in one if name in values] for one in (drawn, expected))
@@ -121,7 +121,7 @@ def test_constraints_over_continuous_parameters():
     share = sum(map(feasible, tried)) / DRAWS
     error = (share * (1 - share) / DRAWS) ** 0.5
     assert space.acceptance.rate == pytest.approx(share, abs=4 * error)
-    assert [space.accepts(values) for values in tried] == [feasible(values) for values in tried]
+    assert [space.accepts(values) for values in tried[:500]] == [feasible(values) for values in tried[:500]]
 
 
 def problem(space, kind, count=64, seed=3):
