@@ -3,7 +3,8 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -26,27 +27,75 @@ MAX_FAMILIES = 64
 BuildSampler = Callable[[SearchProblem], Sampler]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
+class Pull:
+    """A point of a family."""
+
+    index: int
+    """What the family's sampler calls it."""
+    values: Mapping[str, Value]
+    told: bool = False
+    objectives: Values | None = None
+
+
 class Family:
     """One arm: the part of the space where the family's parameters have ``values``, and the sampler of that part."""
 
-    values: Mapping[str, Value]
-    sampler: Sampler
-    indices: dict[int, int] = field(default_factory=dict)
-    """Outer index of each pull → its index at the sampler."""
-    told: dict[int, float] = field(default_factory=dict)
-    """First objective by outer index, larger ones better; −∞ where a trial failed."""
+    def __init__(self, values: Mapping[str, Value], problem: SearchProblem, build: BuildSampler) -> None:
+        """``problem`` is that of the part, ``build`` makes its sampler."""
+        self.values = values
+        self._make = partial(build, problem)
+        self._sign = 1.0 if problem.objective.direction == "maximize" else -1.0
+        self._sampler = self._make()
+        self._pulls: dict[int, Pull] = {}
 
     @property
     def arm(self) -> Arm:
-        """What the bandit knows of the family, in the order of its pulls."""
-        known = [self.told[outer] for outer in self.indices if outer in self.told]
-        return Arm(np.array(known), len(self.indices) - len(known))
+        """What the bandit knows of the family: the first objective in the order of the pulls, larger ones better."""
+        told = [pull.objectives for pull in self._pulls.values() if pull.told]
+        feedback = [-math.inf if objectives is None else self._sign * objectives[0] for objectives in told]
+        return Arm(np.array(feedback), len(self._pulls) - len(told))
 
-    def next_index(self, outer: int) -> int:
-        """What the sampler is to call an outer point: a design goes through its indices without a gap."""
-        if outer >= 0 and isinstance(self.sampler, DeclaredDesign):
-            return sum(index >= 0 for index in self.indices)
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether a point is one of the family."""
+        return all(values.get(name) == value for name, value in self.values.items())
+
+    def point(self, outer: int, attempt: int) -> Point | None:
+        """The sampler's point, instead of those that were asked for under this index."""
+        self._pulls.pop(outer, None)
+        index = self._index(outer)
+        point = self._sampler.point(index, attempt)
+        if point is None:
+            return None
+        self._pulls[outer] = Pull(index, point.values)
+        return Point({**self.values, **point.values}, point.attributes)
+
+    def restore(self, outer: int, values: Mapping[str, Value]) -> None:
+        """Count a point that the sampler has not chosen, instead of those that were asked for under this index."""
+        self._pulls.pop(outer, None)
+        pull = Pull(self._index(outer), values)
+        self._sampler.restore(pull.index, values)
+        self._pulls[outer] = pull
+
+    def tell(self, outer: int, objectives: Values | None) -> None:
+        """Report a point's objectives; one without any failed."""
+        pull = self._pulls[outer]
+        pull.told, pull.objectives = True, objectives
+        self._sampler.tell(pull.index, objectives)
+
+    def give_up(self, outer: int) -> None:
+        """Forget a point whose place one of another family takes: the sampler is made anew from the others."""
+        del self._pulls[outer]
+        self._sampler = self._make()
+        for pull in self._pulls.values():
+            self._sampler.restore(pull.index, pull.values)
+            if pull.told:
+                self._sampler.tell(pull.index, pull.objectives)
+
+    def _index(self, outer: int) -> int:
+        """The sampler's name for an outer point: a declared design goes through its indices without a gap."""
+        if outer >= 0 and isinstance(self._sampler, DeclaredDesign):
+            return sum(pull.index >= 0 for pull in self._pulls.values())
         return outer
 
 
@@ -66,55 +115,40 @@ class CascadeSampler:
             InvalidInput: ``sampler.family`` does not name families of this space, or the sampler below cannot search
                 one of them.
         """
-        self._sign = 1.0 if problem.objective.direction == "maximize" else -1.0
-        self._names = problem.sampler.family or ()
-        self._families = tuple(
-            Family(values, build(_below(problem, part, number)))
-            for number, (values, part) in enumerate(families(problem.space, self._names))
-        )
+        parts = families(problem.space, problem.sampler.family or ())
+        self._families = [
+            Family(values, _below(problem, part, number), build) for number, (values, part) in enumerate(parts)
+        ]
         self._chosen: dict[int, Family] = {}
 
     def point(self, outer: int, attempt: int = 0) -> Point | None:
         """The next point of the best family that has one; None when all are exhausted.
 
-        Further attempts are the same family's, which has not pulled meanwhile.
+        Further attempts are the same family's: it was asked for nothing else meanwhile.
         """
-        self._forget(outer)
-        for number in ranking(RULE, [family.arm for family in self._families]):
-            family = self._families[number]
-            index = family.next_index(outer)
-            point = family.sampler.point(index, attempt)
+        chosen = self._chosen.get(outer)
+        ranked = [self._families[number] for number in ranking(RULE, [family.arm for family in self._families])]
+        for family in ranked if chosen is None else [chosen]:
+            point = family.point(outer, attempt)
             if point is not None:
-                self._pull(outer, index, family)
-                return Point({**family.values, **point.values}, point.attributes)
+                self._chosen[outer] = family
+                return point
         return None
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
         """Count a point that was chosen elsewhere, or in an earlier run, as a pull of its family."""
-        self._forget(outer)
-        for family in self._families:
-            if all(values.get(name) == family.values[name] for name in self._names):
-                index = family.next_index(outer)
-                family.sampler.restore(index, values)
-                self._pull(outer, index, family)
+        before = self._chosen.pop(outer, None)
+        family = next((family for family in self._families if family.holds(values)), None)
+        if before is not None and before is not family:
+            before.give_up(outer)
+        if family is not None:
+            family.restore(outer, values)
+            self._chosen[outer] = family
 
     def tell(self, outer: int, values: Values | None) -> None:
         """Report a point's objectives to its family; one without any failed."""
-        family = self._chosen.get(outer)
-        if family is not None:
-            family.told[outer] = -math.inf if values is None else self._sign * values[0]
-            family.sampler.tell(family.indices[outer], values)
-
-    def _pull(self, outer: int, index: int, family: Family) -> None:
-        family.indices[outer] = index
-        self._chosen[outer] = family
-
-    def _forget(self, outer: int) -> None:
-        """Take back the pull of this index: its point is not used."""
-        family = self._chosen.pop(outer, None)
-        if family is not None:
-            del family.indices[outer]
-            family.told.pop(outer, None)
+        if outer in self._chosen:
+            self._chosen[outer].tell(outer, values)
 
 
 def families(space: Space, names: Sequence[str]) -> list[tuple[dict[str, Value], Space]]:

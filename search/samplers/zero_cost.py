@@ -62,14 +62,12 @@ class ZeroCostSampler:
         rank = outer + attempt * self._first
         if outer >= self._first or rank >= len(self._best):
             return self._below.point(outer, attempt)
-        if attempt:
-            self._below.tell(outer, None)
         point = self._express(self._best[rank], outer, attempt)
         self._below.restore(outer, point.values)
         return point
 
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
-        """Tell the sampler below of a point that it has not chosen in this process."""
+        """Tell the sampler below of a point that it has not chosen, or not in this process."""
         self._below.restore(outer, values)
 
     def tell(self, outer: int, values: Values | None) -> None:

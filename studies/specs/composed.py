@@ -6,6 +6,7 @@ from search.samplers.cascade import families
 from search.samplers.zero_cost import architecture_names
 from search.space import Space
 from studies.spec import StudySpec
+from studies.specs.sampler_checks import check_search
 
 SIZES = ("total_parameters", "non_embedding_parameters", "memory")
 """Quantities that limit the size of a network."""
@@ -36,5 +37,5 @@ def _has_upper_end(said: object) -> bool:
 
 
 def _check_below(spec: StudySpec, part: Space) -> None:
-    if spec.sampler.below == "grid":
-        part.grid_size()
+    assert spec.sampler.below is not None  # a validator of the sampler has filled it
+    check_search(spec.sampler.below, part, -(-spec.max_trial_count // len(part.inner_points)), "sampler.below")

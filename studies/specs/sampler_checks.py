@@ -51,21 +51,30 @@ def check_sampler(spec: StudySpec, space: Space) -> None:
         others = [other for other in of_several_objectives(len(spec.objectives)) if METHODS[other].adaptive]
         reason = f"{kind} takes one objective, and the study has {len(spec.objectives)}"
         raise InvalidInput("sampler.kind", reason, f"use {_either(others)}, or keep the first objective alone")
+    check_search(kind, space, -(-spec.max_trial_count // len(space.inner_points)), "sampler.kind")
+
+
+def check_search(kind: str, space: Space, points: int, field: str) -> None:
+    """Check that a kind of sampler, which ``field`` names, takes the parameters and so many outer points of a space.
+
+    Raises:
+        InvalidInput: it does not; names the field and what to use instead.
+    """
+    method = METHODS[kind]
     if method.needs_order:
-        _check_order(spec)
-    points = -(-spec.max_trial_count // len(space.inner_points))
+        _check_order(kind, space)
     if method.max_points is not None and points > method.max_points:
         reason = f"{kind} looks at all points for each suggestion: {points} outer points are too many for it"
         most = method.max_points * len(space.inner_points)
-        raise InvalidInput("sampler.kind", reason, f"use tpe, or a max_trial_count of at most {most}")
+        raise InvalidInput(field, reason, f"use tpe, or a max_trial_count of at most {most}")
     if kind == "grid":
         space.grid_size()
 
 
-def _check_order(spec: StudySpec) -> None:
-    for name, parameter in spec.space.items():
+def _check_order(kind: str, space: Space) -> None:
+    for name, parameter in space.parameters.items():
         if isinstance(parameter, CategoricalParameter) and not _is_ordered(parameter.choices):
-            reason = f"{spec.sampler.kind} moves along an order, and these choices have none"
+            reason = f"{kind} moves along an order, and these choices have none"
             remedy = "sort them if they are numbers, or use tpe, gp, nsga2 or zoopt"
             raise InvalidInput(f"space.{name}.choices", reason, remedy)
 

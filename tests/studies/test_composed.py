@@ -20,7 +20,7 @@ def spec(sampler, constraints=None, **space):
             "constraints": {"total_parameters": {"target": 1_000_000}} if constraints is None else constraints,
             "sampler": sampler,
             "proxy": {"train_bytes": 1e6},
-            "max_trial_count": 10,
+            "max_trial_count": 501,
         }
     )
 
@@ -32,6 +32,11 @@ def test_defaults_are_written_down_and_stored():
     assert (zero_cost.sampler.below, zero_cost.sampler.first) == ("random", 8)
     for made in (cascade, zero_cost):
         assert stored_spec(made.model_dump(mode="json")) == made
+
+
+def test_an_unordered_parameter_may_be_the_family_above_a_sampler_that_needs_order():
+    schemes = {"type": "categorical", "choices": ["constant", "gpt2", "internlm"]}
+    assert spec({"kind": "cascade", "family": "init_scheme", "below": "cmaes"}, init_scheme=schemes)
 
 
 def test_a_family_of_several_parameters_is_read():
@@ -48,11 +53,14 @@ def test_a_family_of_several_parameters_is_read():
         ({"kind": "cascade", "family": "depth", "below": "grid"}, None, "space.learning_rate", "a grid is finite"),
         ({"kind": "zero_cost"}, {}, "sampler.kind", "a target or a high"),
         ({"kind": "zero_cost"}, {"total_parameters": {"low": 1000}}, "sampler.kind", "a target or a high"),
+        ({"kind": "cascade", "family": "depth", "below": "cmaes"}, None, "space.init_scheme.choices", "have none"),
+        ({"kind": "zero_cost", "below": "gp"}, None, "sampler.below", "too many"),
         ({"kind": "zero_cost", "below": "grid"}, None, "space.learning_rate", "a grid is finite"),
     ],
 )
 def test_what_they_cannot_search_is_refused(sampler, constraints, field, said):
+    schemes = {"type": "categorical", "choices": ["constant", "gpt2", "internlm"]}
     with pytest.raises(InvalidInput) as refused:
-        spec(sampler, constraints)
+        spec(sampler, constraints, init_scheme=schemes)
     assert refused.value.field == field
     assert said in str(refused.value)

@@ -242,16 +242,22 @@ def test_further_attempts_are_other_points_of_the_same_family_and_one_pull(below
     assert build_sampler(problem(below=below)).point(0, 0) == points[0]
 
 
-@pytest.mark.parametrize("below", ["random", "qmc", "tpe", "cmaes", "zoopt"])
-def test_a_point_can_be_replaced_by_one_of_another_family(below):
-    """What a plan does when all that the sampler offers was tried."""
+@pytest.mark.parametrize("below", ["random", "qmc", "bowl", "tpe", "cmaes", "zoopt"])
+@pytest.mark.parametrize("vocabulary_size", [512, 8192])
+def test_a_point_that_takes_the_place_of_others_is_all_that_counts(below, vocabulary_size):
+    """A plan puts one there when all that the sampler offers was tried; it may be of another family."""
     searched = space({name: SPACE[name] for name in ("learning_rate", "depth", "vocabulary_size")})
-    sampler = build_sampler(problem(below=below, searched=searched))
-    sampler.point(0)
-    sampler.tell(0, None)
-    sampler.restore(0, {"learning_rate": 0.01, "depth": 6, "vocabulary_size": 8192})
-    sampler.tell(0, (1.0,))
-    assert [point.values["vocabulary_size"] for point in search(sampler, 1, 3)] == [512, 2048]
+    place = {"learning_rate": 0.01, "depth": 6, "vocabulary_size": vocabulary_size}
+    replaced, resumed = (build_sampler(problem(below=below, searched=searched)) for _ in range(2))
+    replaced.point(0)
+    replaced.point(0, 1)
+    for sampler in (replaced, resumed):
+        sampler.restore(0, place)
+        sampler.tell(0, (1.0,))
+    points = search(replaced, 1, 12)
+    assert points == search(resumed, 1, 12)
+    others = {512, 2048, 8192} - {vocabulary_size}
+    assert {point.values["vocabulary_size"] for point in points[:2]} == others
 
 
 def test_an_exhausted_family_leaves_the_search_to_the_others():
