@@ -159,8 +159,9 @@ def table(problems: Sequence[Problem] = PROBLEMS, seeds: int = SEEDS) -> str:
             lost = losses(rule, problem, drawn)
             cells = map(interval, (lost.best_value, lost.extreme_region, lost.right_arm))
             rows.append(f"| {problem.name} | {name} | {' | '.join(cells)} |")
+            print(rows[-1], flush=True)
     return "\n".join(rows)
 
 
 if __name__ == "__main__":
-    print(table())
+    table()

@@ -34,6 +34,7 @@ class Pull:
     index: int
     """What the family's sampler calls it."""
     values: Mapping[str, Value]
+    """Without those that make the family."""
     told: bool = False
     objectives: Values | None = None
 
@@ -73,8 +74,8 @@ class Family:
     def restore(self, outer: int, values: Mapping[str, Value]) -> None:
         """Count a point that the sampler has not chosen, instead of those that were asked for under this index."""
         self._pulls.pop(outer, None)
-        pull = Pull(self._index(outer), values)
-        self._sampler.restore(pull.index, values)
+        pull = Pull(self._index(outer), {name: value for name, value in values.items() if name not in self.values})
+        self._sampler.restore(pull.index, pull.values)
         self._pulls[outer] = pull
 
     def tell(self, outer: int, objectives: Values | None) -> None:
@@ -156,7 +157,7 @@ def families(space: Space, names: Sequence[str]) -> list[tuple[dict[str, Value],
 
     Raises:
         InvalidInput: a name is not in the space, is conditional, has a continuum of values, or there are too many
-            combinations.
+            combinations, or none that is legal.
     """
     for name in names:
         if name not in space.parameters:
@@ -180,7 +181,12 @@ def families(space: Space, names: Sequence[str]) -> list[tuple[dict[str, Value],
         )
     combinations = itertools.product(*(space.parameters[name].values() for name in names))
     each = [dict(zip(names, values, strict=True)) for values in combinations]
-    return [(values, part) for values in each if (part := part_of(space, values)) is not None]
+    parts = [(values, part) for values in each if (part := part_of(space, values)) is not None]
+    if not parts:
+        raise InvalidInput(
+            "sampler.family", "no family satisfies the constraints", "relax them, or name another family"
+        )
+    return parts
 
 
 def _below(problem: SearchProblem, part: Space, number: int) -> SearchProblem:

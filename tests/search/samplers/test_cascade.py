@@ -1,6 +1,7 @@
 """The cascade: families as arms, a sampler in each, rebuilt from the rows."""
 
 import math
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ CONDITIONAL = {
 }
 
 
+@cache
 def conditional(*expressions):
     """A space in which one family has parameters that the other one lacks, and a child of them."""
     conditions = {"ffn_ratio": {"block": ["llama"]}, "weight_decay": {"depth": [1, 2, 3], "block": ["llama"]}}
@@ -123,11 +125,16 @@ def test_a_family_has_the_parameters_that_exist_in_it():
     assert set(shallow.point(dict.fromkeys(shallow.names, 0.9)).values) == {"learning_rate", "block", "width"}
 
 
+@cache
+def blocks(whole):
+    return families(whole, ["block"])
+
+
 @given(unit=st.lists(INSIDE_BINS, min_size=5, max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_points_of_conditional_families_are_points_of_the_whole(unit):
     whole = conditional("depth * width * ffn_ratio <= 1500")
-    for values, part in families(whole, ["block"]):
+    for values, part in blocks(whole):
         point = part.point(dict(zip(part.names, unit, strict=False)))
         described = whole.describe({**values, **point.values})
         assert described.attributes == point.attributes
