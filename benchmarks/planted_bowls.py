@@ -25,6 +25,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "init_scheme": CategoricalParameter(type="categorical", choices=("constant", "gpt2", "internlm")),
 }
 TRIALS = 40
+PLANTED = 10**6
+"""Keeps the draws of a problem apart from those of a sampler with the same seed, whose second part is an index."""
 NOISE = 0.01
 """Standard deviation of a value from seed to seed."""
 
@@ -33,7 +35,7 @@ class Bowl:
     """A quadratic of log-normal steepness along random directions, and one choice of words that is best."""
 
     def __init__(self, seed: int) -> None:
-        self._generator = np.random.default_rng(seed)
+        self._generator = np.random.default_rng([seed, PLANTED])
         self._space = Space.build(
             PARAMETERS, {}, Constraints(), ProxySettings(train_tokens=1_000_000, sequence_length=256)
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from search.events import Value
-from search.samplers.bowl.coordinates import Floats
+from search.samplers.bowl.coordinates import Bools, Floats
 from search.space import Point, Space
 
 MAX_LISTED = 2048
@@ -19,10 +19,16 @@ STEPS = (0.02, 0.05, 0.15)
 
 
 class Candidates:
-    """Legal points of a space; which ones follows from the seed alone."""
+    """Legal points of a space; which ones follows from the seed alone.
 
-    def __init__(self, space: Space, seed: int) -> None:
-        self._space = space
+    Args:
+        space: where they lie.
+        ordered: which of its axes are those of numbers, shape (names,); between the values of others no step is short.
+        seed: of the draws.
+    """
+
+    def __init__(self, space: Space, ordered: Bools, seed: int) -> None:
+        self._space, self._ordered = space, ordered
         self.complete = space.size is not None and space.size <= MAX_LISTED
         """Whether every point of the space is among the spread ones."""
         generator = np.random.default_rng([seed, 0])
@@ -49,12 +55,13 @@ class Candidates:
     def near(self, values: Mapping[str, Value], count: int, generator: np.random.Generator) -> Floats:
         """Up to ``count`` accepted places of the unit cube a step away from a point, along some of the axes.
 
-        Shape (places, names).
+        Shape (places, names). Along an axis without order the step leads anywhere.
         """
         names = self._space.names
         unit = self._space.unit(values)
         start = np.array([unit[name] for name in names])
         moved = generator.random((count, len(names))) < max(0.5, 1 / len(names))
         steps = generator.normal(0.0, 1.0, (count, len(names))) * generator.choice(STEPS, (count, 1))
-        units = np.clip(start + steps * moved, 0.0, 1.0)
+        anywhere = np.where(moved, generator.random((count, len(names))), start)
+        units = np.where(self._ordered, np.clip(start + steps * moved, 0.0, 1.0), anywhere)
         return np.asarray(units[self._space.accepted(units)])

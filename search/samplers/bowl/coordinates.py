@@ -14,6 +14,7 @@ from search.parameters import CategoricalParameter, Parameter
 from search.space import Space
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 MIDDLE = 0.5
 """Where on an axis the optimum is expected when nothing is known: users choose a range around it (assumed)."""
@@ -82,6 +83,8 @@ class Coordinates:
         self._space = space
         self._law = law
         self._axes = [Axis(name, space.parameters[name]) for name in space.names]
+        self.ordered_axes = np.array([axis.ordered for axis in self._axes])
+        """Which axes are those of numbers."""
         self.ordered = np.array([axis.ordered for axis in self._axes for _ in axis.middle])
         """Which columns are those of numbers."""
         self._middle = self.row({})

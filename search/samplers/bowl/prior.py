@@ -19,7 +19,7 @@ from search.samplers.bowl.coordinates import Floats
 
 STEEPNESS = 8.0
 """Expected rise of the bowl in two dimensions, in standard deviations of the values for a whole axis squared."""
-QUADRATIC_VARIANCE = 0.3
+QUADRATIC_VARIANCE = 1.0
 """Prior variance of the random quadratic: how far slope, curvature and place of the bowl may differ."""
 REST_VARIANCE = 0.3
 """Prior variance of the rest."""

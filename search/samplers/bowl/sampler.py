@@ -98,7 +98,7 @@ class BowlSampler(AdaptiveSampler):
     def _candidates(self) -> tuple[Candidates, Rows]:
         """The candidates that do not depend on what was tried, and their rows."""
         if self._spread is None:
-            candidates = Candidates(self._space, self._seed)
+            candidates = Candidates(self._space, self._coordinates.ordered_axes, self._seed)
             self._spread = candidates, Rows.joined([self._row(point.values) for point in candidates.spread])
         return self._spread
 
