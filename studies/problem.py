@@ -9,6 +9,7 @@ from search.start import EarlierTrial
 from studies.earlier import earlier_studies
 from studies.records import Study
 from studies.spec import StudySpec, build_space, search_problem
+from studies.starting_laws import starting_law
 from trainer.text.cached_corpus import CachedCorpus
 
 
@@ -30,4 +31,5 @@ def stored_problem(session: Session, study: Study, storage: Path | None) -> Sear
             ).fingerprint
         found = earlier_studies(session, study.owner, spec, build_space(spec), fingerprint)
         trials = tuple(trial for earlier in found for trial in earlier.trials)
-    return search_problem(spec, f"study-{study.id}", storage or Path(), trials)
+    law = starting_law(session, study.owner, spec)
+    return search_problem(spec, f"study-{study.id}", storage or Path(), trials, law)

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from model.config import FrozenConfig
 from search.constraints import Constraints
+from search.events import Value
+from search.given import given_point
+from search.laws import Law
 from search.parameters import CategoricalParameter, Choice, Parameter
 from search.problem import SearchProblem
-from search.samplers.methods import DEFAULTS, MAX_OBJECTIVES
+from search.samplers.methods import DEFAULTS, MAX_OBJECTIVES, METHODS
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
 from search.space import Space
 from search.start import EarlierTrial, Start
@@ -28,6 +32,7 @@ Condition = Annotated[dict[str, ParentValues], Field(max_length=10)]
 MAX_POINTS = 1000
 """Most points that are given at once (assumed: more than anybody writes)."""
 GivenPoint = Annotated[dict[Annotated[str, Field(max_length=200)], Choice], Field(max_length=50)]
+LawName = Literal["step_law", "deepseek", "study"]
 StudyId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -49,6 +54,9 @@ class StartSpec(FrozenConfig):
     """Outer points that run first, in this order; no part of a declared design."""
     studies: Annotated[tuple[StudyId, ...], Field(max_length=20)] = ()
     """Earlier studies whose trials the sampler is told; ``study`` may be written for a single one."""
+    law: LawName | None = None
+    """Where the best learning rate and batch are expected: a published law, or ``study``, that of the earlier studies;
+    left out, that of the earlier studies where they have one."""
 
     @model_validator(mode="before")
     @classmethod
@@ -156,7 +164,9 @@ def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
     return field, (min(sizes), max(sizes))
 
 
-def search_problem(spec: StudySpec, study: str, storage: Path, earlier: tuple[EarlierTrial, ...] = ()) -> SearchProblem:
+def search_problem(
+    spec: StudySpec, study: str, storage: Path, earlier: tuple[EarlierTrial, ...] = (), law: Law | None = None
+) -> SearchProblem:
     """What the search of a stored spec is given.
 
     Args:
@@ -164,10 +174,15 @@ def search_problem(spec: StudySpec, study: str, storage: Path, earlier: tuple[Ea
         study: the study's label, e.g. ``study-12``.
         storage: root of shards, tokenizers and exports.
         earlier: trials of the studies that the spec starts from.
+        law: the law that it starts from. A sampler that does not know laws gets its point as the last one of the start.
     """
+    space = build_space(spec)
+    points: tuple[Mapping[str, Value], ...] = spec.start.points
+    if law is not None and not METHODS[spec.sampler.kind].knows_laws:
+        points = (*points, *_point_of_law(space, law, spec))
     return SearchProblem(
         study=study,
-        space=build_space(spec),
+        space=space,
         objectives=spec.objectives,
         sampler=spec.sampler,
         scheduler=spec.scheduler,
@@ -175,10 +190,20 @@ def search_problem(spec: StudySpec, study: str, storage: Path, earlier: tuple[Ea
         parallel_trial_count=spec.parallel_trial_count,
         resources=spec.resources_per_trial,
         storage=storage,
-        start=Start(points=spec.start.points, earlier=earlier),
+        start=Start(points, law, earlier),
         seeds=spec.seeds,
         allow_duplicates=spec.allow_duplicates,
     )
+
+
+def _point_of_law(space: Space, law: Law, spec: StudySpec) -> tuple[Mapping[str, Value], ...]:
+    """The point that a law expects to be the best, unless it is among those of the start."""
+    from search.samplers.bowl.expected import expected_point  # loads SciPy
+
+    point = expected_point(space, law, np.random.default_rng(spec.sampler.seed)).values
+    places = enumerate(spec.start.points)
+    given = [given_point(space, values, f"start.points.{place}").values for place, values in places]
+    return () if point in given else (point,)
 
 
 def stored_spec(document: Mapping[str, Any]) -> StudySpec | ImportSpec:

@@ -18,13 +18,15 @@ class Method:
     """Whether it moves along axes, so that neighbouring values of each parameter must be alike."""
     max_points: int | None = None
     """Most outer points, where a suggestion costs more with each of them."""
+    knows_laws: bool = False
+    """Whether it goes by ``start.law``; others get the law's point as one that is given."""
 
 
 METHODS: Mapping[str, Method] = {
     "random": Method(adaptive=False),
     "grid": Method(adaptive=False),
     "qmc": Method(adaptive=False),
-    "bowl": Method(adaptive=True),
+    "bowl": Method(adaptive=True, knows_laws=True),
     "tpe": Method(adaptive=True),
     "gp": Method(adaptive=True, max_points=500),
     "cmaes": Method(adaptive=True, max_objectives=1, needs_order=True),

@@ -18,6 +18,7 @@ from studies.service.ending import end_external_study
 from studies.spec import ImportSpec, StudySpec, build_space, stored_spec, vocabulary_sizes
 from studies.specs.parsing import parse_spec
 from studies.specs.warnings import spec_warnings
+from studies.starting_laws import check_starting_law
 from studies.tables import StudyRow
 from trainer.config import TRAINED, TokenizerSource
 from trainer.text.corpus import check_corpus, resolve_corpus
@@ -77,9 +78,10 @@ def add_prepared_study(session: Session, owner: str, spec: StudySpec) -> Study:
     """Store a queued study of a spec that ``prepare_spec`` gave.
 
     Raises:
-        InvalidInput: a study that it starts from is not the owner's, or has another objective.
+        InvalidInput: a study that it starts from is not the owner's, has another objective, or lacks the law asked for.
     """
     check_start_studies(session, owner, spec)
+    check_starting_law(session, owner, spec)
     return add_study(session, owner, spec.name, StudyState.QUEUED, spec.model_dump(mode="json"))
 
 

@@ -58,6 +58,8 @@ def check_start(spec: StudySpec, space: Space) -> None:
         InvalidInput: a point is none of the space or given twice, there are too many, or the sampler does not learn.
     """
     _check_points(spec, space)
+    if spec.start.law is not None:
+        _check_law(spec)
     if not spec.start.studies:
         return
     if spec.purpose == "estimate":
@@ -66,6 +68,17 @@ def check_start(spec: StudySpec, space: Space) -> None:
     if spec.sampler.kind in DECLARED:
         reason = f"{spec.sampler.kind} does not learn from the trials of earlier studies"
         raise InvalidInput("start", reason, "use an adaptive sampler such as tpe, or give start.points")
+
+
+def _check_law(spec: StudySpec) -> None:
+    if spec.start.law == "study" and not spec.start.studies:
+        raise InvalidInput("start.law", "there is no study to take it from", "add start.study, or name a published law")
+    if not {"learning_rate", "batch_tokens"} & spec.space.keys():
+        reason = "a law gives learning_rate and batch_tokens, and the space has neither"
+        raise InvalidInput("start.law", reason, "add one of them to space, or leave the law out")
+    if spec.start.law != "study" and spec.proxy.init_scheme == "mup":
+        reason = f"{spec.start.law} was measured under the standard parametrisation, not under mup"
+        raise InvalidInput("start.law", reason, "leave it out, or take the law of a study under mup")
 
 
 def _check_points(spec: StudySpec, space: Space) -> None:

@@ -9,6 +9,7 @@ from search.problem import SearchProblem, Values
 from search.samplers.adaptive import AdaptiveSampler
 from search.samplers.bowl.candidates import NEAR, Candidates
 from search.samplers.bowl.coordinates import Coordinates, Floats
+from search.samplers.bowl.expected import expected_point
 from search.samplers.bowl.memory import Memory
 from search.samplers.bowl.posterior import Belief
 from search.samplers.bowl.prior import Rows, priors
@@ -18,9 +19,6 @@ BEST = 3
 """Points near which candidates are drawn (assumed)."""
 MADE = 6
 """Of the places near them, how many are made points (assumed: a point takes up to a millisecond)."""
-JITTER = 0.15
-"""How far from the middle of an axis the first point may lie when no law is given (assumed)."""
-
 Key = frozenset[tuple[str, Value]]
 
 
@@ -35,6 +33,7 @@ class BowlSampler(AdaptiveSampler):
 
     def __init__(self, problem: SearchProblem) -> None:
         super().__init__(problem)
+        self._law = problem.start.law
         self._coordinates = Coordinates(problem.space, problem.start.law)
         self._priors = priors(self._coordinates.ordered, self._coordinates.expectations)
         self._memory = Memory(problem.objectives)
@@ -60,19 +59,23 @@ class BowlSampler(AdaptiveSampler):
         generator = np.random.default_rng(seed)
         self._refuse(outer)
         rows, values, best_first = self._memory.known(generator)
+        if rows is None and not self._refused[outer]:
+            return self._begin(outer, expected_point(self._space, self._law, generator))
         candidates, places = self._candidates()
         points = candidates.spread
         if rows is None:
-            score = -self._distance_from_expected(places, generator)
+            score = generator.random(len(points))
         else:
             belief = Belief(self._priors, rows, values)
             if best_first and not candidates.complete:
                 near = self._near(candidates, best_first[:BEST], belief, generator)
                 points, places = [*points, *near], Rows.joined([places, *(self._row(each.values) for each in near)])
             score = belief.expected_improvement(places)
-        chosen = self._best_untried(outer, points, score)
-        self._start(outer, points[chosen].values, places[chosen : chosen + 1])
-        return points[chosen]
+        return self._begin(outer, points[self._best_untried(outer, points, score)])
+
+    def _begin(self, outer: int, point: Point) -> Point:
+        self._start(outer, point.values, self._row(point.values))
+        return point
 
     def _refuse(self, outer: int) -> None:
         """A point that was chosen for this index was not used."""
@@ -121,14 +124,6 @@ class BowlSampler(AdaptiveSampler):
         )
         promising = np.argsort(-belief.expected_improvement(rows), kind="stable")[:MADE]
         return [candidates.at(together[index]) for index in promising]
-
-    def _distance_from_expected(self, candidates: Rows, generator: np.random.Generator) -> Floats:
-        """Of each candidate, shape (n,): from where a law expects the optimum, else from about the middle."""
-        ordered = self._coordinates.ordered
-        by_law = self._coordinates.expectations > 1
-        jitter = 0.0 if by_law else generator.uniform(-JITTER, JITTER, int(ordered.sum()))
-        away = (candidates.place - candidates.expected[:, -1])[:, ordered] - jitter
-        return np.asarray((away**2).sum(1))
 
 
 def _key(values: Mapping[str, Value]) -> Key:
