@@ -18,6 +18,8 @@ def informed_rule(problem: SearchProblem, history: Sequence[PastTrial]) -> Stopp
         if is_judged(trial.attributes):
             for evaluation, value in zip(made, trial.evaluations, strict=False):
                 rule.report(trial.number, evaluation, value)
+            if trial.state == "COMPLETE" and trial.values is not None:
+                rule.report(trial.number, rule.last, trial.values[0])
     return rule
 
 

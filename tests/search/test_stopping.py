@@ -2,16 +2,23 @@
 
 import random
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.settings import SchedulerSpec
+from search.constraints import Constraints
+from search.parameters import FloatParameter
+from search.problem import PastTrial, SearchProblem
+from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
+from search.space import Space
 from search.stopping import Asha, Hyperband, Never, stopping_rule
 from search.stopping.curves import Curves
 from search.stopping.halving import bracket_sizes, rungs
+from search.stopping.past import at_full_length, informed_rule, made_evaluations
+from trainer.config import ProxySettings
 
 LOSSES = st.lists(
     st.lists(st.floats(1, 10, allow_nan=False), min_size=9, max_size=9), min_size=1, max_size=40
@@ -264,3 +271,48 @@ def test_who_was_stopped_later_is_not_worth_more_for_it():
     means = {stopped: sum(found) / len(found) for stopped, found in errors.items()}
     gained = sum(curve[0] - curve[2] for curve in losses) / len(losses)
     assert abs(means[1] - means[3]) < 0.5 * gained
+
+
+def problem(**proxy):
+    settings = ProxySettings(train_bytes=1000, evaluations=9, **proxy)
+    space = Space.build(
+        {"learning_rate": FloatParameter(type="float", low=1e-3, high=1e-1)}, {}, Constraints(), settings
+    )
+    return SearchProblem(
+        study="study-1",
+        space=space,
+        objectives=(Objective(metric="bits_per_byte"),),
+        sampler=SamplerSpec(kind="random"),
+        scheduler=SchedulerSpec(kind="asha"),
+        max_trial_count=10,
+        parallel_trial_count=1,
+        resources=Resources(),
+        storage=Path("/nowhere"),
+    )
+
+
+def past(number, state, evaluations, **attributes):
+    values = (evaluations[-1],) if state in ("COMPLETE", "PRUNED") else None
+    return PastTrial(number, {"learning_rate": 0.01}, attributes, state, values, tuple(evaluations))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "numbers"),
+    [({"schedule": "wsd", "annealed_evaluations": (1, 3)}, (1, 3, 9)), ({}, tuple(range(1, 10)))],
+)
+def test_stored_losses_are_those_of_the_evaluations_that_were_made(proxy, numbers):
+    history = [past(0, "COMPLETE", [5.0 - place for place in range(len(numbers))])]
+    history += [past(1, "PRUNED", [6.0]), past(2, "RUNNING", [5.5]), past(3, "COMPLETE", [1.0] * 9, origin="replicate")]
+    rule = informed_rule(problem(**proxy), history)
+    assert made_evaluations(problem(**proxy)) == numbers
+    assert rule.curves.of(0) == {number: 5.0 - place for place, number in enumerate(numbers)}
+    assert rule.curves.at(1) == {0: 5.0, 1: 6.0, 2: 5.5}
+    assert set(rule.curves.finals) == {0}
+
+
+def test_a_search_that_goes_on_tells_its_sampler_what_pruned_trials_would_have_reached():
+    made = problem(schedule="wsd", annealed_evaluations=(1, 3))
+    history = [past(0, "COMPLETE", [5.0, 4.0, 3.0]), past(1, "PRUNED", [6.0]), past(2, "PRUNED", [5.5, 4.5])]
+    told = at_full_length(history, informed_rule(made, history))
+    assert [trial.values for trial in told] == [(3.0,), (4.0,), (3.5,)]
+    assert [trial.evaluations for trial in told] == [trial.evaluations for trial in history]

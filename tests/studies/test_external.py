@@ -263,6 +263,29 @@ def test_weak_trials_are_told_to_stop(serve: Callable[..., Server], document: di
         server.report(0, 20, 2.0, metric="validation_loss")
 
 
+@pytest.mark.parametrize("evaluations", [4, 9])
+def test_the_nth_report_is_the_nth_evaluation_that_is_annealed(
+    serve: Callable[..., Server], document: dict[str, Any], evaluations: int
+) -> None:
+    """With a factor of 3 these are evaluations 1 and 3, whoever answers, before and after others have ended."""
+    server = serve(
+        purpose="optimise",
+        scheduler={"kind": "asha"},
+        proxy={**document["proxy"], "evaluations": evaluations},
+        inner={},
+    )
+    server.suggest("a", 6)
+    for number in (0, 1, 2):
+        assert not server.report(number, 10, 3.0 - number)
+    assert not server.report(2, 20, 0.9)
+    server.complete(2, 0.8)
+    assert not another(server).report(1, 20, 0.85)
+    assert another(server).report(0, 20, 1.5)
+    assert "rung 2 (evaluation 3" in str(server.trials[0].reason)
+    assert another(server).report(3, 10, 2.5)
+    assert "rung 1 (evaluation 1" in str(server.trials[3].reason)
+
+
 def test_controls_and_orders_hold_here_too(serve: Callable[..., Server]) -> None:
     server = serve()
 

@@ -110,9 +110,8 @@ def _is_repeated(session: Session, study_id: int, number: int, request: Complete
 def _reason_to_stop(
     session: Session, search: ExternalSearch, spec: StudySpec, study_id: int, number: int, step: int
 ) -> str | None:
-    """What the scheduler says to the evaluation at ``step``: its place is that among the steps that were reported.
-
-    Leaders on fresh seeds are trained to their end.
+    """What the scheduler says to the evaluation at ``step``: its place among the steps that were reported is that among
+    the evaluations that a trial makes. Leaders on fresh seeds are trained to their end.
     """
     metric = spec.objectives[0].metric
     told = trials.intermediate_values(session, study_id, number)
