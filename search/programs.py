@@ -72,7 +72,10 @@ class Program(Trial):
 
 
 class Programs(Unsaved, SearchAlgorithm):
-    """Hands the plan's groups to Tune, so many at once; results reach the plan through the observer of events."""
+    """Hands the plan's groups to Tune, so many at once; results reach the plan through the observer of events.
+
+    The plan is asked once more after its last trial, for it may have been given further ones meanwhile.
+    """
 
     def __init__(self, problem: SearchProblem, plan: Plan, slot: type[ProxyTrial]) -> None:
         self.study = problem.study
@@ -95,9 +98,11 @@ class Programs(Unsaved, SearchAlgorithm):
 
     def next_trial(self) -> Program | None:
         """The next group; None while as many run as may, or while the end of one decides whether there is another."""
-        group = self._plan.start_next() if len(self._live) < self._most else ()
+        if len(self._live) >= self._most:
+            return None
+        group = self._plan.start_next()
         if not group:
-            self._finish_with_plan()
+            self._finished = self._plan.finished
             return None
         program = Program(self, [_member(trial, len(group)) for trial in group])
         self._live.add(program.trial_id)
@@ -115,11 +120,6 @@ class Programs(Unsaved, SearchAlgorithm):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A program ended; what became of its trials is told to the plan by :class:`search.tune.EventRelay`."""
         self._live.discard(trial_id)
-        self._finish_with_plan()
-
-    def _finish_with_plan(self) -> None:
-        if self._plan.finished:
-            self._finished = True
 
 
 def _member(trial: PlannedTrial, stack: int) -> dict[str, Any]:
