@@ -77,5 +77,6 @@ def print_next_steps(console: Console, study: Json, home: str) -> None:
     """Print the commands that make a model of a completed study; ``home`` is the option they need."""
     if study["state"] == "COMPLETED":
         export = f"formulary {home}export {study['id']} --format hf"
-        console.print(f"next, the best trial as a model to train: {export} --out best", soft_wrap=True)
+        word = "knee of the front" if len(study["spec"]["objectives"]) > 1 else "best trial"
+        console.print(f"next, the {word} as a model to train: {export} --out best", soft_wrap=True)
         console.print(f"or a larger one: {export} --out larger --total-parameters N --tokens D", soft_wrap=True)
