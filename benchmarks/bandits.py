@@ -28,7 +28,7 @@ from search.bandits import (
 from search.samplers.cascade import RULE as CASCADE_RULE
 
 PULLS = 200
-SEEDS = 400
+SEEDS = 200
 LARGE = 20_000
 """Draws from which the level of an arm is known."""
 

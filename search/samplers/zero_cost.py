@@ -81,7 +81,7 @@ class ZeroCostSampler:
 
     def _judge(self, genes: Genes) -> Individual | None:
         point = self._point_at(genes, self._medians)
-        if not self._space.accepts(point.values):
+        if self._space.checks and not self._space.accepts(point.values):
             return None
         config = network(self._space, point)
         return Individual(genes, config, float(forward_flops_per_token(config)))
