@@ -147,7 +147,7 @@ def losses(rule: ArmRule, problem: Problem, drawn: Floats) -> Losses:
 def interval(values: Floats) -> str:
     """Mean ± half of its 95 % interval."""
     half = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
-    return "—" if np.isnan(half) else f"{values.mean():.3g} ± {half:.1g}"
+    return "—" if np.isnan(half) else f"{values.mean():.3g} ± {half:.2g}"
 
 
 def table(problems: Sequence[Problem] = PROBLEMS, seeds: int = SEEDS) -> str:
