@@ -16,6 +16,7 @@ from api.commands import (
     run,
     run_study,
     serve,
+    simulate,
     space,
     study,
     tokenizer,
@@ -64,6 +65,7 @@ app.command("space", epilog=space.EXAMPLES)(space.show_space)
 app.add_typer(study.app, name="study")
 app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
 app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)
+app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)

@@ -18,7 +18,7 @@ from search.laws import Law, Power
 from search.problem import SearchProblem
 from search.recorded import RecordedEvaluation, RecordedRun, Recording
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
-from search.simulate import simulate
+from search.simulate import simulate_until
 from search.start import Start
 
 TABLE = Path(__file__).parents[2] / "shared" / "data" / "results" / "steplaw_dense_9_of_17.csv"
@@ -96,10 +96,8 @@ def trials_needed(grid: Grid, kind: str, seed: int, start: Start | None = None) 
         storage=Path(),
         start=start or Start(),
     )
-    for count, trial in enumerate(simulate(problem, grid.recording), start=1):
-        if trial.values is not None and trial.values[0] <= NEAR * grid.best:
-            return count
-    return MAX_TRIALS
+    reached = simulate_until(problem, grid.recording, NEAR * grid.best)
+    return MAX_TRIALS if reached is None else reached.trials
 
 
 def needed(

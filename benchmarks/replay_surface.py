@@ -18,7 +18,7 @@ from search.problem import SearchProblem
 from search.proxy import proxy_config
 from search.recorded import RecordedEvaluation, RecordedRun, Recording
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
-from search.simulate import simulate
+from search.simulate import simulate_until
 from search.stopping import stopping_rule
 from trainer.config import ProxySettings
 from trainer.plan import plan_run
@@ -77,12 +77,8 @@ def _tokens(surface: Recording, threshold: float, sampler: str, scheduler: Sched
         resources=Resources(),
         storage=Path(),
     )
-    spent = 0.0
-    for trial in simulate(problem, surface):
-        spent = trial.spent
-        if trial.state == "COMPLETE" and trial.values is not None and trial.values[0] <= threshold:
-            return spent
-    return spent
+    reached = simulate_until(problem, surface, threshold)
+    return sum(run.cost for run in surface.runs) if reached is None else reached.spent
 
 
 def threshold_of(runs: Sequence[Record]) -> float:

@@ -122,3 +122,22 @@ class _Simulation:
         if state != "PRUNED" or values is None:
             return values
         return (self._sign * self._rule.curves.expected_final(running.number), *values[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """When a search first got to its goal."""
+
+    trials: int
+    """Trials that had ended."""
+    spent: float
+    """By all trials, in the unit of the recorded costs."""
+
+
+def simulate_until(problem: SearchProblem, recording: Recording, goal: float) -> Reached | None:
+    """Search a recording until a trial ends at ``goal`` or better by the first objective; None if none does."""
+    sign = 1 if problem.objective.direction == "minimize" else -1
+    for count, trial in enumerate(simulate(problem, recording), start=1):
+        if trial.state == "COMPLETE" and trial.values is not None and sign * trial.values[0] <= sign * goal:
+            return Reached(count, trial.spent)
+    return None
