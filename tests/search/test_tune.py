@@ -27,6 +27,7 @@ from search.events import (
     TrialPruned,
     TrialStarted,
 )
+from search.orders import Orders
 from search.parameters import FloatParameter
 from search.plan import MAX_LOST_WORKERS
 from search.problem import PastTrial, Report, SearchProblem, TrialImpossible
@@ -310,6 +311,13 @@ def test_trials_share_a_gpu_or_see_none(problem, tmp_path, gpu, visible, share):
     seen = [event.attributes for event in of(events, TrialCompleted)]
     assert [(one["visible"], one["share"], one["waiting"]) for one in seen] == [(visible, share, "PASSIVE")] * 2
     assert len(list(tmp_path.glob("runs-*"))) == 2
+
+
+def test_trials_ordered_while_the_last_one_runs_are_run(problem):
+    events = []
+    look = lambda: Orders(3 if len(of(events, TrialStarted)) == 2 else 2)  # noqa: E731
+    run_search(problem(count=2, parallel_trial_count=1), [], events.append, lambda: False, one_report, look=look)
+    assert [event.number for event in of(events, TrialCompleted)] == [0, 1, 2]
 
 
 def test_an_observer_may_hold_what_cannot_be_pickled(problem):
