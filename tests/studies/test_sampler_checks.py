@@ -14,12 +14,19 @@ OBJECTIVES = [
 ]
 
 
+FURTHER = {"cascade": {"family": "depth"}}
+"""What a kind needs beside its name."""
+
+
 def document(kind="random", **changes):
+    depth = {"depth": {"type": "int", "low": 1, "high": 4}} if kind in ("cascade", "zero_cost") else {}
+    size = {"total_parameters": {"high": 10_000_000}} if kind == "zero_cost" else {}
     return {
         "name": "a study",
         "purpose": "optimise",
-        "space": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}},
-        "sampler": {"kind": kind},
+        "space": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}, **depth},
+        "constraints": size,
+        "sampler": {"kind": kind, **FURTHER.get(kind, {})},
         "proxy": {"train_bytes": 100_000},
         "max_trial_count": 60,
         **changes,
