@@ -6,8 +6,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from model.config import FrozenConfig
-from search.constraints import Constraints as Constraints
-from search.constraints import TotalParameters as TotalParameters
 
 PARAMETER_NAMES = frozenset(
     {
