@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from model.errors import InvalidInput
 from search.constraints import Constraints
 from search.parameters import PARAMETER_NAMES, Choice, Parameter
 from search.space.checks import check_ffn_width, check_inner_size, check_names, check_values
@@ -12,7 +13,7 @@ from search.space.combinations import Combinations
 from search.space.conditions import Asked, Conditions
 from search.space.frame import Frame
 from search.space.groups import in_order, tie
-from search.space.legal import Exclusion, Solving, Stage, legal_combinations
+from search.space.legal import Exclusion, Solving, Stage, enumerate_rows, legal_combinations
 from search.space.rules import EvenHeads, Rule, WholeHeads, WholeSequences
 from search.space.written import network_of
 from trainer.config import ProxySettings
@@ -48,7 +49,21 @@ def build_frame(
     if network.budget is None:
         check_ffn_width(space, inner, settings)
     grids = {name: tuple(choices) for name, choices in inner.items()}
-    return Frame(dict(space), grids, _fixed(settings), Conditions.build(conditions, space), network)
+    frame = Frame(dict(space), grids, _fixed(settings), Conditions.build(conditions, space), network)
+    _check_existence(frame)
+    return frame
+
+
+def _check_existence(frame: Frame) -> None:
+    """Refuse a parameter whose conditions, and those of its parents, hold nowhere together."""
+    for child in frame.conditions.allowed:
+        above = frame.conditions.ancestors(child)
+        ancestors = frame.conditions.ordered([name for name in frame.parameters if name in above])
+        rows = enumerate_rows(ancestors, frame)
+        indices = {name: rows[:, axis] for axis, name in enumerate(ancestors)}
+        if not frame.conditions.exists(child, indices, len(rows)).any():
+            reason = f"{child} exists nowhere: its conditions and those of its parents exclude each other"
+            raise InvalidInput(f"conditions.{child}", reason, "relax one of them")
 
 
 def enumerate_groups(frame: Frame, written: Sequence[Rule]) -> Enumerated:

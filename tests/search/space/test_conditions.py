@@ -139,6 +139,11 @@ def test_a_value_that_no_budget_allows_takes_its_children_along():
         ({"kv_heads": {"depth": (True,)}}, "conditions.kv_heads.depth", "True is no value of depth"),
         ({"kv_heads": {"init_std": (0.01,)}}, "conditions.kv_heads.init_std", "continuous"),
         ({"kv_heads": {}}, "conditions.kv_heads", "no parent"),
+        (
+            {"block": {"depth": (2,)}, "kv_heads": {"block": ("llama",), "depth": (3,)}},
+            "conditions.kv_heads",
+            "exists nowhere",
+        ),
         ({"depth": {"depth": (2,)}}, "conditions.depth", "depends on itself"),
         ({"depth": {"block": ("llama",)}, "block": {"depth": (2,)}}, "conditions.depth", "through depth and block"),
     ],
