@@ -29,6 +29,13 @@ def get(session: Session, operation_id: int) -> Operation | None:
     return None if row is None else _operation(row)
 
 
+def is_open(session: Session, study_id: int, kind: str) -> bool:
+    """Whether an operation of one kind on a study has not ended."""
+    table = OperationRow
+    open_ones = (table.study_id == study_id, table.kind == kind, table.finished_at.is_(None))
+    return session.scalar(select(table.id).where(*open_ones).limit(1)) is not None
+
+
 def set_state(session: Session, operation_id: int, state: OperationState, **values: Any) -> None:
     """Change an operation's state, and other columns with it."""
     session.execute(update(OperationRow).where(OperationRow.id == operation_id).values(state=state, **values))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from studies.records import ACTIVE_STUDY_STATES, IntermediateValue, Study, Trial, TrialState
-from studies.repository import formulas, leases, studies, trials
+from studies.repository import formulas, leases, operations, studies, trials, workers
+from studies.service.ending import FIT
 from studies.service.studies import get_study
 from studies.tables import StudyRow
 
@@ -46,7 +47,7 @@ def look(session: Session, owner: str, study_id: int, since: int) -> Look | None
     if _is_unchanged(session, owner, study_id, since):
         return None
     study = get_study(session, owner, study_id)
-    settled = study.state not in ACTIVE_STUDY_STATES and not leases.is_held(session, StudyRow, study_id)
+    settled = study.state not in ACTIVE_STUDY_STATES and not _is_worked_on(session, study_id)
     if study.revision == since and not settled:
         return None
     return Look(
@@ -56,6 +57,13 @@ def look(session: Session, owner: str, study_id: int, since: int) -> Look | None
         trial_counts=trials.count_by_state(session, study_id),
         formula_revision=formulas.latest_revision(session, study_id),
     )
+
+
+def _is_worked_on(session: Session, study_id: int) -> bool:
+    """Whether a driver is just ending, or a worker that lives is still to fit the formulas of an external study."""
+    if leases.is_held(session, StudyRow, study_id):
+        return True
+    return operations.is_open(session, study_id, FIT) and bool(workers.list_alive(session))
 
 
 def _is_unchanged(session: Session, owner: str, study_id: int, since: int) -> bool:

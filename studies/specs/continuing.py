@@ -2,12 +2,9 @@
 
 from model.errors import InvalidInput
 from search.given import given_point
+from search.samplers.methods import declared
 from search.space import Space
 from studies.spec import StudySpec
-
-DECLARED = frozenset({"random", "grid", "qmc"})
-"""Samplers that ignore outcomes."""
-
 
 LOADING_TORCH = frozenset({"gp"})
 """Samplers whose library loads torch, which the process that answers requests never does."""
@@ -21,9 +18,11 @@ def check_external(spec: StudySpec) -> None:
     """
     if spec.execution != "external":
         return
-    if spec.sampler.kind in LOADING_TORCH:
-        reason = f"{spec.sampler.kind} loads torch, which the process that answers clients never does"
-        raise InvalidInput("sampler.kind", reason, "use another sampler such as tpe, or execution: ray")
+    for name in ("kind", "below"):
+        kind = getattr(spec.sampler, name)
+        if kind in LOADING_TORCH:
+            reason = f"{kind} loads torch, which the process that answers clients never does"
+            raise InvalidInput(f"sampler.{name}", reason, "use another sampler such as tpe, or execution: ray")
     if spec.resources_per_trial.stack > 1:
         reason = "stacks are trained here, and the trials of an external study elsewhere"
         raise InvalidInput("resources_per_trial.stack", reason, "leave it out")
@@ -65,7 +64,7 @@ def check_start(spec: StudySpec, space: Space) -> None:
     if spec.purpose == "estimate":
         reason = "a start from earlier studies chooses by outcome, and formulas need trials that were not"
         raise InvalidInput("start", reason, "leave the studies out, or set purpose: optimise")
-    if spec.sampler.kind in DECLARED:
+    if spec.sampler.kind in declared():
         reason = f"{spec.sampler.kind} does not learn from the trials of earlier studies"
         raise InvalidInput("start", reason, "use an adaptive sampler such as tpe, or give start.points")
 

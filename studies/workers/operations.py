@@ -13,7 +13,7 @@ from studies.export_folders import export_folder, half_written, remove_exports, 
 from studies.exports import collect_provenance, write_export
 from studies.heartbeat import LEASE_TTL, Heartbeat
 from studies.process_identity import this_process
-from studies.records import Operation, OperationState, TrialState
+from studies.records import ACTIVE_STUDY_STATES, Operation, OperationState, TrialState
 from studies.repository import formulas, leases, operations, studies, trials
 from studies.repository.leases import Lease
 from studies.repository.queue import UNFINISHED_STATES
@@ -114,7 +114,8 @@ def _remove_abandoned(database: Database, storage: Path, own: int) -> None:
 def _fit(database: Database, operation: Operation, storage: Path) -> Mapping[str, Any]:
     """Fit the formulas of a study that nobody drives."""
     with database.read_session() as session:
-        fitted = fit(session, operation.study_id)
+        state = studies.state_of(session, operation.study_id)
+        fitted = fit(session, operation.study_id, finished=state not in ACTIVE_STUDY_STATES)
     with database.session() as session:
         formulas.add(session, operation.study_id, fitted, datetime.now(UTC))
     return {"formulas": len(fitted)}

@@ -136,6 +136,7 @@ def test_a_study_that_is_trained_here_is_not_asked(http: httpx.Client) -> None:
     ("change", "field"),
     [
         ({"sampler": {"kind": "gp"}, "purpose": "optimise"}, "sampler.kind"),
+        ({"sampler": {"kind": "cascade", "family": "depth", "below": "gp"}, "purpose": "optimise"}, "sampler.below"),
         ({"resources_per_trial": {"stack": 3}}, "resources_per_trial.stack"),
     ],
 )

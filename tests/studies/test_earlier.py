@@ -19,6 +19,12 @@ Make = Callable[..., Study]
 
 
 @pytest.fixture
+def empty_url(tmp_path: Path) -> str:
+    """One database is enough: what is tested here reads trials as other tests do."""
+    return f"sqlite:///{tmp_path}/formulary.db"
+
+
+@pytest.fixture
 def make(database: Database, document: dict[str, Any], roots: list[Path]) -> Make:
     def make(owner: str = "ada", proxy: dict[str, Any] | None = None, **changes: Any) -> Study:
         spec = {
