@@ -36,10 +36,10 @@ class RuleScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Let the rule learn of an evaluation, and decide."""
-        number = _judged(trial)
-        if number is None or OBJECTIVE not in result:
-            return TrialScheduler.CONTINUE
-        reason = self._rule.report(number, self._evaluations[result[EVALUATION] - 1], result[OBJECTIVE])
+        number, place = _judged(trial), result[EVALUATION] - 1
+        if number is None or OBJECTIVE not in result or place >= len(self._evaluations):
+            return TrialScheduler.CONTINUE  # an objective may report more often than a run is evaluated
+        reason = self._rule.report(number, self._evaluations[place], result[OBJECTIVE])
         if reason is None:
             return TrialScheduler.CONTINUE
         self.reasons[number] = reason
