@@ -4,11 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from search.pareto import as_costs, is_on_front, knee
-from search.problem import Values
-
 
 @dataclass(frozen=True, slots=True)
 class Front:
@@ -26,13 +21,17 @@ class Front:
         return kept if self.knee is None or self.knee in kept else (*kept[:-1], self.knee)
 
 
-def find_front(directions: Sequence[str], values: Mapping[int, Values]) -> Front:
+def find_front(directions: Sequence[str], values: Mapping[int, tuple[float, ...]]) -> Front:
     """Find the front among complete trials.
 
     Args:
         directions: ``minimize`` or ``maximize``, of each objective.
         values: the objectives of each trial, by number; those that are not finite do not count.
     """
+    import numpy as np  # a tenth of a second that commands with one objective need not take
+
+    from search.pareto import as_costs, is_on_front, knee
+
     numbers = np.array([number for number, of in values.items() if all(map(math.isfinite, of))], dtype=np.int64)
     if not len(numbers):
         return Front((), None)
