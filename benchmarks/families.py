@@ -21,7 +21,7 @@ from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec
 from search.space import Space
 from trainer.config import ProxySettings
 
-SEEDS = 20
+SEEDS = 30
 TRIALS = (20, 40, 80)
 NOISE = 0.02
 """Deviation of what a trial reads (assumed: a little below that of bits per byte between seeds of a tiny run)."""
