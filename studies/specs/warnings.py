@@ -15,7 +15,8 @@ MAX_LISTED = 8
 def spec_warnings(spec: StudySpec) -> list[str]:
     """One line for each thing that a run of ``spec`` leaves out, or does unasked."""
     space = build_space(spec)
-    return [*_excluded(space), *_acceptance(space), *_trial_count(spec, space), *scheduler_warnings(spec)]
+    found = [*_excluded(space), *_acceptance(space), *_trial_count(spec, space)]
+    return [*found, *scheduler_warnings(spec), *_bowl_under_asha(spec)]
 
 
 def _excluded(space: Space) -> Iterator[str]:
@@ -48,4 +49,13 @@ def _trial_count(spec: StudySpec, space: Space) -> Iterator[str]:
         yield (
             f"max_trial_count: {count} is no multiple of the {inner} inner points, so that the last point of the space "
             f"is trained at {count % inner} of them; give {spec.max_trial_count - count % inner + inner}"
+        )
+
+
+def _bowl_under_asha(spec: StudySpec) -> Iterator[str]:
+    """Measured: docs/benchmarks.md, "Which sampler"."""
+    if spec.sampler.kind == "bowl" and spec.scheduler.kind == "asha":
+        yield (
+            "sampler.kind: bowl comes to the best points early, where asha has little to compare with and may stop "
+            "them; use tpe with asha, or none or curve with bowl"
         )

@@ -60,3 +60,14 @@ def test_a_space_that_is_mostly_outside_of_its_constraints(document: dict[str, A
     assert warning.startswith("constraints: 0.")
     assert "of the points drawn from the space satisfy those over continuous parameters" in warning
     assert _warnings(document, **changes, constraints={"expressions": ["learning_rate * depth <= 4e-2"]}) == []
+
+
+def test_bowl_under_asha_is_warned_of(document: dict[str, Any]) -> None:
+    proxy = {**document["proxy"], "schedule": "wsd", "annealed_evaluations": True, "train_tokens": 100_000}
+    chosen = {"purpose": "optimise", "proxy": proxy, "inner": {}, "scheduler": {"kind": "asha"}, "max_trial_count": 3}
+
+    def said(kind: str) -> list[str]:
+        return [line for line in _warnings(document, **chosen, sampler={"kind": kind}) if "bowl" in line]
+
+    assert len(said("bowl")) == 1
+    assert said("tpe") == []
