@@ -114,7 +114,7 @@ class _Simulation:
     def _end(self, running: _Running, state: SimulatedState, values: Values | None) -> SimulatedTrial:
         self._spent_by_ended += self._now - running.started
         spent = self._spent_by_ended + sum(self._now - other.started for other in self._running)
-        self._plan.end(running.number, self._told(running, state, values))
+        self._plan.end(running.number, self._told(running, state, values), pruned=state == "PRUNED")
         return SimulatedTrial(running.number, running.parameters, state, values, self._now, spent)
 
     def _told(self, running: _Running, state: SimulatedState, values: Values | None) -> Values | None:
