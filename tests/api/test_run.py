@@ -36,7 +36,7 @@ def planted_search(
     broken: bool = False,
 ) -> None:
     """What ``search.tune.run_search`` does, with a loss that follows from the parameters, in this process."""
-    plan = Plan(problem, history)
+    plan = Plan(problem, history, look)
     for (trial,) in iter(plan.start_next, ()):
         if trial.number >= interrupted_after:
             raise KeyboardInterrupt
@@ -45,7 +45,7 @@ def planted_search(
         observer(TrialProgress(trial.number, 1, {"bits_per_byte": loss + 1}))
         ended = TrialCompleted(trial.number, {"bits_per_byte": loss}, {})
         observer(TrialFailed(trial.number, "the loss is not finite") if broken else ended)
-        plan.end(trial.number, loss)
+        plan.end(trial.number, (loss,))
 
 
 @pytest.fixture
