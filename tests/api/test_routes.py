@@ -189,7 +189,8 @@ def test_openapi_describes_answers_and_the_spec(http: httpx.Client) -> None:
     ]
     assert undescribed == []
     body = document["paths"]["/v1/studies"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert {"space", "proxy", "max_trial_count"} <= set(body["properties"])
+    spec = document["components"]["schemas"][body["$ref"].rpartition("/")[2]] if "$ref" in body else body
+    assert {"space", "proxy", "max_trial_count"} <= set(spec["properties"])
 
 
 def test_is_alive(http: httpx.Client) -> None:

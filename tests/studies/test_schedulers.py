@@ -17,6 +17,7 @@ def document(scheduler, evaluations=9, **changes):
         "name": "stopped-early",
         "purpose": "optimise",
         "space": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-2, "log": True}},
+        "sampler": {"kind": "tpe"},
         "scheduler": scheduler,
         "proxy": proxy,
         "max_trial_count": 20,
@@ -77,7 +78,7 @@ def refusal(given):
         (document({"kind": "curve", "grace_evaluations": 9}), "scheduler.grace_evaluations", "at most 8"),
         (document({"kind": "curve", "reduction_factor": 4}), "scheduler.reduction_factor", "use asha, hyperband"),
         (document({"kind": "asha", "least_chance": 0.1}), "scheduler.least_chance", "use curve"),
-        (document("curve", purpose="estimate"), "scheduler.kind", "purpose: optimise"),
+        (document("curve", purpose="estimate", sampler={"kind": "qmc"}), "scheduler.kind", "purpose: optimise"),
         (document("hyperband", objectives=[{"metric": "total_parameters"}]), "scheduler.kind", "known at their end"),
         (
             document("asha", inner={"seed": [0, 1]}, resources_per_trial={"stack": 2}),
