@@ -146,20 +146,22 @@ def build_space(spec: StudySpec) -> Space:
     return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy, spec.conditions)
 
 
+def declared_values(spec: StudySpec, name: str) -> tuple[str, Sequence[Any]]:
+    """The field that says which values of a parameter trials have, and values, its smallest and largest among them."""
+    declared, proxy = spec.space.get(name), getattr(spec.proxy, name)
+    if declared is None:
+        return (f"inner.{name}", spec.inner[name]) if name in spec.inner else (f"proxy.{name}", (proxy,))
+    values = declared.choices if isinstance(declared, CategoricalParameter) else (declared.low, declared.high)
+    return f"space.{name}", (*values, proxy) if name in spec.conditions else values
+
+
 def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
     """The field that says which vocabularies trials have, and the smallest and the largest of them."""
     name = "vocabulary_size"
-    declared, solved = spec.space.get(name), spec.constraints.solved
-    values: Sequence[Any]
+    field, values = declared_values(spec, name)
+    solved = spec.constraints.solved
     if solved is not None and solved[1].solve_for == name:
         field, values = f"constraints.{solved[0]}.range", solved[1].bounds
-    elif declared is None:
-        field = f"inner.{name}" if name in spec.inner else f"proxy.{name}"
-        values = spec.inner.get(name, (spec.proxy.vocabulary_size,))
-    else:
-        field = f"space.{name}"
-        values = declared.choices if isinstance(declared, CategoricalParameter) else (declared.low, declared.high)
-        values = (*values, spec.proxy.vocabulary_size) if name in spec.conditions else values
     sizes = [int(value) for value in values]
     return field, (min(sizes), max(sizes))
 

@@ -5,12 +5,13 @@ from pydantic import ValidationError
 from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Space
-from studies.spec import StudySpec, vocabulary_sizes
+from studies.spec import StudySpec, declared_values, vocabulary_sizes
 from studies.specs.composed import check_composed_sampler
 from studies.specs.continuing import check_external, check_seeds, check_start
 from studies.specs.sampler_checks import check_objectives, check_sampler
 from studies.specs.scheduler_checks import check_scheduler
-from trainer.config import LengthUnit
+from trainer.config import LengthUnit, ProxyConfig
+from trainer.plan import plan_run
 from trainer.stacks import STACKABLE_NAMES
 
 LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
@@ -84,7 +85,7 @@ def _check_runs(spec: StudySpec, space: Space) -> None:
     trial = space.trial(values, 0)
     try:
         resources = spec.resources_per_trial
-        proxy_config(spec.proxy, trial.values, trial.attributes, resources.threads, resources.gpu_share)
+        config = proxy_config(spec.proxy, trial.values, trial.attributes, resources.threads, resources.gpu_share)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         if not detail["loc"]:  # of fields together: the validator wrote reason and remedy
@@ -92,3 +93,23 @@ def _check_runs(spec: StudySpec, space: Space) -> None:
             raise InvalidInput("proxy", reason, remedy) from None
         name = str(detail["loc"][-1])
         raise InvalidInput(f"proxy.{name}", f"{detail['input']!r} does not fit", detail["msg"]) from None
+    _check_rungs(spec, config)
+
+
+def _check_rungs(spec: StudySpec, config: ProxyConfig) -> None:
+    """Check that a run has room for what a scheduler compares, where that can be known without the text.
+
+    Of several batches the smallest makes the longest run: where even that is too short, all are.
+    """
+    varied = {*spec.space, *spec.inner}
+    known = config.length.unit == "tokens" and not varied & {"sequence_length", "warmup_tokens"}
+    if not known or spec.scheduler.kind == "none" or spec.execution == "external":
+        return
+    batch = min(map(int, declared_values(spec, "batch_tokens")[1]))
+    if batch % config.architecture.sequence_length:
+        return
+    longest = config.model_copy(update={"optimization": config.optimization.model_copy(update={"batch_tokens": batch})})
+    try:
+        plan_run(longest, bytes_per_token=1.0)  # which a length in tokens does not read
+    except InvalidInput as error:
+        raise InvalidInput(f"proxy.{error.field}", error.reason, error.remedy) from None

@@ -78,6 +78,7 @@ def refusal(given):
         (document({"kind": "curve", "grace_evaluations": 9}), "scheduler.grace_evaluations", "at most 8"),
         (document({"kind": "curve", "reduction_factor": 4}), "scheduler.reduction_factor", "use asha, hyperband"),
         (document({"kind": "asha", "least_chance": 0.1}), "scheduler.least_chance", "use curve"),
+        (document("asha", proxy={"train_bytes": None, "train_tokens": 40_000}), "proxy.evaluations", "a longer run"),
         (document("curve", purpose="estimate", sampler={"kind": "qmc"}), "scheduler.kind", "purpose: optimise"),
         (document("hyperband", objectives=[{"metric": "total_parameters"}]), "scheduler.kind", "known at their end"),
         (
