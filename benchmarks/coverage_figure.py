@@ -1,7 +1,7 @@
 """The lowest coverage of the 95 % intervals over every planted scenario of both laws."""
 
 from benchmarks.formula_coverage import SEED
-from studies.formulas.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, tally
+from studies.formulas.simulation.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, tally
 
 STUDIES = 100
 """Of each scenario; the standard error of a coverage of 0.95 is then 0.022. The long form is formula_coverage.py."""

@@ -6,7 +6,7 @@ Run ``python benchmarks/formula_coverage.py [studies]``; 1000 studies a scenario
 import sys
 import time
 
-from studies.formulas.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, Scenario, tally
+from studies.formulas.simulation.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, Scenario, tally
 
 SEED = 2024
 MIN_COVERAGE, MAX_FALSE = 0.92, 0.05

@@ -45,7 +45,7 @@ def formula_law(formula: Formula) -> Law | None:
     """
     domain = formula.domain.get("batch_tokens")
     unknown = any(coefficient.estimate is None for coefficient in formula.coefficients.values())
-    if formula.kind != RATE_KIND or domain is None or unknown:
+    if formula.kind != RATE_KIND or formula.variant or domain is None or unknown:
         return None
     low, high = domain
     reference = math.sqrt(low * high)

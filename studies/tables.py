@@ -26,7 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from studies.records import AttemptState, OperationState, Role, StudyState, TrialState
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration, which makes these tables."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.plots.style import BLUE, GREEN, GREY, PALETTE, SYMBOLS, Json, axis, label, layout
-from studies.formulas.formula import Coefficient, Formula
+from studies.formulas.formula import Formula
 
 WEDGE_POINTS = 24
 MAX_NAMED_GROUPS = 3
@@ -17,16 +17,13 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """Which variables a kind of formula is drawn over, and how its claimed slope turns into a line."""
+class _Claim:
+    """The coefficient of a kind that a line through the law's middle can show, and how."""
 
-    x: str
-    y: Callable[[Formula], str]
     slope: str
-    """The coefficient that carries the claim."""
     line: Callable[[Point, float, float], float]
     """From a point, a slope and x to the y of the line through the point."""
-    claim: str
+    words: str
 
 
 def _power(point: Point, slope: float, x: float) -> float:
@@ -38,9 +35,9 @@ def _per_doubling(point: Point, slope: float, x: float) -> float:
     return point[1] + slope * math.log2(x / point[0])
 
 
-VIEWS: Mapping[str, _View] = {
-    "learning_rate_batch": _View("batch_tokens", lambda formula: "learning_rate", "r", _power, "exponent"),
-    "depth_width": _View("depth", lambda formula: formula.held_out_unit, "depth_effect", _per_doubling, "slope"),
+CLAIMS: Mapping[str, _Claim] = {
+    "learning_rate_batch": _Claim("r", _power, "exponent"),
+    "depth_width": _Claim("depth_effect", _per_doubling, "slope"),
 }
 BESIDE = 1 + 1e-4
 STEEPEST = 1e6
@@ -48,20 +45,22 @@ STEEPEST = 1e6
 
 
 def formula_figure(formula: Formula) -> Json:
-    """Build the figure: points with their intervals, the law with its band, and the paper's region as a wedge."""
-    view = VIEWS[formula.kind]
-    y_name = view.y(formula)
-    points = [row for row in formula.evidence["points"] if _is_drawable(row, view.x, y_name)]
+    """Build the figure: points with their intervals, the law with its band, and the paper's region as a wedge.
+
+    ``evidence.axes`` names what is drawn over what; points and curve have a number under each name.
+    """
+    x_name, y_name = formula.evidence["axes"]
+    points = [row for row in formula.evidence["points"] if _is_drawable(row, x_name, y_name)]
     curve = formula.evidence["curve"]
-    xs = [row[view.x] for row in [*points, *curve]]
+    xs = [row[x_name] for row in [*points, *curve]]
     ys = [row[y_name] for row in [*points, *curve]]
-    x_axis, y_axis = axis(view.x, [row[view.x] for row in points] or xs), axis(y_name, ys)
+    x_axis, y_axis = axis(x_name, [row[x_name] for row in points] or xs), axis(y_name, ys)
     data: list[Json] = []
     if curve:
         span = _span(ys, y_axis["type"] == "log")
         y_axis["range"] = [math.log10(end) for end in span] if y_axis["type"] == "log" else list(span)
-        data = [*_wedge(formula.coefficients[view.slope], view, curve, y_name, span), *_law(curve, view.x, y_name)]
-    data += _points(points, view.x, y_name)
+        data = [*_wedge(formula, curve, span), *_law(curve, x_name, y_name)]
+    data += _points(points, x_name, y_name)
     return {"data": data, "layout": layout(x_axis, y_axis)}
 
 
@@ -79,33 +78,36 @@ def _span(values: Sequence[float], logarithmic: bool) -> Point:
     return low - room, high + room
 
 
-def _wedge(claimed: Coefficient, view: _View, curve: Sequence[Row], y: str, span: Point) -> list[Json]:
+def _wedge(formula: Formula, curve: Sequence[Row], span: Point) -> list[Json]:
     """Lines through the law's middle whose slope lies in the paper's region, shaded."""
-    if claimed.paper is None:
+    shown = CLAIMS.get(formula.kind)
+    claimed = formula.coefficients.get(shown.slope) if shown else None
+    if shown is None or claimed is None or claimed.paper is None:
         return []
+    x, y = formula.evidence["axes"]
     low, high = (
         limit if end is None else end for end, limit in zip(claimed.paper.region, (-STEEPEST, STEEPEST), strict=True)
     )
     middle = curve[len(curve) // 2]
-    pivot = (float(middle[view.x]), float(middle[y]))
-    first, last = curve[0][view.x], curve[-1][view.x]
+    pivot = (float(middle[x]), float(middle[y]))
+    first, last = curve[0][x], curve[-1][x]
     steps = [first * (last / first) ** (place / WEDGE_POINTS) for place in range(WEDGE_POINTS + 1)]
     steps += [pivot[0] / BESIDE, pivot[0] * BESIDE]  # where a wedge without limit is as wide as the figure
-    name = f"paper's {claimed.paper.formula}: {view.claim} {_region_words(claimed.paper.region)}"
-    halves = [sorted([pivot[0], *(x for x in steps if side(x, pivot[0]))]) for side in (operator.lt, operator.gt)]
-    return [_half(half, pivot, (low, high), view, span, name, place == 0) for place, half in enumerate(halves)]
+    name = f"paper's {claimed.paper.formula}: {shown.words} {_region_words(claimed.paper.region)}"
+    halves = [sorted([pivot[0], *(at for at in steps if side(at, pivot[0]))]) for side in (operator.lt, operator.gt)]
+    return [_half(half, pivot, (low, high), shown, span, name, place == 0) for place, half in enumerate(halves)]
 
 
 def _half(
     xs: Sequence[float],
     pivot: Point,
     slopes: tuple[float, float],
-    view: _View,
+    shown: _Claim,
     span: Point,
     name: str,
     in_legend: bool,
 ) -> Json:
-    edges = [[min(max(view.line(pivot, slope, x), span[0]), span[1]) for x in xs] for slope in slopes]
+    edges = [[min(max(shown.line(pivot, slope, x), span[0]), span[1]) for x in xs] for slope in slopes]
     return {
         "type": "scatter",
         "mode": "lines",

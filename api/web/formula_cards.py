@@ -12,9 +12,16 @@ from api.web.words import number
 from studies.formulas.formula import Coefficient, Formula
 
 TITLES: Mapping[str, str] = {
-    "learning_rate_batch": "Best learning rate by batch",
+    "vocabulary": "Bits per byte by vocabulary",
     "depth_width": "Depth against width at an equal budget",
+    "initialization": "Ways to initialise",
+    "inheritance": "Ways to inherit weights",
+    "learning_rate_batch": "Best learning rate by batch",
+    "multiple_rounds": "Rounds over the hard half",
+    "scaling": "Loss by size and length",
+    "shrink": "How each dimension shrinks with the budget",
 }
+"""By kind, or by kind and variant as ``kind/variant``."""
 VERDICTS: Mapping[str, tuple[str, str]] = {
     "recovered": ("good", "The interval lies inside the region that the paper states, and the data reach its scale."),
     "refuted": ("bad", "The interval lies outside the region that the paper states, and the data reach its scale."),
@@ -82,7 +89,7 @@ def formula_card(formula: Formula) -> FormulaCard:
     rows = [_row(name, value) for name, value in formula.coefficients.items()]
     return FormulaCard(
         formula=formula,
-        title=TITLES[formula.kind],
+        title=TITLES.get(f"{formula.kind}/{formula.variant}", TITLES[formula.kind]),
         equation=_equation(formula.latex),
         tone=tone,
         meaning=meaning,

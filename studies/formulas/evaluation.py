@@ -1,16 +1,19 @@
 """A formula evaluated from its stored form alone: estimate, interval, and what was extrapolated."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InvalidInput
+from studies.formulas.expression import names_of, value_of
 from studies.formulas.formula import Formula
 
 Floats = NDArray[np.float64]
+STEP = 1e-5
+"""Relative step of a derivative by central differences (derived: the cube root of a double's precision, rounded up)."""
 LARGEST_LOG = 230.0
 """Where exponentials end: e^230 is 1e100 (assumed; a double ends at e^709)."""
 
@@ -27,67 +30,70 @@ class Evaluation:
     """Variables outside the range of the data."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A form that is linear in its coefficients."""
-
-    terms: tuple[str, ...]
-    """Coefficients that multiply the basis; absent ones are left out."""
-    basis: Callable[[Mapping[str, float], Mapping[str, float]], Mapping[str, float]]
-    """From variables and constants to the term of each coefficient."""
-    required: str
-    logarithmic: bool
-    """Whether the sum is the log of the value, and the first coefficient is stored as its exponential."""
-
-
-def _rate_basis(variables: Mapping[str, float], constants: Mapping[str, float]) -> dict[str, float]:
-    x = math.log(variables["batch_tokens"] / constants["reference_batch_tokens"])
-    knot = constants.get("knot_batch_tokens", math.inf)
-    beyond = max(math.log(variables["batch_tokens"]) - math.log(knot), 0.0)
-    return {"c": 1.0, "r": x, "r_change": beyond}
-
-
-def _depth_basis(variables: Mapping[str, float], constants: Mapping[str, float]) -> dict[str, float]:
-    u = math.log2(variables["depth"] / constants["reference_depth"])
-    reference = constants.get("reference_ffn_ratio", 1.0)
-    ratio = math.log2(variables.get("ffn_ratio", reference) / reference)
-    return {"level": 1.0, "depth_slope": u, "depth_curvature": u * u, "ratio_effect": ratio}
-
-
-_DEPTH_TERMS = ("level", "depth_slope", "depth_curvature", "ratio_effect")
-FORMS: Mapping[str, _Form] = {
-    "power": _Form(("c", "r"), _rate_basis, "batch_tokens", True),
-    "broken_power": _Form(("c", "r", "r_change"), _rate_basis, "batch_tokens", True),
-    "linear_log_depth": _Form(("level", "depth_slope", "ratio_effect"), _depth_basis, "depth", False),
-    "quadratic_log_depth": _Form(_DEPTH_TERMS, _depth_basis, "depth", False),
-}
-
-
 def evaluate(formula: Formula, variables: Mapping[str, float]) -> Evaluation:
     """Evaluate a formula at ``variables``, e.g. ``{"batch_tokens": 65536}``.
+
+    The interval is by the delta method. ``evidence.covariance`` holds the ``matrix`` of the coefficients in ``names``
+    (of the logarithm of those in ``logs``), the ``multiplier`` of the standard deviation, and whether the interval is
+    symmetric in the logarithm of the value (``logarithmic``).
 
     Raises:
         InvalidInput: the formula has no fitted numbers, or a variable that it needs is missing or not positive.
     """
-    form = FORMS.get(formula.form)
-    matrix = formula.evidence.get("covariance")
-    if form is None or matrix is None:
+    covariance = formula.evidence.get("covariance")
+    if not formula.expression or covariance is None:
         raise InvalidInput("formula", f"{formula.kind} has no fitted numbers", "run the trials that its reasons name")
-    for name in {form.required, *variables}:
-        if not variables.get(name, 0) > 0:
-            raise InvalidInput(name, f"{variables.get(name)} cannot be evaluated", f"give a positive {name}")
     constants = {name: value.estimate for name, value in formula.coefficients.items() if value.estimate is not None}
-    basis = form.basis(variables, constants)
-    terms = [term for term in form.terms if term in constants]
-    row = np.array([basis[term] for term in terms])
-    values = np.array([constants[term] for term in terms])
-    if form.logarithmic:
-        values[0] = math.log(values[0])
-    centre = float(row @ values)
-    half = float(matrix["multiplier"]) * math.sqrt(max(float(row @ np.array(matrix["matrix"]) @ row), 0.0))
+    numbers = {**_references(constants), **constants, **variables}
+    for name in sorted({*names_of(formula.expression), *variables} - constants.keys()):
+        if not numbers.get(name, 0) > 0:
+            raise InvalidInput(name, f"{numbers.get(name)} cannot be evaluated", f"give a positive {name}")
+    logarithmic = bool(covariance["logarithmic"])
+
+    def value(numbers: Mapping[str, float]) -> float:
+        return _value(formula.expression, numbers, logarithmic)
+
+    centre = value(numbers)
+    slopes = _gradient(value, numbers, covariance["names"], frozenset(covariance["logs"]))
+    variance = float(slopes @ np.array(covariance["matrix"]) @ slopes)
+    half = float(covariance["multiplier"]) * math.sqrt(max(variance, 0.0))
     ends = [centre, centre - half, centre + half]
-    estimate, low, high = [bounded_exp(end) for end in ends] if form.logarithmic else ends
+    estimate, low, high = [bounded_exp(end) for end in ends] if logarithmic else ends
     return Evaluation(estimate, low, high, _outside(formula, variables))
+
+
+def _references(constants: Mapping[str, float]) -> dict[str, float]:
+    """Covariates at the values about which the law was fitted."""
+    prefix = "reference_"
+    return {name.removeprefix(prefix): value for name, value in constants.items() if name.startswith(prefix)}
+
+
+def _value(expression: str, numbers: Mapping[str, float], logarithmic: bool) -> float:
+    """The value, or its logarithm, within ±``LARGEST_LOG``."""
+    try:
+        value = value_of(expression, numbers)
+    except OverflowError:
+        value = math.inf
+    if not logarithmic:
+        return value
+    return min(max(math.log(value), -LARGEST_LOG), LARGEST_LOG) if value > 0 else -LARGEST_LOG
+
+
+def _gradient(
+    value: Callable[[Mapping[str, float]], float],
+    numbers: Mapping[str, float],
+    names: Sequence[str],
+    logs: frozenset[str],
+) -> Floats:
+    """Derivatives by coefficients, or by their logarithms."""
+
+    def moved(name: str, by: float) -> float:
+        return value({**numbers, name: numbers[name] * math.exp(by) if name in logs else numbers[name] + by})
+
+    steps = [STEP if name in logs else STEP * max(abs(numbers[name]), 1.0) for name in names]
+    return np.array(
+        [(moved(name, step) - moved(name, -step)) / (2 * step) for name, step in zip(names, steps, strict=True)]
+    )
 
 
 def bounded_exp(log: float) -> float:

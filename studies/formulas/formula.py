@@ -1,12 +1,22 @@
 """What a formula looks like: everything needed to judge it, draw it and evaluate it."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from model.config import FrozenConfig, Parametrisation
 
-FormulaKind = Literal["depth_width", "learning_rate_batch"]
+FormulaKind = Literal[
+    "vocabulary",
+    "depth_width",
+    "initialization",
+    "inheritance",
+    "learning_rate_batch",
+    "multiple_rounds",
+    "scaling",
+    "shrink",
+]
 Verdict = Literal[
     "recovered",
     "refuted",
@@ -51,7 +61,12 @@ class Formula(FrozenConfig):
     kind: FormulaKind
     parametrisation: Parametrisation = "standard"
     """Of the trials that it was fitted to; a rate means something else under muP, so that the two are never mixed."""
+    variant: str = ""
+    """Which law of its kind, e.g. ``joint_rate``; empty for the principal one, which recipes and starts take."""
     form: str
+    expression: str = ""
+    """The value in Python's notation, of its coefficients, its variables and ``exp log log2 max min``; empty where
+    nothing was fitted. A covariate that is not given is at its ``reference_`` coefficient."""
     statement: str
     latex: str
     studies: tuple[str, ...]
@@ -66,8 +81,17 @@ class Formula(FrozenConfig):
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     """Why the verdict is what it is, and, when undetermined, the data that would decide."""
+    supply: dict[str, Any] | None = None
+    """What would decide an undetermined law, as changes to the study's spec (a JSON merge patch, RFC 7396)."""
     evidence: dict[str, Any]
-    """``points`` (what was fitted), ``curve`` (the law along its domain), ``residuals`` …"""
+    """``points`` (what was fitted), ``curve`` (the law along its domain), ``residuals``, ``axes`` (names of x and y),
+    ``covariance`` (see ``evaluation``) …"""
+
+
+def principal(formulas: Iterable[Formula], kind: FormulaKind) -> Formula | None:
+    """The newest principal formula of a kind, None where there is none."""
+    known = (formula for formula in formulas if formula.kind == kind and not formula.variant)
+    return max(known, key=lambda formula: formula.revision, default=None)
 
 
 def latex_number(value: float) -> str:

@@ -66,10 +66,11 @@ class FitContext:
         """1 if the metric is minimised, else -1: cost = sign x metric."""
         return 1.0 if self.direction == "minimize" else -1.0
 
-    def formula_id(self, kind: str, parametrisation: Parametrisation = "standard") -> str:
-        """Id of the law of one kind and parametrisation at this revision."""
-        suffix = "" if parametrisation == "standard" else f"-{parametrisation}"
-        return f"{'+'.join(self.studies)}-{kind}{suffix}-r{self.revision}"
+    def formula_id(self, kind: str, variant: str = "", parametrisation: Parametrisation = "standard") -> str:
+        """Id of the law of one kind, variant and parametrisation at this revision."""
+        own = "" if parametrisation == "standard" else parametrisation
+        parts = ["+".join(self.studies), kind, variant, own, f"r{self.revision}"]
+        return "-".join(part for part in parts if part)
 
     def cost(self, observation: Observation) -> float | None:
         """Cost of a run that reached its end, in units of the metric; None for every other run."""

@@ -1,18 +1,19 @@
 """Every law that can be fitted, in the order in which they are reported."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from model.config import Parametrisation
-from studies.formulas.depth_width import fit_depth_width
-from studies.formulas.formula import Formula, FormulaKind
-from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.depth_width.law import fit_depth_width
+from studies.formulas.formula import Formula
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation, by_parametrisation
 
-Law = Callable[[Sequence[Observation], FitContext], Formula | None]
-LAWS: Mapping[FormulaKind, Law] = {
-    "depth_width": fit_depth_width,
-    "learning_rate_batch": fit_learning_rate_batch,
-}
+Law = Callable[[Sequence[Observation], FitContext], Sequence[Formula]]
+"""Fits the formulas of one kind, the principal one first; none where the data do not vary what the law is about."""
+LAWS: tuple[Law, ...] = (
+    fit_depth_width,
+    fit_learning_rate_batch,
+)
 
 
 def fit_all(observations: Sequence[Observation], context: FitContext) -> list[Formula]:
@@ -22,13 +23,16 @@ def fit_all(observations: Sequence[Observation], context: FitContext) -> list[Fo
     """
     formulas: list[Formula] = []
     for parametrisation, rows in by_parametrisation(observations).items():
-        fitted = (law(rows, context) for law in LAWS.values())
-        formulas += [_labelled(formula, parametrisation, context) for formula in fitted if formula is not None]
+        fitted = (formula for law in LAWS for formula in law(rows, context))
+        formulas += [_labelled(formula, parametrisation, context) for formula in fitted]
     return formulas
 
 
 def _labelled(formula: Formula, parametrisation: Parametrisation, context: FitContext) -> Formula:
     if parametrisation == "standard":
         return formula
-    own = {"id": context.formula_id(formula.kind, parametrisation), "parametrisation": parametrisation}
+    own = {
+        "id": context.formula_id(formula.kind, formula.variant, parametrisation),
+        "parametrisation": parametrisation,
+    }
     return formula.model_copy(update={**own, "statement": f"{formula.statement} (under muP)"})

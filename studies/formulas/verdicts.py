@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from studies.formulas.fit import Interval
+from studies.formulas.fitting.fit import Interval
 from studies.formulas.formula import Coefficient, PaperClaim, Verdict
 from studies.formulas.observations import FitContext
 

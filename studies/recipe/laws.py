@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.formulas.evaluation import evaluate
-from studies.formulas.formula import Coefficient, Formula, FormulaKind
+from studies.formulas.formula import Coefficient, Formula, FormulaKind, principal
 from studies.recipe.recipe import outside
 
 DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale"})
@@ -73,7 +73,7 @@ def usable_depth_law(formulas: Sequence[Formula]) -> tuple[DepthLaw | None, str]
 
 def _quoted_depth(formulas: Sequence[Formula]) -> str:
     """The best depth that an undecided law names, for the reader to judge."""
-    latest = _latest(formulas, DEPTH_KIND)
+    latest = principal(formulas, DEPTH_KIND)
     best = latest.coefficients.get(BEST_DEPTH) if latest else None
     if best is None or best.estimate is None:
         return ""
@@ -92,7 +92,7 @@ def _interval(coefficient: Coefficient) -> str:
 
 def _decided(formulas: Sequence[Formula], kind: FormulaKind, variables: tuple[str, ...]) -> tuple[Formula | None, str]:
     """The latest revision of a law, if its verdict is decided and its domain knows ``variables``."""
-    latest = _latest(formulas, kind)
+    latest = principal(formulas, kind)
     if latest is None:
         return None, f"the study has no {kind} law"
     if latest.verdict not in DECIDED:
@@ -101,8 +101,3 @@ def _decided(formulas: Sequence[Formula], kind: FormulaKind, variables: tuple[st
     if missing:
         return None, f"{label(latest)} does not say at which {missing[0]} it was measured and is not used"
     return latest, ""
-
-
-def _latest(formulas: Sequence[Formula], kind: FormulaKind) -> Formula | None:
-    known = (formula for formula in formulas if formula.kind == kind)
-    return max(known, key=lambda formula: formula.revision, default=None)

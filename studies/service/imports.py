@@ -65,7 +65,7 @@ def add_import(session: Session, owner: str, table: ReadTable) -> Study:
     context = replace(table.context, studies=(str(study.id),))
     named = [
         law.model_copy(
-            update={"id": context.formula_id(law.kind, law.parametrisation), "studies": context.studies},
+            update={"id": context.formula_id(law.kind, law.variant, law.parametrisation), "studies": context.studies},
         )
         for law in table.fitted
     ]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from search.parameters import PARAMETER_NAMES
-from studies.formulas.depth_width import fit_depth_width
+from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.evaluation import evaluate
-from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext
-from studies.formulas.simulation import DepthPlan, RateBatchPlan, plant_depth_width, plant_rate_batch
+from studies.formulas.simulation.planted import DepthPlan, RateBatchPlan, plant_depth_width, plant_rate_batch
 from studies.spec import StudySpec
 from studies.specs.parsing import parse_spec
 from studies.specs.yaml import load_spec_yaml
@@ -45,9 +45,9 @@ def planted(kind):
     """A fitted formula and the variables at which it is evaluated."""
     generator, context = np.random.default_rng(0), FitContext(("1",), "validation_loss")
     if kind == "depth":
-        return fit_depth_width(plant_depth_width(DepthPlan(), generator), context), {"depth": 3, "ffn_ratio": 2.0}
+        return fit_depth_width(plant_depth_width(DepthPlan(), generator), context)[0], {"depth": 3, "ffn_ratio": 2.0}
     plan = RateBatchPlan(exponent_above=0.0) if kind == "broken_power" else RateBatchPlan()
-    return fit_learning_rate_batch(plant_rate_batch(plan, generator), context), {"batch_tokens": 400_000}
+    return fit_learning_rate_batch(plant_rate_batch(plan, generator), context)[0], {"batch_tokens": 400_000}
 
 
 @pytest.mark.parametrize("kind", ["power", "broken_power", "depth"])

@@ -1,9 +1,12 @@
 """The schema is what the models declare, on both databases, however many processes create it at once."""
 
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -13,9 +16,19 @@ from sqlalchemy import inspect, text
 
 from model.errors import InvalidInput
 from studies.database import Database, migration_config
+from studies.formulas.depth_width.law import fit_depth_width
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
+from studies.formulas.observations import FitContext, Observation
+from studies.formulas.registry import Law
+from studies.formulas.simulation.planted import DepthPlan, RateBatchPlan, plant_depth_width, plant_rate_batch
+from studies.records import StudyState
+from studies.repository import formulas
+from studies.service.studies import add_study
 from studies.tables import REVISION, Base
 
 ROOT = Path(__file__).parents[2]
+PLANTED_RATES = plant_rate_batch(RateBatchPlan(), np.random.default_rng(0))
+PLANTED_DEPTHS = plant_depth_width(DepthPlan(), np.random.default_rng(0))
 MIGRATE = "import sys; from studies.database import Database; Database(sys.argv[1]).migrate()"
 
 
@@ -65,6 +78,25 @@ def test_several_processes_migrate_at_once(empty_url: str) -> None:
     assert failures == []
     with Database(empty_url) as database, database.read_session() as session:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
+
+
+@pytest.mark.parametrize(
+    ("law", "plant"), [(fit_learning_rate_batch, PLANTED_RATES), (fit_depth_width, PLANTED_DEPTHS)]
+)
+def test_formulas_of_an_earlier_version_are_evaluated_as_before(
+    database: Database, law: Law, plant: list[Observation]
+) -> None:
+    (formula,) = law(plant, FitContext(("1",), "validation_loss"))
+    with database.session() as session:
+        study = add_study(session, "ada", "planted", StudyState.COMPLETED, {})
+        formulas.add(session, study.id, [formula], datetime.now(UTC))
+    with database.engine.begin() as connection:
+        command.downgrade(migration_config(connection), "0003")
+        stored = connection.scalar(text("SELECT document FROM formulas"))
+        assert "expression" not in json.dumps(stored)
+    database.migrate()
+    with database.read_session() as session:
+        assert formulas.latest(session, study.id) == [formula]
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "not an address", "sqlite://", "sqlite:///:memory:"])

@@ -12,13 +12,13 @@ from model.counts import count_parameters
 from model.errors import InvalidInput
 from search.events import Value
 from search.space import Space
-from studies.formulas.depth_width import fit_depth_width
+from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Coefficient, Formula, Verdict
-from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.learning_rate_batch.law import POWER, fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation, by_parametrisation
 from studies.formulas.registry import fit_all
-from studies.formulas.simulation import (
+from studies.formulas.simulation.planted import (
     DepthPlan,
     RateBatchPlan,
     bowl_over_depth,
@@ -75,6 +75,7 @@ def formula(kind: str, form: str, values: Mapping[str, float], verdict: Verdict,
             "revision": revision,
             "kind": kind,
             "form": form,
+            "expression": POWER if form == "power" else "",
             "statement": "planted",
             "latex": "planted",
             "studies": ("study-1",),
@@ -84,7 +85,15 @@ def formula(kind: str, form: str, values: Mapping[str, float], verdict: Verdict,
             "held_out_error": 0.01,
             "coefficients": {name: value.model_dump() for name, value in known.items()},
             "verdict": verdict,
-            "evidence": {"covariance": {"matrix": [[0.0, 0.0], [0.0, 0.0]], "multiplier": 2.0}},
+            "evidence": {
+                "covariance": {
+                    "names": ["c", "r"],
+                    "matrix": [[0.0, 0.0], [0.0, 0.0]],
+                    "multiplier": 2.0,
+                    "logs": ["c"],
+                    "logarithmic": True,
+                }
+            },
         }
     )
 
@@ -312,8 +321,7 @@ class TestFittedLaws:
     def test_rate(self) -> None:
         batches = [512.0, 1024.0, 2048.0, 4096.0, 8192.0]
         plan = RateBatchPlan(grids=3, batches=batches, columns={"total_parameters": float(BUDGET)})
-        law = fit_learning_rate_batch(plant_rate_batch(plan, np.random.default_rng(0)), self.context)
-        assert law is not None
+        (law,) = fit_learning_rate_batch(plant_rate_batch(plan, np.random.default_rng(0)), self.context)
         assert law.verdict == "agrees_at_this_scale"
         recipe = recipe_for_target(SPEC, TRIALS, [law], self.target)
         rate, batch = field(recipe, "optimization.learning_rate"), field(recipe, "optimization.batch_tokens").whole
@@ -322,8 +330,7 @@ class TestFittedLaws:
 
     def test_an_undecided_best_depth_is_quoted_and_not_used(self) -> None:
         plan = DepthPlan(cost=bowl_over_depth(5.0, 0.05), architectures=40)
-        law = fit_depth_width(plant_depth_width(plan, np.random.default_rng(0)), self.context)
-        assert law is not None
+        (law,) = fit_depth_width(plant_depth_width(plan, np.random.default_rng(0)), self.context)
         undecided = law.model_copy(update={"verdict": "undetermined"})
         depth = field(recipe_for_target(SPEC, TRIALS, [undecided], self.target), "architecture.depth")
         assert depth.source == "trial"

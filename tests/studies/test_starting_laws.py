@@ -15,6 +15,7 @@ from search.problem import SearchProblem
 from studies import service
 from studies.database import Database
 from studies.formulas.formula import Formula
+from studies.formulas.learning_rate_batch.law import BROKEN_POWER, POWER
 from studies.problem import stored_problem
 from studies.records import Study
 from studies.repository import formulas
@@ -27,17 +28,23 @@ SPACE = {
 }
 
 
+def no_error(names: list[str]) -> dict[str, Any]:
+    matrix = [[0.0] * len(names)] * len(names)
+    return {"names": names, "matrix": matrix, "multiplier": 2.0, "logs": ["c"], "logarithmic": True}
+
+
 def formula(estimate: float | None = 0.5, change: float | None = None) -> Formula:
     """lr* = 0.004·(B/1024)^estimate, from batches of 512 to 4096; with a ``change`` of the exponent from 1024 on."""
     values = {"c": 0.004, "r": estimate, "reference_batch_tokens": 1024.0}
     values |= {} if change is None else {"r_change": change, "knot_batch_tokens": 1024.0}
-    size = 2 if change is None else 3
+    expression, names = (POWER, ["c", "r"]) if change is None else (BROKEN_POWER, ["c", "r", "r_change"])
     return Formula.model_validate(
         {
             "id": "rates",
             "revision": 1,
             "kind": "learning_rate_batch",
             "form": "power" if change is None else "broken_power",
+            "expression": expression,
             "statement": "planted",
             "latex": "planted",
             "studies": ("1",),
@@ -47,7 +54,7 @@ def formula(estimate: float | None = 0.5, change: float | None = None) -> Formul
             "held_out_error": 0.01,
             "coefficients": {name: {"estimate": value, "low": value, "high": value} for name, value in values.items()},
             "verdict": "exploratory",
-            "evidence": {"covariance": {"matrix": [[0.0] * size] * size, "multiplier": 2.0}},
+            "evidence": {"covariance": no_error(names)},
         }
     )
 

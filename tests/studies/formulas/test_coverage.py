@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies.formulas.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, tally
+from studies.formulas.simulation.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, tally
 
 STUDIES = 40
 MIN_COVERAGE, MAX_FALSE = 0.92, 0.05

@@ -6,13 +6,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from model.errors import InvalidInput
-from studies.formulas.depth_width import fit_depth_width
+from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.evaluation import evaluate
+from studies.formulas.fitting.shapes import spearman
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.registry import fit_all
-from studies.formulas.shapes import spearman
-from studies.formulas.simulation import Bowl, DepthPlan, bowl_over_depth, falling_over_depth, plant_depth_width
+from studies.formulas.simulation.planted import Bowl, DepthPlan, bowl_over_depth, falling_over_depth, plant_depth_width
 from studies.records import TrialState
 
 CONTEXT = FitContext(("study-7",), "validation_loss")
@@ -21,7 +21,7 @@ FALLING = dataclasses.replace(QUIET, cost=falling_over_depth(0.02))
 
 
 def fitted(plan, context=CONTEXT, seed=0, edit=lambda rows: rows):
-    return fit_depth_width(edit(plant_depth_width(plan, np.random.default_rng(seed))), context)
+    return next(iter(fit_depth_width(edit(plant_depth_width(plan, np.random.default_rng(seed))), context)), None)
 
 
 def test_a_planted_u_is_named_with_its_optimum():
@@ -169,7 +169,7 @@ def test_a_formula_is_evaluated_from_its_json_alone():
 
 def test_rank_correlations_follow_the_score():
     rows = plant_depth_width(FALLING, np.random.default_rng(0))
-    found = fit_depth_width(rows, CONTEXT).coefficients
+    found = fit_depth_width(rows, CONTEXT)[0].coefficients
     assert found["spearman_depth"].estimate > 0.5
     assert found["spearman_width"].estimate < 0
     interval = spearman(np.arange(30.0), np.sin(np.arange(30.0)), 0.95)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.formulas.fit import Problem, determined, fit, held_out_errors, predict
+from studies.formulas.fitting.fit import Problem, determined, fit, held_out_errors, predict
 
 
 def line(generator, groups=1, rows=8, slope=0.5, noise=0.1, jitter_scale=0.2, spread_scale=0.0):

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from studies.formulas.evaluation import evaluate
+from studies.formulas.fitting.grouping import grid_groups
 from studies.formulas.formula import Formula
-from studies.formulas.grouping import grid_groups
-from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.registry import fit_all
-from studies.formulas.simulation import Bowl, RateBatchPlan, plant_rate_batch
+from studies.formulas.simulation.planted import Bowl, RateBatchPlan, plant_rate_batch
 from studies.records import TrialState
 
 CONTEXT = FitContext(("study-7",), "validation_loss", revision=2)
@@ -18,7 +18,7 @@ QUIET = RateBatchPlan(bowl=Bowl(noise=0.001), jitter=0.01, missing=0.0)
 
 
 def fitted(plan, context=CONTEXT, seed=0, edit=lambda rows: rows):
-    return fit_learning_rate_batch(edit(plant_rate_batch(plan, np.random.default_rng(seed))), context)
+    return next(iter(fit_learning_rate_batch(edit(plant_rate_batch(plan, np.random.default_rng(seed))), context)), None)
 
 
 def test_a_planted_law_with_three_columns_is_recovered():
@@ -147,7 +147,7 @@ def test_a_design_without_repeated_architectures_is_pooled():
             dataclasses.replace(row, parameters={**row.parameters, "depth": depth, "ffn_ratio": 1 + index / 10})
             for row in own
         ]
-    formula = fit_learning_rate_batch(rows, CONTEXT)
+    (formula,) = fit_learning_rate_batch(rows, CONTEXT)
     assert formula.coefficients["r"].estimate == pytest.approx(0.5, abs=0.03)
     assert any("covariates" in reason for reason in formula.reasons)
 

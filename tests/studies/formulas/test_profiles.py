@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from studies.formulas.fitting.profiles import profile_cells
 from studies.formulas.observations import FitContext, Observation, Runs, collect_runs
-from studies.formulas.profiles import profile_cells
 from studies.records import TrialState
 
 RATES = tuple(1e-3 * 2.0**step for step in range(-3, 4))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from studies.formulas.fit import Problem
-from studies.formulas.profiles import Profile
+from studies.formulas.fitting.fit import Problem
+from studies.formulas.fitting.profiles import Profile
 
 Floats = NDArray[np.float64]
 MARGIN = 1.0

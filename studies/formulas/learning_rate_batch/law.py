@@ -14,14 +14,28 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from studies.formulas.cells import MIN_SPREAD_GRIDS, Cell, Table, build_problem, build_table
-from studies.formulas.censoring import select
 from studies.formulas.evaluation import bounded_exp, curve_points
-from studies.formulas.exponents import CLAIM, Analysis, analyse, judge, rival_errors, slopes_around_best_batch
-from studies.formulas.fit import Problem, covariance_evidence, determined, held_out_errors, predict, root_mean_square
+from studies.formulas.fitting.censoring import select
+from studies.formulas.fitting.fit import (
+    Problem,
+    covariance_evidence,
+    determined,
+    held_out_errors,
+    predict,
+    root_mean_square,
+)
+from studies.formulas.fitting.profiles import MIN_RATES
 from studies.formulas.formula import Coefficient, Formula, latex_number
+from studies.formulas.learning_rate_batch.cells import MIN_SPREAD_GRIDS, Cell, Table, build_problem, build_table
+from studies.formulas.learning_rate_batch.exponents import (
+    CLAIM,
+    Analysis,
+    analyse,
+    judge,
+    rival_errors,
+    slopes_around_best_batch,
+)
 from studies.formulas.observations import FitContext, Observation, ranges
-from studies.formulas.profiles import MIN_RATES
 from studies.formulas.verdicts import LEVEL, Domain, Ground, overlaps
 
 KIND: Final = "learning_rate_batch"
@@ -37,32 +51,34 @@ DOMAIN_COLUMNS = (
     "width",
     "vocabulary_size",
 )
+POWER = "c * (batch_tokens / reference_batch_tokens) ** r"
+BROKEN_POWER = f"{POWER} * max(1, batch_tokens / knot_batch_tokens) ** r_change"
 MIN_BATCHES = 3
 CURVE_POINTS = 25
 
 
-def fit_learning_rate_batch(observations: Sequence[Observation], context: FitContext) -> Formula | None:
+def fit_learning_rate_batch(observations: Sequence[Observation], context: FitContext) -> Sequence[Formula]:
     """Fit the law.
 
     Returns:
-        None when rate or batch did not vary: the law does not apply.
+        None where rate or batch did not vary: the law does not apply.
     """
     if any(
         len({row.number_of(name) for row in observations} - {None}) < 2 for name in ("learning_rate", "batch_tokens")
     ):
-        return None
+        return ()
     table = build_table(observations, context)
     reasons = _shortcomings(table)
     if reasons or table.profiles is None:
-        return _without_fit(observations, context, table, reasons)
+        return (_without_fit(observations, context, table, reasons),)
     reference = _reference(table)
     problem = build_problem(table, reference)
     selection = select(problem, [cell.profile for cell in table.cells])
     cells = tuple(cell for cell, kept in zip(table.cells, selection.kept, strict=True) if kept)
     problem = problem.with_response(selection.response).only(selection.kept)
     if not _enough(cells, problem):
-        return _without_fit(observations, context, table, (_censored_reason(table, len(cells)),))
-    return _formula(observations, context, table, cells, analyse(problem, table.profiles.shift_error), reference)
+        return (_without_fit(observations, context, table, (_censored_reason(table, len(cells)),)),)
+    return (_formula(observations, context, table, cells, analyse(problem, table.profiles.shift_error), reference),)
 
 
 def _shortcomings(table: Table) -> tuple[str, ...]:
@@ -138,7 +154,12 @@ def _without_fit(
         coefficients={"r": unknown},
         verdict=verdict,
         reasons=reasons,
-        evidence={"points": [_point(cell) for cell in table.cells], "curve": [], "residuals": []},
+        evidence={
+            "points": [_point(cell) for cell in table.cells],
+            "curve": [],
+            "residuals": [],
+            "axes": ["batch_tokens", "learning_rate"],
+        },
     )
 
 
@@ -158,6 +179,7 @@ def _formula(
         revision=context.revision,
         kind=KIND,
         form="broken_power" if analysis.contradicted else "power",
+        expression=BROKEN_POWER if analysis.contradicted else POWER,
         statement=_statement(analysis, reference),
         latex=_latex(analysis, reference),
         studies=context.studies,
@@ -246,8 +268,9 @@ def _evidence(table: Table, cells: Sequence[Cell], analysis: Analysis) -> dict[s
     return {
         "points": [{**_point(cell), "used": (cell.group, cell.batch_tokens) in used} for cell in table.cells],
         "residuals": [float(residual) for residual in residuals],
-        "covariance": covariance_evidence(analysis.fit, names, LEVEL),
+        "covariance": covariance_evidence(analysis.fit, names, LEVEL, logs=("c",), logarithmic=True),
         "rivals": rival_errors(analysis),
+        "axes": ["batch_tokens", "learning_rate"],
         "group_columns": list(table.splitting),
         "below_twice_best_batch": slopes_around_best_batch(cells),
         "jitter": analysis.fit.jitter,

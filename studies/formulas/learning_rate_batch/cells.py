@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.events import Value
-from studies.formulas.covariates import covariate_columns
-from studies.formulas.fit import Problem
-from studies.formulas.grouping import INNER, grid_groups
+from studies.formulas.fitting.covariates import covariate_columns
+from studies.formulas.fitting.fit import Problem
+from studies.formulas.fitting.grouping import INNER, grid_groups
+from studies.formulas.fitting.profiles import Profile, Profiles, profile_cells
 from studies.formulas.observations import FitContext, Observation, collect_runs, group_by
-from studies.formulas.profiles import Profile, Profiles, profile_cells
 
 JITTER_SCALE = 0.12
 """Prior scale of the jitter of log lr* between cells (measured: 0.05 in nine Step Law grids; assumed twice that)."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.events import Value
+from studies.formulas.fitting.profiles import Edge, Profile, profile_cells
 from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key
-from studies.formulas.profiles import Edge, Profile, profile_cells
 
 INNER = frozenset({"learning_rate", "seed"})
 MIN_PROFILED = 0.8

@@ -258,11 +258,13 @@ def fit(problem: Problem) -> Fit:
     return Fit(table.ravel(), means, covariances, intercepts, jitter, spread)
 
 
-def covariance_evidence(fitted: Fit, names: Sequence[str], level: float) -> dict[str, Any]:
+def covariance_evidence(
+    fitted: Fit, names: Sequence[str], level: float, logs: Sequence[str] = (), logarithmic: bool = False
+) -> dict[str, Any]:
     """The covariance of the first ``len(names)`` coefficients, as ``evaluation`` reads it from a formula's evidence.
 
     ``multiplier`` is the half-width of the interval of the second coefficient over its standard deviation: about 2,
-    more where scales are poorly known.
+    more where scales are poorly known. ``logs`` and ``logarithmic``: see ``evaluation.evaluate``.
     """
     size = len(names)
     matrix = fitted.covariance()[:size, :size]
@@ -270,7 +272,13 @@ def covariance_evidence(fitted: Fit, names: Sequence[str], level: float) -> dict
     contrast[1] = 1
     interval = fitted.interval(contrast, level)
     multiplier = (interval.high - interval.low) / 2 / math.sqrt(float(matrix[1, 1]))
-    return {"names": list(names), "matrix": matrix.tolist(), "multiplier": multiplier}
+    return {
+        "names": list(names),
+        "matrix": matrix.tolist(),
+        "multiplier": multiplier,
+        "logs": list(logs),
+        "logarithmic": logarithmic,
+    }
 
 
 def determined(columns: Floats, groups: NDArray[np.intp]) -> bool:

@@ -19,14 +19,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.formulas.architectures import Architecture, Architectures, build_architectures
-from studies.formulas.budget import BudgetCheck, check_budget
-from studies.formulas.depth_forms import DepthAnalysis, analyse, build_design, build_problem
+from studies.formulas.depth_width.architectures import Architecture, Architectures, build_architectures
+from studies.formulas.depth_width.forms import DepthAnalysis, analyse, build_design, build_problem
 from studies.formulas.evaluation import curve_points
-from studies.formulas.fit import Interval, covariance_evidence, determined, predict
+from studies.formulas.fitting.budget import BudgetCheck, check_budget
+from studies.formulas.fitting.fit import Interval, covariance_evidence, determined, predict
+from studies.formulas.fitting.shapes import Shape, spearman
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict
 from studies.formulas.observations import FitContext, Observation, ranges
-from studies.formulas.shapes import Shape, spearman
 from studies.formulas.verdicts import LEVEL, Domain, Ground, coefficient, constant, further_trials, overlaps, position
 
 Floats = NDArray[np.float64]
@@ -59,6 +59,12 @@ MIN_FREEDOM = 3
 MAX_EDGE_SHARE = 0.25
 """Share of profiles at the edge of the rates beyond which no verdict is given (assumed)."""
 CURVE_POINTS = 25
+FACTORS: Mapping[str, str] = {
+    "depth_slope": "log2(depth / reference_depth)",
+    "depth_curvature": "log2(depth / reference_depth) ** 2",
+    "ratio_effect": "log2(ffn_ratio / reference_ffn_ratio)",
+}
+"""What each coefficient multiplies in the formula's expression."""
 MIRRORED: Mapping[Shape, str] = {
     "U": "inverted U",
     "monotone decreasing": "monotone increasing",
@@ -68,19 +74,19 @@ MIRRORED: Mapping[Shape, str] = {
 """Shape of a maximised objective by that of its cost."""
 
 
-def fit_depth_width(observations: Sequence[Observation], context: FitContext) -> Formula | None:
+def fit_depth_width(observations: Sequence[Observation], context: FitContext) -> Sequence[Formula]:
     """Fit the law.
 
     Returns:
-        None when depth did not vary: the law does not apply.
+        None where depth did not vary: the law does not apply.
     """
     if len({row.number_of("depth") for row in observations} - {None}) < 2:
-        return None
+        return ()
     budget = check_budget(observations)
     found = build_architectures(observations, context)
     reason = budget.problem or _too_few(found)
     if reason is not None:
-        return _without_fit(observations, context, found, budget, reason)
+        return (_without_fit(observations, context, found, budget, reason),)
     design = build_design(found.rows)
     problem = build_problem(found.rows, design.columns(2))
     freedom = len(found.rows) - 1 - design.columns(2).shape[1]
@@ -91,8 +97,8 @@ def fit_depth_width(observations: Sequence[Observation], context: FitContext) ->
             f"{', '.join(design.covariate_names) or 'the FFN ratio'}: "
             f"add {more} or more ({more * _runs_each(found)} further trials)"
         )
-        return _without_fit(observations, context, found, budget, reason)
-    return _formula(observations, context, found, budget, analyse(problem, design))
+        return (_without_fit(observations, context, found, budget, reason),)
+    return (_formula(observations, context, found, budget, analyse(problem, design)),)
 
 
 def _too_few(found: Architectures) -> str | None:
@@ -147,6 +153,7 @@ def _without_fit(
             "curve": [],
             "residuals": [],
             "shape": "undetermined",
+            "axes": ["depth", context.metric],
         },
     )
 
@@ -168,6 +175,7 @@ def _formula(
         revision=context.revision,
         kind=KIND,
         form=analysis.form,
+        expression=_expression(analysis),
         statement=_statement(analysis, trend, context),
         latex=_latex(analysis, context),
         studies=context.studies,
@@ -274,6 +282,10 @@ def _statement(analysis: DepthAnalysis, trend: Interval, context: FitContext) ->
     return f"{context.metric} {'rises' if sign > 0 else 'falls'} with depth: {change}"
 
 
+def _expression(analysis: DepthAnalysis) -> str:
+    return "level + " + " + ".join(f"{name} * {FACTORS[name]}" for name in analysis.terms[1:])
+
+
 def _latex(analysis: DepthAnalysis, context: FitContext) -> str:
     values = context.sign * analysis.fit.mean()
     depth = rf"\log_2\frac{{L}}{{{analysis.design.reference_depth:.0f}}}"
@@ -302,11 +314,12 @@ def _coefficients(
         for index, name in enumerate(analysis.terms)
     }
     coefficients = {name: coefficient(interval, unit) for name, interval in intervals.items()}
+    if "ratio_effect" in intervals:
+        coefficients["reference_ffn_ratio"] = constant(float(design.reference_ratio or 1.0))
     if "ratio_effect" in intervals and unit in LOSS_METRICS:
         claim = PaperClaim(formula="F2", region=RATIO_REGION, test="value")
         where = position(intervals["ratio_effect"], RATIO_REGION) if found.profiled else "across"
         coefficients["ratio_effect"] = coefficient(intervals["ratio_effect"], unit, claim, ground.verdict(where))
-        coefficients["reference_ffn_ratio"] = constant(float(design.reference_ratio or 1.0))
     best = [
         None if at is None else design.reference_depth * 2**at
         for at in (analysis.best.estimate, analysis.best.low, analysis.best.high)
@@ -354,6 +367,7 @@ def _evidence(found: Architectures, analysis: DepthAnalysis, context: FitContext
     residuals = context.sign * (analysis.problem.response - predict(analysis.fit, analysis.problem))
     return {
         "points": [_point(row, context) for row in found.rows],
+        "axes": ["depth", context.metric],
         "residuals": [float(residual) for residual in residuals],
         "covariance": covariance_evidence(analysis.fit, analysis.terms, LEVEL),
         "rivals": analysis.rivals,

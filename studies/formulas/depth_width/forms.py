@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.formulas.architectures import INNER, Architecture
-from studies.formulas.covariates import covariate_columns
-from studies.formulas.fit import Fit, Problem, determined, fit, held_out_errors, root_mean_square
-from studies.formulas.shapes import Curve, Optimum, Shape, classify, optimum
+from studies.formulas.depth_width.architectures import INNER, Architecture
+from studies.formulas.fitting.covariates import covariate_columns
+from studies.formulas.fitting.fit import Fit, Problem, determined, fit, held_out_errors, root_mean_square
+from studies.formulas.fitting.shapes import Curve, Optimum, Shape, classify, optimum
 from studies.formulas.verdicts import LEVEL
 
 Floats = NDArray[np.float64]

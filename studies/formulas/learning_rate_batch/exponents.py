@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.formulas.cells import Cell
 from studies.formulas.evaluation import bounded_exp
-from studies.formulas.fit import Fit, Interval, Problem, determined, fit, held_out_errors, root_mean_square
+from studies.formulas.fitting.fit import Fit, Interval, Problem, determined, fit, held_out_errors, root_mean_square
 from studies.formulas.formula import Coefficient, PaperClaim, Verdict
+from studies.formulas.learning_rate_batch.cells import Cell
 from studies.formulas.verdicts import LEVEL, Ground, coefficient, constant, further_trials, position
 
 Floats = NDArray[np.float64]

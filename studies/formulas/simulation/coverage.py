@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from studies.formulas.depth_width import fit_depth_width
-from studies.formulas.exponents import REGION
+from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.formula import Coefficient, Formula
-from studies.formulas.learning_rate_batch import fit_learning_rate_batch
+from studies.formulas.learning_rate_batch.exponents import REGION
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
-from studies.formulas.simulation import (
+from studies.formulas.registry import Law
+from studies.formulas.simulation.planted import (
     Bowl,
     DepthPlan,
     RateBatchPlan,
@@ -70,18 +71,17 @@ def tally(scenario: Scenario, studies: int, seed: int) -> Tally:
     )
 
 
-def _holds(coefficient: Coefficient | None, truth: float) -> bool | None:
+def holds(coefficient: Coefficient | None, truth: float) -> bool | None:
+    """Whether an interval holds the truth; None where none was stated."""
     if coefficient is None or (coefficient.estimate is None and coefficient.low is None and coefficient.high is None):
         return None
     above = coefficient.low is None or coefficient.low <= truth
     return above and (coefficient.high is None or truth <= coefficient.high)
 
 
-def _fitted(law: Callable[[Sequence[Observation], FitContext], Formula | None], rows: Sequence[Observation]) -> Formula:
-    formula = law(rows, CONTEXT)
-    if formula is None:
-        raise AssertionError("the planted rows vary what the law is about")
-    return formula
+def principal_of(law: Law, rows: Sequence[Observation]) -> Formula:
+    """The first formula that a law fits to planted rows, which vary what it is about."""
+    return law(rows, CONTEXT)[0]
 
 
 def rate_batch(name: str, plan: RateBatchPlan) -> Scenario:
@@ -90,15 +90,13 @@ def rate_batch(name: str, plan: RateBatchPlan) -> Scenario:
     inside = all(REGION[0] <= exponent <= REGION[1] for exponent in exponents)
 
     def study(generator: Generator) -> Outcome:
-        formula = _fitted(fit_learning_rate_batch, plant_rate_batch(plan, generator))
+        formula = principal_of(fit_learning_rate_batch, plant_rate_batch(plan, generator))
         found = formula.coefficients
-        single = _holds(found.get("r_overall", found["r"]), plan.exponent)
+        single = holds(found.get("r_overall", found["r"]), plan.exponent)
         covered = single
         if len(exponents) == 2:
             halves = formula.form == "broken_power"
-            covered = (
-                bool(_holds(found["r"], exponents[0]) and _holds(found["r_high"], exponents[1])) if halves else None
-            )
+            covered = bool(holds(found["r"], exponents[0]) and holds(found["r_high"], exponents[1])) if halves else None
         deserved = INSIDE if inside else OUTSIDE
         contradicted = formula.verdict in (OUTSIDE if inside else INSIDE)
         return Outcome(covered, contradicted, formula.verdict in deserved)
@@ -110,9 +108,9 @@ def depth_u(name: str, plan: DepthPlan, optimum: float) -> Scenario:
     """A U over depth: its best depth must be covered, and its shape named."""
 
     def study(generator: Generator) -> Outcome:
-        formula = _fitted(fit_depth_width, plant_depth_width(plan, generator))
+        formula = principal_of(fit_depth_width, plant_depth_width(plan, generator))
         shape = formula.evidence["shape"]
-        covered = _holds(formula.coefficients.get("best_depth"), optimum)
+        covered = holds(formula.coefficients.get("best_depth"), optimum)
         return Outcome(covered, shape.startswith("monotone"), shape == "U")
 
     return Scenario(name, study)
@@ -131,8 +129,8 @@ def depth_trend(name: str, plan: DepthPlan, trend: float | None, falls: bool | N
     wrong = {True: OUTSIDE, False: INSIDE, None: INSIDE | OUTSIDE}[falls]
 
     def study(generator: Generator) -> Outcome:
-        formula = _fitted(fit_depth_width, plant_depth_width(plan, generator))
-        covered = None if trend is None else _holds(formula.coefficients["depth_effect"], trend)
+        formula = principal_of(fit_depth_width, plant_depth_width(plan, generator))
+        covered = None if trend is None else holds(formula.coefficients["depth_effect"], trend)
         false = formula.verdict in wrong or formula.evidence["shape"] == "U"
         return Outcome(covered, false, formula.verdict in right)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import spearmanr
 
-from studies.formulas.fit import Fit, Interval, Problem, determined, fit
+from studies.formulas.fitting.fit import Fit, Interval, Problem, determined, fit
 
 Floats = NDArray[np.float64]
 Shape = Literal["U", "monotone decreasing", "monotone increasing", "undetermined"]

@@ -1,0 +1,1 @@
+"""F2: depth against width at an equal budget."""

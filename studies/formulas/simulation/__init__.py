@@ -1,0 +1,1 @@
+"""Planted laws, and whether what is fitted to them holds."""
