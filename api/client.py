@@ -111,10 +111,16 @@ class Client:
         """Delete a study with its trials, formulas and exports."""
         self._delete(f"/v1/studies/{study_id}")
 
-    def list_formulas(self, study_id: int) -> list[Json]:
-        """The newest formulas of a study."""
-        formulas: list[Json] = self._json("GET", f"/v1/studies/{study_id}/formulas")["formulas"]
+    def list_formulas(self, study_id: int, others: Sequence[int] = ()) -> list[Json]:
+        """The newest formulas of a study, or those of several studies together."""
+        parameters = {"with": list(others)}
+        formulas: list[Json] = self._json("GET", f"/v1/studies/{study_id}/formulas", params=parameters)["formulas"]
         return formulas
+
+    def suggest_study(self, study_id: int, kind: str | None) -> Json:
+        """A spec whose trials would decide a formula."""
+        parameters = {} if kind is None else {"kind": kind}
+        return self._json("GET", f"/v1/studies/{study_id}/suggestion", params=parameters)
 
     def export(self, study_id: int, request: Mapping[str, Any]) -> Json:
         """Write an export and wait for it."""

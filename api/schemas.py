@@ -216,6 +216,17 @@ class StudyEnd(Response):
     state: StudyState | Literal["DELETED"]
 
 
+class StudySuggestion(Response):
+    """A study whose trials would decide a formula."""
+
+    formula: str
+    """Id of the formula."""
+    reasons: list[str]
+    """What it lacks."""
+    spec: dict[str, Any]
+    """To be posted to ``/v1/studies``."""
+
+
 class FormulaList(Response):
     """The newest revision of a study's formulas."""
 

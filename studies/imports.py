@@ -17,6 +17,8 @@ MAX_BYTES = 32 * 2**20
 """As much as the application takes in one request."""
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1000
+MAX_REPORTED = 50
+"""Cells that are not finite which are named one by one (assumed: more are read by nobody)."""
 TEXT_PARAMETERS = frozenset({"block", "init_scheme"})
 """Standard columns that hold words; the others hold numbers."""
 
@@ -54,11 +56,21 @@ def parse_objective(objective: str) -> tuple[str, Direction]:
     return metric, direction
 
 
-def read_table(table: bytes, metric: str, now: datetime) -> tuple[Columns, list[Trial]]:
+@dataclass(frozen=True, slots=True)
+class RunTable:
+    """A table of runs."""
+
+    columns: Columns
+    trials: list[Trial]
+    unusable: tuple[str, ...]
+    """Metrics that are not finite, by line: at most ``MAX_REPORTED``, then how many more there are."""
+
+
+def read_table(table: bytes, metric: str, now: datetime) -> RunTable:
     """Read a CSV table with a header as trials, numbered from 0 in the order of its rows.
 
     Columns with standard names are parameters or metrics, the others attributes. Empty cells are left out, and so is
-    a metric that is not finite. A row without a finite ``metric`` is a failed trial.
+    a metric that is not finite, which is reported by line. A row without a finite ``metric`` is a failed trial.
 
     Raises:
         InvalidInput: the table is empty or too large, its header is unusable, or a cell cannot be read (by line).
@@ -70,14 +82,20 @@ def read_table(table: bytes, metric: str, now: datetime) -> tuple[Columns, list[
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(table), encoding="utf-8-sig", newline=""), strict=True)
     try:
         columns = _read_header(next(reader, []), metric)
-        trials = list(_read_rows(reader, columns, metric, now))
+        unusable: list[str] = []
+        trials = list(_read_rows(reader, columns, metric, now, unusable))
     except UnicodeDecodeError as error:
         raise InvalidInput("table", f"it is not UTF-8 ({error.reason})", "save it as UTF-8") from error
     except csv.Error as error:
         raise InvalidInput("table", f"line {reader.line_num}: {error}", "write it as comma-separated values") from error
     if not trials:
         raise InvalidInput("table", "it holds no rows", "give a header and a row for each run")
-    return columns, trials
+    return RunTable(columns, trials, _shortened(unusable))
+
+
+def _shortened(unusable: Sequence[str]) -> tuple[str, ...]:
+    more = len(unusable) - MAX_REPORTED
+    return (*unusable[:MAX_REPORTED], f"and {more} further cells") if more > 0 else tuple(unusable)
 
 
 class Reader(Protocol):
@@ -91,11 +109,11 @@ class Reader(Protocol):
         """Yield the rows that are left."""
 
 
-def _read_rows(reader: Reader, columns: Columns, metric: str, now: datetime) -> Iterator[Trial]:
+def _read_rows(reader: Reader, columns: Columns, metric: str, now: datetime, unusable: list[str]) -> Iterator[Trial]:
     for number, row in enumerate(filter(None, reader)):
         if number == MAX_ROWS:
             raise InvalidInput("table", f"it holds more than {MAX_ROWS} rows", "split it into several")
-        yield _read_trial(number, row, reader.line_num, columns, metric, now)
+        yield _read_trial(number, row, reader.line_num, columns, metric, now, unusable)
 
 
 def _read_header(header: Sequence[str], metric: str) -> Columns:
@@ -120,7 +138,15 @@ def _read_header(header: Sequence[str], metric: str) -> Columns:
     )
 
 
-def _read_trial(number: int, row: Sequence[str], line: int, columns: Columns, metric: str, now: datetime) -> Trial:
+def _read_trial(
+    number: int,
+    row: Sequence[str],
+    line: int,
+    columns: Columns,
+    metric: str,
+    now: datetime,
+    unusable: list[str],
+) -> Trial:
     width = len(columns.parameters) + len(columns.metrics) + len(columns.attributes)
     if len(row) != width:
         reason = f"line {line} has {len(row)} cells, the header {width}"
@@ -129,6 +155,8 @@ def _read_trial(number: int, row: Sequence[str], line: int, columns: Columns, me
     parameters = {name: _parameter(name, cells[i], line) for i, name in columns.parameters.items() if cells[i]}
     read = {name: _number(name, cells[i], line) for i, name in columns.metrics.items() if cells[i]}
     metrics = {name: float(value) for name, value in read.items() if math.isfinite(value)}
+    unusable += [f"line {line}: {name} is {value}" for name, value in read.items() if name not in metrics]
+    unusable += [f"line {line}: {metric} is missing"] if metric not in read else []
     complete = metric in metrics
     return Trial(
         number=number,

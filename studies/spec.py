@@ -135,6 +135,8 @@ class ImportSpec(StudyHeader):
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """SHA-256 of the file's bytes."""
     rows: Annotated[int, Field(ge=1)]
+    unusable: tuple[str, ...] = ()
+    """Cells that are not finite, by line; the first of them where there are many."""
 
 
 def build_space(spec: StudySpec) -> Space:

@@ -1,7 +1,7 @@
 """``formulary import``: runs made elsewhere become a study with formulas."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,11 @@ PurposeOption = Annotated[
     str, typer.Option("--purpose", help="estimate: the runs follow a design; optimise: they were chosen by outcome.")
 ]
 
+USES = {
+    "parameters": "standard names",
+    "metrics": "standard names",
+    "attributes": "not standard names: kept, and used to tell grids of runs apart",
+}
 EXAMPLES = examples(
     "formulary import runs.csv --name sweep --objective bits_per_byte",
     "formulary import runs.csv --name speed --objective train_tokens_per_second:maximize",
@@ -37,11 +42,23 @@ def import_runs(
     """Import a table of runs and fit its formulas; the last line is the new study's id.
 
     Columns with standard names (depth, learning_rate, batch_tokens, bits_per_byte …) are parameters or metrics; the
-    rest are attributes.
+    rest are kept as attributes. Which is which, and cells that are not finite, are said on standard error.
     """
     content = _read(table)
     with connect(settings) as client:
-        typer.echo(client.import_study(content, name, objective, purpose)["id"])
+        study = client.import_study(content, name, objective, purpose)
+    _report(study["spec"])
+    typer.echo(study["id"])
+
+
+def _report(spec: dict[str, Any]) -> None:
+    """What was made of the columns, and which cells hold no number that can be used."""
+    columns = spec["columns"]
+    for kind, use in USES.items():
+        if columns[kind]:
+            typer.echo(f"{kind}: {', '.join(columns[kind])} ({use})", err=True)
+    for cell in spec["unusable"]:
+        typer.echo(f"warning: {cell}", err=True)
 
 
 def _read(table: Path) -> bytes:

@@ -73,8 +73,8 @@ def figure(session: Session, owner: str, study_id: int, name: str, trial: int | 
     figures = _figures(session, owner, study_id)
     if name in figures:
         return figures[name](session, owner, study_id, trial)
-    for formula in service.list_formulas(session, owner, study_id):
-        if name == FORMULA + formula.id:
-            return formula_figure(formula)
+    formula = service.find_formula(session, owner, study_id, name.removeprefix(FORMULA))
+    if name.startswith(FORMULA) and formula is not None:
+        return formula_figure(formula)
     known = ", ".join(names(session, owner, study_id))
     raise NotFound(f"study {study_id} has no plot {name[:100]!r}; it has {known}")

@@ -5,18 +5,33 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.dependencies import OwnerGiven, ReadSession
-from api.routes.paths import StudyId
-from api.schemas import FormulaList
+from api.routes.paths import FurtherStudies, StudyId
+from api.schemas import FormulaList, StudySuggestion
 from studies import service
+from studies.formulas.formula import FormulaKind
 from studies.recipe import Recipe
+from studies.suggestions import Suggestion
 
 router = APIRouter(tags=["formulas"])
 
 
 @router.get("/studies/{study_id}/formulas")
-def list_formulas(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> FormulaList:
-    """List the newest formulas of a study."""
-    return FormulaList(formulas=service.list_formulas(session, owner, study_id))
+def list_formulas(
+    study_id: StudyId, session: ReadSession, owner: OwnerGiven, others: FurtherStudies = ()
+) -> FormulaList:
+    """List the newest formulas of a study, or those of several studies together, which are fitted when asked for."""
+    return FormulaList(formulas=service.list_formulas(session, owner, study_id, others))
+
+
+@router.get("/studies/{study_id}/suggestion", response_model=StudySuggestion)
+def suggest_study(
+    study_id: StudyId,
+    session: ReadSession,
+    owner: OwnerGiven,
+    kind: Annotated[FormulaKind | None, Query(description="What to decide; else the first that lacks data.")] = None,
+) -> Suggestion:
+    """Suggest a study whose trials would decide an undetermined formula."""
+    return service.suggest_study(session, owner, study_id, kind)
 
 
 @router.get("/studies/{study_id}/recipe")

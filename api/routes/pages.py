@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from api.authentication import IdentityGiven
 from api.dependencies import ReadSession
-from api.routes.paths import LARGEST_ID, StudyId
+from api.routes.paths import LARGEST_ID, FurtherStudies, StudyId
 from api.web.rendering import render
 from api.web.studies_page import studies_page
 from api.web.study_page import study_page
@@ -32,6 +32,8 @@ def show_studies(
 
 
 @router.get("/studies/{study_id}")
-def show_study(study_id: StudyId, session: ReadSession, identity: IdentityGiven) -> HTMLResponse:
-    """Show a study."""
-    return render("study.html", **study_page(session, identity, study_id))
+def show_study(
+    study_id: StudyId, session: ReadSession, identity: IdentityGiven, others: FurtherStudies = ()
+) -> HTMLResponse:
+    """Show a study, with its formulas or those of several studies together."""
+    return render("study.html", **study_page(session, identity, study_id, others))

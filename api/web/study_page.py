@@ -65,15 +65,16 @@ ACTIONS = (
 )
 
 
-def study_page(session: Session, identity: Identity, study_id: int) -> dict[str, Any]:
-    """Read everything that the template ``study.html`` shows.
+def study_page(session: Session, identity: Identity, study_id: int, others: Sequence[int] = ()) -> dict[str, Any]:
+    """Read everything that the template ``study.html`` shows; formulas are those of the study and ``others`` together.
 
     Raises:
         NotFound: the owner has no such study.
+        InvalidInput: the studies cannot be fitted together.
     """
     shown = overview(session, identity.owner, study_id)
     leaders, comparison = service.leaders(session, identity.owner, study_id)
-    formulas = service.list_formulas(session, identity.owner, study_id)
+    formulas = service.list_formulas(session, identity.owner, study_id, others)
     imported = shown.study.spec.get("execution") == "imported"
     may_write = RANK[identity.role] >= RANK[Role.WRITE]
     return {
@@ -85,6 +86,7 @@ def study_page(session: Session, identity: Identity, study_id: int) -> dict[str,
         "leaders": leaders,
         "comparison": comparison,
         "imported": imported,
+        "others": others,
         "cards": [formula_card(formula) for formula in formulas],
         "actions": [action for action in ACTIONS if may_write and not (imported and action.verb == "clone")],
         "may_write": may_write,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from model.config import FrozenConfig, Parametrisation
+from search.events import Value
 
 FormulaKind = Literal[
     "vocabulary",
@@ -61,6 +62,8 @@ class Formula(FrozenConfig):
     kind: FormulaKind
     parametrisation: Parametrisation = "standard"
     """Of the trials that it was fitted to; a rate means something else under muP, so that the two are never mixed."""
+    regime: dict[str, Value] = Field(default_factory=dict)
+    """How all its trials were trained: ``regimes.NAMES`` as far as they are known. Elsewhere it does not hold."""
     variant: str = ""
     """Which law of its kind, e.g. ``joint_rate``; empty for the principal one, which recipes and starts take."""
     form: str

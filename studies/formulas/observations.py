@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from model.config import Parametrisation
 from search.events import Value
 from search.origins import CHOSEN, ORIGIN
 from studies.records import Trial, TrialState
@@ -66,10 +65,9 @@ class FitContext:
         """1 if the metric is minimised, else -1: cost = sign x metric."""
         return 1.0 if self.direction == "minimize" else -1.0
 
-    def formula_id(self, kind: str, variant: str = "", parametrisation: Parametrisation = "standard") -> str:
-        """Id of the law of one kind, variant and parametrisation at this revision."""
-        own = "" if parametrisation == "standard" else parametrisation
-        parts = ["+".join(self.studies), kind, variant, own, f"r{self.revision}"]
+    def formula_id(self, kind: str, variant: str = "", *regime: str) -> str:
+        """Id of the law of one kind and variant at this revision; ``regime`` tells it from that of other regimes."""
+        parts = ["+".join(self.studies), kind, variant, *regime, f"r{self.revision}"]
         return "-".join(part for part in parts if part)
 
     def cost(self, observation: Observation) -> float | None:
@@ -133,29 +131,6 @@ def group_by(
     for observation in observations:
         groups[key(observation)].append(observation)
     return dict(groups)
-
-
-def by_parametrisation(observations: Sequence[Observation]) -> dict[Parametrisation, list[Observation]]:
-    """Split the trials of the standard parametrisation from those of muP.
-
-    A trial that failed before it reported its own is of the initialisation it was asked for; where that was not varied,
-    it is of the study's only parametrisation.
-    """
-    found = [_parametrisation(row) for row in observations]
-    known = set(found) - {None}
-    sole: Parametrisation = "mup" if known == {"mup"} else "standard"
-    groups: dict[Parametrisation, list[Observation]] = defaultdict(list)
-    for row, own in zip(observations, found, strict=True):
-        groups[own or sole].append(row)
-    return dict(groups)
-
-
-def _parametrisation(observation: Observation) -> Parametrisation | None:
-    scheme = observation.parameters.get("init_scheme")
-    said = observation.attributes.get("parametrisation")
-    if said is None and scheme is None:
-        return None
-    return "mup" if "mup" in (said, scheme) else "standard"
 
 
 def parameter_key(observation: Observation, left_out: frozenset[str]) -> tuple[tuple[str, Value], ...]:

@@ -11,7 +11,7 @@ from studies.service.exports import (
     recipe,
     request_export,
 )
-from studies.service.formulas import fit_and_store, list_formulas
+from studies.service.formulas import find_formula, fit_and_store, list_formulas, suggest_study
 from studies.service.imports import ReadTable, add_import, read_import
 from studies.service.keys import (
     create_key,
@@ -71,6 +71,7 @@ __all__ = [
     "delete_study",
     "enqueue_points",
     "extend_study",
+    "find_formula",
     "find_key",
     "find_login",
     "find_unfinished",
@@ -104,6 +105,7 @@ __all__ = [
     "revoke_key",
     "stop_study",
     "store_answer",
+    "suggest_study",
     "use_is_due",
     "warnings_of",
 ]

@@ -1,7 +1,7 @@
 """Tables of runs made elsewhere become completed studies: read and fitted first, then stored in a short transaction."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
@@ -43,17 +43,18 @@ def read_import(name: str, objective: str, purpose: Purpose, csv_bytes: bytes) -
 
     check_name(name)
     metric, direction = parse_objective(objective)
-    columns, rows = read_table(csv_bytes, metric, datetime.now(UTC))
+    read = read_table(csv_bytes, metric, datetime.now(UTC))
     spec = ImportSpec(
         name=name,
         purpose=purpose,
         objectives=(Objective(metric=metric, direction=direction),),
-        columns=ImportedColumns.model_validate(columns.names()),
+        columns=ImportedColumns.model_validate(read.columns.names()),
         fingerprint=hashlib.sha256(csv_bytes).hexdigest(),
-        rows=len(rows),
+        rows=len(read.trials),
+        unusable=read.unusable,
     )
     context = FitContext(studies=(), metric=metric, direction=direction, purpose=purpose)
-    return ReadTable(spec, rows, context, fit_all([Observation.from_trial(row) for row in rows], context))
+    return ReadTable(spec, read.trials, context, fit_all([Observation.from_trial(row) for row in read.trials], context))
 
 
 def add_import(session: Session, owner: str, table: ReadTable) -> Study:
@@ -62,12 +63,7 @@ def add_import(session: Session, owner: str, table: ReadTable) -> Study:
     study = add_study(session, owner, table.spec.name, StudyState.COMPLETED, table.spec.model_dump(mode="json"))
     studies.set_state(session, study.id, StudyState.COMPLETED, started_at=now, finished_at=now)
     trials.add_many(session, study.id, table.trials)
-    context = replace(table.context, studies=(str(study.id),))
-    named = [
-        law.model_copy(
-            update={"id": context.formula_id(law.kind, law.variant, law.parametrisation), "studies": context.studies},
-        )
-        for law in table.fitted
-    ]
+    own = str(study.id)
+    named = [law.model_copy(update={"id": f"{own}-{law.id}", "studies": (own,)}) for law in table.fitted]
     formulas.add(session, study.id, named, now)
     return get_study(session, owner, study.id)

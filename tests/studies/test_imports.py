@@ -18,7 +18,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def read(text: str, metric: str = "validation_loss") -> list[Trial]:
-    return read_table(text.encode(), metric, NOW)[1]
+    return read_table(text.encode(), metric, NOW).trials
 
 
 def test_standard_columns_are_parameters_or_metrics_and_the_rest_attributes() -> None:
@@ -113,3 +113,21 @@ def test_floats_survive_the_round_trip(value: float) -> None:
 
 def test_every_standard_name_has_one_role() -> None:
     assert not PARAMETER_NAMES & METRIC_NAMES
+
+
+def test_cells_that_are_not_finite_are_reported_by_line() -> None:
+    table = read_table(
+        b"depth,validation_loss,bits_per_byte\n2,nan,1\n3,2.5,inf\n4,,1\n5,2.4,1\n", "validation_loss", NOW
+    )
+    assert table.unusable == (
+        "line 2: validation_loss is nan",
+        "line 3: bits_per_byte is inf",
+        "line 4: validation_loss is missing",
+    )
+    assert [trial.state for trial in table.trials].count(TrialState.FAIL) == 2
+
+
+def test_no_more_cells_are_named_than_anybody_reads() -> None:
+    table = read_table(b"validation_loss\n2.5\n" + b"nan\n" * 60, "validation_loss", NOW)
+    assert len(table.unusable) == imports.MAX_REPORTED + 1
+    assert table.unusable[-1] == "and 10 further cells"

@@ -16,7 +16,8 @@ from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Coefficient, Formula, Verdict
 from studies.formulas.learning_rate_batch.law import POWER, fit_learning_rate_batch
-from studies.formulas.observations import FitContext, Observation, by_parametrisation
+from studies.formulas.observations import FitContext, Observation
+from studies.formulas.regimes import by_regime
 from studies.formulas.registry import fit_all
 from studies.formulas.simulation.planted import (
     DepthPlan,
@@ -275,9 +276,10 @@ class TestNetworkOptions:
     def test_a_failed_trial_is_of_its_studys_only_parametrisation(self) -> None:
         failed = Observation(0, TrialState.FAIL, {"learning_rate": 0.1}, {}, {})
         done = [replace(failed, attributes={"parametrisation": name}) for name in ("mup", "standard")]
-        assert by_parametrisation([failed, done[0]]) == {"mup": [failed, done[0]]}
-        assert by_parametrisation([failed, done[1]]) == {"standard": [failed, done[1]]}
-        assert by_parametrisation([failed]) == {"standard": [failed]}
+        assert [regime[0] for regime in by_regime([failed, done[0]])] == ["mup"]
+        assert [regime[0] for regime in by_regime([failed, done[1]])] == ["standard"]
+        assert [regime[0] for regime in by_regime([failed])] == ["standard"]
+        assert [regime[0] for regime in by_regime([failed, *done])] == ["standard", "mup"]
 
 
 class TestDepth:

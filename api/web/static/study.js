@@ -91,7 +91,7 @@ async function refreshFormulas() {
 
 /** What the server draws is taken from the page as it would be loaded now. */
 async function refresh(ids) {
-  const answer = await fetch(window.location.pathname, { credentials: "same-origin" }).catch(() => null);
+  const answer = await fetch(window.location.pathname + window.location.search, { credentials: "same-origin" }).catch(() => null);
   if (!answer?.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ids) {

@@ -1,0 +1,115 @@
+"""Specs of studies that would decide what a study left open."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.events import Value
+from studies.formulas.formula import Formula
+from studies.records import Trial
+from studies.spec import MAX_TRIALS
+from studies.specs.parsing import parse_spec
+
+Json = dict[str, Any]
+MAX_CHOICES = 12
+"""Values of an imported parameter that are repeated one by one; more become a range (assumed)."""
+LOG_RATIO = 3.0
+"""A range whose ends differ by more is searched in logs (assumed)."""
+INNER = ("learning_rate", "seed")
+"""Parameters whose values every architecture is trained at, so that it is compared at its own best rate."""
+IMPORTED_PROXY: Json = {"corpus": {"kind": "builtin"}, "train_bytes": 1_000_000}
+"""Stands for the training of imported runs, which is not known: text that every machine has, and a short run."""
+OF_THE_DESIGN: Json = {"purpose": "estimate", "sampler": None, "scheduler": None, "start": None, "seeds": None}
+"""Verdicts come from a declared design: nothing is chosen by outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A study that would decide a formula."""
+
+    formula: str
+    """Id of the formula."""
+    reasons: Sequence[str]
+    """What it lacks."""
+    spec: Json
+
+
+def suggested_spec(spec: Mapping[str, Any], formula: Formula, runs: Sequence[Trial] | None) -> Json:
+    """The study's spec, changed as the formula's ``supply`` says.
+
+    Args:
+        spec: as it is stored.
+        formula: what is to be decided.
+        runs: the trials of an imported study, whose parameters become the space; None for others.
+
+    Raises:
+        InvalidInput: the changes do not fit the study.
+    """
+    base = _of_imported(spec, runs) if runs is not None else dict(spec)
+    supply = formula.supply or {}
+    moved = {
+        "space": dict.fromkeys(name for name in supply.get("inner", {}) if name in base.get("space", {})),
+        "inner": dict.fromkeys(name for name in supply.get("space", {}) if name in base.get("inner", {})),
+    }
+    changed = base
+    name = f"{spec['name'][:150]}: {formula.kind}"
+    for patch in ({**OF_THE_DESIGN, "name": name}, moved, supply):
+        changed = merged(changed, patch)
+    if "max_trial_count" not in supply:
+        changed["max_trial_count"] = _count(base, changed)
+    return parse_spec(changed).model_dump(mode="json", exclude_defaults=True) | {"version": 1}
+
+
+def merged(document: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7396, section 2): null removes, objects merge, everything else replaces."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(document) if isinstance(document, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def _count(base: Json, changed: Json) -> int:
+    """As many outer points as before, each at its inner points."""
+    before, after = (math.prod(len(values) for values in spec.get("inner", {}).values()) for spec in (base, changed))
+    return int(min(math.ceil(base["max_trial_count"] / before) * after, MAX_TRIALS))
+
+
+def _of_imported(spec: Mapping[str, Any], runs: Sequence[Trial]) -> Json:
+    columns = {name: _values(name, runs) for name in spec["columns"]["parameters"]}
+    varied = {name: values for name, values in columns.items() if len(values) > 1}
+    inner = {name: values for name, values in varied.items() if name in INNER and len(values) <= MAX_CHOICES}
+    fixed = {name: values[0] for name, values in columns.items() if len(values) == 1}
+    space = {name: _parameter(values) for name, values in varied.items() if name not in inner}
+    space |= {name: {"type": "categorical", "choices": [value]} for name, value in fixed.items()}
+    return {
+        "version": 1,
+        "name": spec["name"],
+        "objectives": spec["objectives"],
+        "space": space,
+        "inner": inner,
+        "proxy": IMPORTED_PROXY,
+        "max_trial_count": len(runs),
+    }
+
+
+def _values(name: str, runs: Sequence[Trial]) -> list[Value]:
+    return sorted({run.parameters[name] for run in runs if name in run.parameters}, key=_order)
+
+
+def _order(value: Value) -> tuple[bool, Value]:
+    return isinstance(value, str), value
+
+
+def _parameter(values: Sequence[Value]) -> Json:
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if len(values) <= MAX_CHOICES or len(numbers) < len(values):
+        return {"type": "categorical", "choices": list(values)}
+    low, high = numbers[0], numbers[-1]
+    whole = all(isinstance(value, int) for value in numbers)
+    return {"type": "int" if whole else "float", "low": low, "high": high, "log": low > 0 and high / low > LOG_RATIO}
