@@ -14,6 +14,11 @@ from studies.formulas.formula import Coefficient, Formula
 TITLES: Mapping[str, str] = {
     "vocabulary": "Bits per byte by vocabulary",
     "depth_width": "Depth against width at an equal budget",
+    "depth_width/non_embedding_parameters": "Depth against width at equal non-embedding parameters",
+    "depth_width/train_flops": "Depth against width at equal training FLOPs",
+    "depth_width/knee": "Depth at the knee of loss against decode speed",
+    "depth_width/growth": "How the best depth grows with size",
+    "depth_width/ratio_growth": "How the best width-to-depth ratio grows with size",
     "initialization": "Ways to initialise",
     "inheritance": "Ways to inherit weights",
     "learning_rate_batch": "Best learning rate by batch",

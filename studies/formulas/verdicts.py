@@ -79,8 +79,8 @@ def constant(value: float, unit: str = "1") -> Coefficient:
     return Coefficient(estimate=value, low=None, high=None, level=LEVEL, unit=unit)
 
 
-def further_trials(interval: Interval, region: tuple[float | None, float | None], trials: int) -> str:
-    """In words, how many trials like those made would decide, if the estimate stayed where it is.
+def missing_trials(interval: Interval, region: tuple[float | None, float | None], trials: int) -> int | None:
+    """How many trials like those made would decide, if the estimate stayed where it is; None: over a hundred times.
 
     An interval shrinks with the square root of the number of trials; it must reach the nearest end of the region.
     """
@@ -88,11 +88,18 @@ def further_trials(interval: Interval, region: tuple[float | None, float | None]
     distance = min(abs(interval.estimate - end) for end in ends)
     half_width = (interval.high - interval.low) / 2
     if distance < half_width / 10:
+        return None
+    return max(int(trials * ((half_width / distance) ** 2 - 1)) + 1, 1)
+
+
+def further_trials(interval: Interval, region: tuple[float | None, float | None], trials: int) -> str:
+    """In words, how many trials like those made would decide, if the estimate stayed where it is."""
+    more = missing_trials(interval, region, trials)
+    if more is None:
         return (
             "the estimate lies at the edge of the paper's region, so that more than a hundred times the present "
             f"{trials} trials would be needed there"
         )
-    more = max(int(trials * ((half_width / distance) ** 2 - 1)) + 1, 1)
     return (
         f"about {more} further trials of the same design would decide, if the estimate stays at {interval.estimate:.3g}"
     )

@@ -1,16 +1,20 @@
 """The units of a depth x width law: each architecture with its objective at its own best learning rate."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.events import Value
+from studies.formulas.depth_width.checkpoints import at_one_length
 from studies.formulas.fitting.profiles import Edge, Profile, profile_cells
 from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key
 
 INNER = frozenset({"learning_rate", "seed"})
+CONVENTIONS = ("total_parameters", "non_embedding_parameters", "train_flops")
+"""What may be equal between architectures, the preferred one first."""
+SPEED = "decode_tokens_per_second"
 MIN_PROFILED = 0.8
 """Share of architectures that must have a profile for the law to compare profiles (assumed)."""
 
@@ -28,6 +32,10 @@ class Architecture:
     edge: Edge
     log_rate: float | None
     runs: int
+    sizes: Mapping[str, float]
+    """Geometric mean over its runs of each of ``CONVENTIONS`` that they report."""
+    log_speed: float | None
+    """Mean log of the tokens decoded in a second, None where no run reports them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +50,17 @@ class Architectures:
     diverged: int
     noise: float | None
     """Standard deviation of one run, where profiles tell it."""
+    checkpoints: int
+    """Rows left out because their runs are compared at another length."""
+    rates: tuple[float, ...]
+    """Learning rates tried, ascending."""
 
 
 def build_architectures(observations: Sequence[Observation], context: FitContext) -> Architectures:
     """Profile the learning rate out of every architecture, or say that it cannot be done."""
-    rows = [row for row in observations if (row.number_of("depth") or 0) >= 1]
+    known = [row for row in observations if (row.number_of("depth") or 0) >= 1]
+    rows = at_one_length(known)
+    beside = len(known) - len(rows), _rates(rows)
     members = list(group_by(rows, lambda row: parameter_key(row, INNER)).values())
     runs = [collect_runs(group, context) for group in members]
     profiles = profile_cells(runs)
@@ -57,10 +71,14 @@ def build_architectures(observations: Sequence[Observation], context: FitContext
         ]
         if len(pairs) >= MIN_PROFILED * len(members):
             found = tuple(_profiled(group, profile) for group, profile in pairs)
-            return Architectures(found, True, len(members) - len(found), diverged, profiles.noise)
+            return Architectures(found, True, len(members) - len(found), diverged, profiles.noise, *beside)
     values = [(group, value) for group in members if (value := _best_run(group, context)) is not None]
     found = tuple(_architecture(group, value, 0.0, "none", None) for group, value in values)
-    return Architectures(found, False, len(members) - len(found), diverged, None)
+    return Architectures(found, False, len(members) - len(found), diverged, None, *beside)
+
+
+def _rates(rows: Sequence[Observation]) -> tuple[float, ...]:
+    return tuple(sorted({rate for row in rows if (rate := row.number_of("learning_rate")) is not None and rate > 0}))
 
 
 def _best_run(group: Sequence[Observation], context: FitContext) -> float | None:
@@ -91,7 +109,14 @@ def _architecture(
         edge,
         log_rate,
         len(group),
+        {name: math.exp(log) for name in CONVENTIONS if (log := _mean_log(group, name)) is not None},
+        _mean_log(group, SPEED),
     )
+
+
+def _mean_log(group: Sequence[Observation], name: str) -> float | None:
+    logs = [math.log(value) for row in group if (value := row.number_of(name)) is not None and value > 0]
+    return sum(logs) / len(logs) if logs else None
 
 
 def _ffn_ratio(row: Observation) -> float | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.formulas.depth_width.architectures import INNER, Architecture
+from studies.formulas.fitting.budget import split_budgets
 from studies.formulas.fitting.covariates import covariate_columns
 from studies.formulas.fitting.fit import Fit, Problem, determined, fit, held_out_errors, root_mean_square
 from studies.formulas.fitting.shapes import Curve, Optimum, Shape, classify, optimum
@@ -20,6 +21,9 @@ JITTER_FACTOR = 2.0
 SKEW = 0.15
 """Prior scale of the cubic coefficient over the curvature, per doubling of depth (assumed: a bowl 2.2 times as steep at
 two doublings on one side as on the other has 0.13)."""
+SIZE_TERMS = ("size_effect", "size_depth", "size_curvature")
+MIN_SIZES = 3
+"""Distinct sizes from which their effect may bend (derived: a parabola has three coefficients)."""
 MIN_RATIO_RANGE = 0.1
 """Doublings over which the FFN ratio must vary to have an effect of its own (assumed)."""
 
@@ -32,15 +36,18 @@ class Design:
     """log2(depth / reference_depth), shape (n,)."""
     ratio: Floats
     """log2(ratio / reference_ratio), shape (n, 1), or (n, 0) where the ratio does not vary."""
+    size: Floats
+    """x = log2(size / reference_size), x·u and x², shape (n, 2 or 3), or (n, 0) where the budget is equal."""
     covariates: Floats
     covariate_names: tuple[str, ...]
     reference_depth: float
     reference_ratio: float | None
+    reference_size: float | None
 
     def columns(self, degree: int) -> Floats:
-        """Powers of u up to ``degree``, then ratio and covariates."""
+        """Powers of u up to ``degree``, then ratio, size and covariates."""
         powers = [self.u**power for power in range(1, degree + 1)]
-        return np.column_stack([*powers, self.ratio, self.covariates])
+        return np.column_stack([*powers, self.ratio, self.size, self.covariates])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class DepthAnalysis:
     """Of the reported form."""
     shape: Shape
     best: Optimum
+    skewed: Curve
+    """The curve whose lowest place ``best`` is."""
     rivals: dict[str, float]
     """Held-out error of each form in units of the objective."""
 
@@ -68,21 +77,21 @@ class DepthAnalysis:
         """The fit of the reported form."""
         return self.quadratic if self.form == "quadratic_log_depth" else self.linear
 
-    def best_depth(self) -> str:
-        """The best depth with its interval, in words."""
-        numbers = (self.best.estimate, self.best.low, self.best.high)
-        texts = ["open" if at is None else f"{self.design.reference_depth * 2**at:.1f}" for at in numbers]
-        return f"{texts[0]} layers ({texts[1]} to {texts[2]})"
-
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the first parameters of ``fit``."""
         powers = ("depth_slope", "depth_curvature")[: 1 + (self.form == "quadratic_log_depth")]
-        return ("level", *powers, *(("ratio_effect",) if self.design.ratio.shape[1] else ()))
+        ratio = ("ratio_effect",) if self.design.ratio.shape[1] else ()
+        return ("level", *powers, *ratio, *SIZE_TERMS[: self.design.size.shape[1]])
 
 
-def build_design(rows: Sequence[Architecture]) -> Design:
-    """Columns about the mean log depth and ratio; the ratio is left out where it hardly varies."""
+def build_design(rows: Sequence[Architecture], conditioned: str | None = None) -> Design:
+    """Columns about the mean log depth and ratio; the ratio is left out where it hardly varies.
+
+    Args:
+        rows: the architectures.
+        conditioned: the count or amount that differs between them and enters as a covariate; all of them report it.
+    """
     depths = np.array([row.depth for row in rows])
     reference = float(np.round(np.exp(np.log(depths).mean())))
     ratios = [row.ffn_ratio for row in rows if row.ffn_ratio]
@@ -90,26 +99,44 @@ def build_design(rows: Sequence[Architecture]) -> Design:
     varied = len(logs) > 0 and float(np.ptp(logs)) > MIN_RATIO_RANGE
     centre = float(logs.mean()) if varied else 0.0
     names, covariates = covariate_columns([row.parameters for row in rows], OWN)
+    u = np.log2(depths / reference)
+    size, reference_size = _size_columns(rows, conditioned, u) if conditioned else (np.zeros((len(rows), 0)), None)
     return Design(
-        np.log2(depths / reference),
+        u,
         (logs - centre)[:, None] if varied else np.zeros((len(rows), 0)),
+        size,
         covariates,
         names,
         reference,
         2**centre if varied else None,
+        reference_size,
     )
+
+
+def _size_columns(rows: Sequence[Architecture], name: str, u: Floats) -> tuple[Floats, float]:
+    """Size, its product with depth (the best depth moves with size), and its square, about the mean log size."""
+    sizes = np.array([row.sizes[name] for row in rows])
+    reference = float(np.exp(np.log(sizes).mean()))
+    x = np.log2(sizes / reference)
+    curved = len(split_budgets(sizes.tolist())) >= MIN_SIZES
+    columns = [x, x * u, x**2] if curved else [x, x * u]
+    return np.column_stack(columns), reference
 
 
 def build_problem(rows: Sequence[Architecture], columns: Floats) -> Problem:
     """Regression of the cost at each architecture's best rate on ``columns``."""
     cost = np.array([row.cost for row in rows])
-    full = np.column_stack([np.ones(len(rows)), columns])
-    residuals = cost - full @ np.linalg.lstsq(full, cost, rcond=None)[0]
-    freedom = max(len(rows) - full.shape[1], 1)
-    scale = JITTER_FACTOR * math.sqrt(float(residuals @ residuals) / freedom)
+    scale = JITTER_FACTOR * scatter(cost, columns)
     floor = 1e-9 * max(float(np.abs(cost).max()), 1.0)
     variances = np.array([row.variance for row in rows]) + floor**2
     return Problem(cost, columns, variances, np.zeros(len(rows), dtype=np.intp), max(scale, floor))
+
+
+def scatter(response: Floats, columns: Floats) -> float:
+    """Residual standard deviation of least squares on an intercept and ``columns``."""
+    full = np.column_stack([np.ones(len(response)), columns])
+    residuals = response - full @ np.linalg.lstsq(full, response, rcond=None)[0]
+    return math.sqrt(float(residuals @ residuals) / max(len(response) - full.shape[1], 1))
 
 
 def analyse(problem: Problem, design: Design) -> DepthAnalysis:
@@ -123,8 +150,9 @@ def analyse(problem: Problem, design: Design) -> DepthAnalysis:
         for degree, name in enumerate(("no_depth", "linear_log_depth", "quadratic_log_depth"))
     }
     low, high = float(design.u.min()), float(design.u.max())
-    best = optimum(_skewed_curve(problem, design, quadratic), low, high, LEVEL)
-    analysis = DepthAnalysis(design, linear, quadratic, problem, shape, best, rivals)
+    skewed = _skewed_curve(problem, design, quadratic)
+    best = optimum(skewed, low, high, LEVEL)
+    analysis = DepthAnalysis(design, linear, quadratic, problem, shape, best, skewed, rivals)
     return analysis if analysis.form == "quadratic_log_depth" else replace(analysis, problem=linear_problem)
 
 

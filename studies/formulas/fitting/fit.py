@@ -125,13 +125,32 @@ class Fit:
         covariances[:, 0, 0] += error**2
         return replace(self, covariances=covariances)
 
+    def probabilities_positive(self, contrasts: Floats) -> Floats:
+        """Posterior probability that each of ``contrasts`` (shape (n, 1 + k)) of the parameters is above zero."""
+        centres = self.means @ contrasts.T
+        variances = np.einsum("ni,mij,nj->mn", contrasts, self.covariances, contrasts, optimize=True)
+        chances: Floats = self.weights @ ndtr(centres / np.sqrt(np.maximum(variances, 1e-300)))
+        return chances
+
     def shrunk(self, index: int, scale: float) -> "Fit":
         """The fit with the normal prior N(0, scale²) on one parameter instead of a flat one; intercepts are kept."""
-        own = self.covariances[:, index, index] + scale**2
-        gain = self.covariances[:, :, index] / own[:, None]
-        means = self.means - gain * self.means[:, index, None]
-        covariances = self.covariances - np.einsum("mi,mj->mij", gain, self.covariances[:, index, :])
-        logs = np.log(self.weights + 1e-300) - 0.5 * (np.log(own) + self.means[:, index] ** 2 / own)
+        return self.restrained(np.eye(self.means.shape[1])[[index]], scale)
+
+    def restrained(self, contrasts: Floats, scale: float) -> "Fit":
+        """The fit with independent priors N(0, scale²) on ``contrasts @ parameters``; intercepts are kept.
+
+        Args:
+            contrasts: orthogonal rows, shape (r, 1 + k).
+            scale: in units of the contrasts.
+        """
+        cross = self.covariances @ contrasts.T
+        own = contrasts @ cross + scale**2 * np.eye(len(contrasts))
+        values = self.means @ contrasts.T
+        gain = np.linalg.solve(own, np.swapaxes(cross, 1, 2))
+        means = self.means - np.einsum("mr,mri->mi", values, gain)
+        covariances = self.covariances - cross @ gain
+        distance = np.einsum("mr,mr->m", values, np.linalg.solve(own, values[:, :, None])[:, :, 0])
+        logs = np.log(self.weights + 1e-300) - 0.5 * (np.linalg.slogdet(own)[1] + distance)
         weights = np.exp(logs - logs.max())
         return replace(self, weights=weights / weights.sum(), means=means, covariances=covariances)
 
