@@ -92,11 +92,14 @@ def cost_attributes(config: ProxyConfig, plan: RunPlan, progress: Progress) -> d
 def data_attributes(data: PreparedData, batches: Batches, progress: Progress) -> dict[str, Value]:
     """Which text was seen, and how often."""
     unique_tokens = batches.unique_tokens(progress.step)
+    trained = data.tokenizer_attributes.get("tokenizer_kind") == "trained"
+    covering = {"covering_vocabulary": data.manifest.covering_vocabulary} if trained else {}
     tokens = progress.step * batches.batch_sequences * batches.sequence_length
     return {
         "corpus_fingerprint": data.manifest.corpus_fingerprint,
         "tokenizer_fingerprint": data.manifest.tokenizer_fingerprint,
         **data.tokenizer_attributes,
+        **covering,
         "tokenizer_training_bytes_cap": TOKENIZER_TRAINING_BYTES,
         "split_unit": data.manifest.split_unit,
         "validation_bytes": data.manifest.validation_bytes,

@@ -18,7 +18,7 @@ from trainer.config import JsonlCorpus
 from trainer.text import cached_corpus
 from trainer.text.corpus import load_documents, split
 from trainer.text.data import Batches, PreparedData, prepare
-from trainer.text.shards import token_sizes, token_type, write_shards
+from trainer.text.shards import covering_vocabulary, token_sizes, token_type, write_shards
 
 VOCABULARY_SIZE, VALIDATION_BYTES = 300, 10_000
 
@@ -209,3 +209,14 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 def test_a_training_side_shorter_than_a_sequence_is_refused() -> None:
     with pytest.raises(InvalidInput, match="a sequence needs 11"):
         Batches(np.arange(10, dtype=np.uint16), 10, 50, 0)
+
+
+def test_the_covering_vocabulary_counts_frequent_tokens_first() -> None:
+    counts = np.zeros(300, dtype=np.int64)
+    counts[0] = 1000  # END_OF_TEXT is none of the text's tokens
+    counts[1:257] = 1  # bytes are kept whatever their number
+    counts[260], counts[270], counts[280] = 500, 400, 100
+    assert covering_vocabulary(counts) == 257 + 2
+    counts[280] = 40
+    assert covering_vocabulary(counts) == 257 + 2
+    assert covering_vocabulary(np.ones(257, dtype=np.int64)) == 257

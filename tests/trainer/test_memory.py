@@ -90,7 +90,8 @@ config = ProxyConfig.model_validate_json(sys.argv[1])
 size = config.architecture.vocabulary_size
 tokens = np.random.default_rng(0).integers(1, size, 20_000).astype(np.uint16)
 manifest = Manifest(corpus_fingerprint="", tokenizer_fingerprint="", split_unit="document", vocabulary_size=size,
-                    train_tokens=tokens.size, train_bytes=tokens.size, validation_tokens=1000, validation_bytes=1000)
+                    train_tokens=tokens.size, train_bytes=tokens.size, validation_tokens=1000, validation_bytes=1000,
+                    covering_vocabulary=size)
 data = PreparedData(manifest, None, Path(), tokens, tokens[:1000], np.ones(size, dtype=np.int64))
 before = resident("VmRSS")
 run = TrainingRun(config, data, [config.model_copy(update={"seed": seed}) for seed in range(1, int(sys.argv[2]))])

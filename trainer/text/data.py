@@ -14,8 +14,8 @@ from model.tokenizer import load_tokenizer
 from trainer.cache import cached_folder, content_key, file_fingerprint
 from trainer.config import TRAINED, Corpus, TokenizerSource
 from trainer.results import Value
-from trainer.text.cached_corpus import FORMAT, CachedCorpus
-from trainer.text.shards import Manifest, TokenArray, map_shard, read_manifest, token_sizes, write_shards
+from trainer.text.cached_corpus import CachedCorpus
+from trainer.text.shards import FORMAT, Manifest, TokenArray, map_shard, read_manifest, token_sizes, write_shards
 from trainer.text.tokenizers import GIVEN, ChosenTokenizer, choose_tokenizer
 
 
