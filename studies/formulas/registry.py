@@ -9,10 +9,12 @@ from studies.formulas.formula import Formula
 from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.regimes import by_regime, described, distinguishing
+from studies.formulas.vocabulary.law import fit_vocabulary
 
 Law = Callable[[Sequence[Observation], FitContext], Sequence[Formula]]
 """Fits the formulas of one kind, the principal one first; none where the data do not vary what the law is about."""
 LAWS: tuple[Law, ...] = (
+    fit_vocabulary,
     fit_depth_width,
     fit_learning_rate_batch,
 )

@@ -1,0 +1,1 @@
+"""F1: bits per byte by vocabulary at equal parameters and equal text."""
