@@ -11,17 +11,14 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.backends import AttentionBackend as AttentionBackend
 from model.config import ArchitectureConfig
-
-AttentionBackend = Literal["sdpa", "matmul", "flash-attn-2", "flash-attn-3", "torch-varlen"]
-"""``sdpa`` is PyTorch's scaled dot product, ``matmul`` plain products, ``torch-varlen`` the kernel for sequences of
-varying length that CUDA builds of PyTorch bring; the others are the packages of the Flash-Attention project."""
 
 MATMUL_SEQUENCE_PER_CHANNEL = 16
 LONGEST_MATMUL_SEQUENCE = 640

@@ -12,7 +12,7 @@ from model.counts import (
     training_flops_per_token,
 )
 from trainer.config import ProxyConfig
-from trainer.machine.memory import MemoryEstimate
+from trainer.machine.memory_estimate import MemoryEstimate
 from trainer.machine.memory_use import PeakMemory
 from trainer.machine.software import code_revision, installed_versions
 from trainer.plan import RunPlan

@@ -19,13 +19,8 @@ from trainer.config import Precision, ProxyConfig
 from trainer.loop import TrainingRun
 from trainer.machine import memory, memory_use
 from trainer.machine.allocation import give_freed_memory_back
-from trainer.machine.memory import (
-    CPU_LIBRARY_BYTES,
-    block_bytes_per_token,
-    check_memory,
-    estimate_memory,
-    named_memory_errors,
-)
+from trainer.machine.memory import check_memory, named_memory_errors
+from trainer.machine.memory_estimate import CPU_LIBRARY_BYTES, block_bytes_per_token, estimate_memory
 from trainer.machine.memory_use import PeakMemory, available_bytes
 from trainer.machine.precision import autocast
 from trainer.text.data import PreparedData
