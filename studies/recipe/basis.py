@@ -1,6 +1,7 @@
 """What a recipe rests on: the study's best trial, its laws, and how far the target lies from both."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,11 @@ from search.constraints import Budget
 from search.proxy import proxy_config
 from search.settings import Objective
 from studies.formulas.formula import Formula
+from studies.formulas.observations import FitContext, Observation, by_parametrisation
 from studies.front import find_front
 from studies.recipe.defaults import CITATIONS
-from studies.recipe.recipe import RecipeField, Target, default_field, leaves, outside, trial_field
+from studies.recipe.recipe import RecipeField, default_field, leaves, outside, trial_field
+from studies.recipe.target import Target
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec, build_space
 from trainer.config import ProxyConfig, ProxySettings
@@ -22,6 +25,11 @@ REACH = 30.0
 """(assumed) Beyond this factor in N, settings of a trial give way to published ones. Under the standard
 parametrisation the best rate, batch and head width all drift with size; under muP the rate does not."""
 
+DIVERGED = re.compile(r"diverged|not finite|\b(?:nan|inf)\b")
+"""In the reason of a failed trial: its loss had no value any more (``trainer.errors``, ``search.slot``)."""
+SOLVED = frozenset({"width", "ffn_width", "ffn_ratio", "kv_heads", "depth"})
+"""Follow from a study's budget, whatever it says of them."""
+TRAINER_DEFAULT = "trainer.config"
 CENTRE = "centre of the study's space (no trial is complete)"
 
 
@@ -44,6 +52,21 @@ class Basis:
     """Largest relative distance from the target's N."""
     formulas: tuple[Formula, ...]
     """The study's laws under the config's parametrisation."""
+    observations: tuple[Observation, ...]
+    """All trials under the config's parametrisation."""
+    diverged: frozenset[int]
+    """Numbers of the failed trials whose loss diverged."""
+    context: FitContext
+    """What the first objective is."""
+    origin: str
+    """Where the config comes from where no trial is complete."""
+    given: frozenset[str]
+    """Settings that the study says something about; the others are the trainer's defaults."""
+
+    @property
+    def metric(self) -> str:
+        """The first objective."""
+        return self.context.metric
 
     @property
     def factor(self) -> float:
@@ -66,31 +89,58 @@ class Basis:
         """A leaf of the best trial, or of the centre of the study's space where there is none."""
         value = dict(leaves(self.config))[name]
         if self.number is None:
-            cited, citation = CITATIONS.get(name, (value, CENTRE))
-            return default_field(name, value, citation if value == cited else CENTRE, note)
+            own = self.origin if _setting(name) in self.given else TRAINER_DEFAULT
+            cited, citation = CITATIONS.get(name, (value, own))
+            return default_field(name, value, citation if value == cited else own, note)
         return trial_field(name, value, self.number, note)
 
 
-def gather(spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula], target: Target) -> Basis:
-    """Collect the evidence of a study for a target."""
+def gather(
+    spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula], target: Target, origin: str = CENTRE
+) -> Basis:
+    """Collect the evidence of a study for a target; ``origin`` says where a config comes from that no trial ran."""
     best = best_trial(spec, trials)
     config = trial_config(spec, best) if best else centre_of_space(spec)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sizes = [trial.metrics.get("total_parameters") for trial in complete]
     if best:
         sizes.append(count_parameters(config.architecture).total)
+    laws = of_parametrisation(config, formulas)
     said = spec.constraints.total_parameters
+    objective = spec.objectives[0]
     budget = said if isinstance(said, Budget) else Budget(target=target.total_parameters)
     return Basis(
         target=target,
         config=config,
         number=best.number if best else None,
-        measured_parameters=_range(sizes),
+        measured_parameters=_range(sizes) or _sizes_of(laws),
         measured_tokens=_range([trial.metrics.get("train_tokens") for trial in complete]),
         measured_batches=_range(trial_config(spec, trial).optimization.batch_tokens for trial in complete),
         tolerance=budget.tolerance,
-        formulas=of_parametrisation(config, formulas),
+        formulas=laws,
+        observations=_observations(config, trials),
+        diverged=frozenset(trial.number for trial in trials if DIVERGED.search(trial.reason or "")),
+        context=FitContext(studies=(), metric=objective.metric, direction=objective.direction, purpose=spec.purpose),
+        origin=origin,
+        given=frozenset({*spec.proxy.model_fields_set, *spec.space, *spec.inner, *SOLVED}),
     )
+
+
+def _sizes_of(laws: Sequence[Formula]) -> tuple[float, float] | None:
+    """The sizes that laws speak of, where there is no trial."""
+    return _range(end for law in laws for end in law.domain.get("total_parameters", ()))
+
+
+def _observations(config: ProxyConfig, trials: Sequence[Trial]) -> tuple[Observation, ...]:
+    groups = by_parametrisation([Observation.from_trial(trial) for trial in trials])
+    return tuple(groups.get(config.architecture.parametrisation, ()))
+
+
+def _setting(leaf: str) -> str:
+    """The name of a leaf in the ``proxy`` section of a spec."""
+    room, _, name = leaf.rpartition(".")
+    prefixes = {"initialization": f"init_{name}", "corpus": "corpus", "tokenizer_source": "tokenizer"}
+    return prefixes.get(room, name)
 
 
 def of_parametrisation(config: ProxyConfig, formulas: Sequence[Formula]) -> tuple[Formula, ...]:

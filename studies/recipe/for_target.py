@@ -6,7 +6,7 @@ from model.config import ArchitectureConfig
 from model.counts import count_parameters, embedding_share
 from studies.formulas.formula import Formula
 from studies.recipe.architecture import choose_architecture
-from studies.recipe.basis import REACH, Basis, gather
+from studies.recipe.basis import CENTRE, REACH, Basis, gather
 from studies.recipe.defaults import (
     DEEPSEEK_LAW,
     PAPER_CONFIG,
@@ -17,8 +17,11 @@ from studies.recipe.defaults import (
     default_learning_rate,
 )
 from studies.recipe.from_trial import pretrain_fields
+from studies.recipe.judgement import with_evidence
 from studies.recipe.optimization import check_tokens, choose_batch, choose_learning_rate
-from studies.recipe.recipe import Recipe, RecipeField, Target, assemble, default_field, figures, leaves, outside
+from studies.recipe.prediction import choose_micro_batch
+from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, outside
+from studies.recipe.target import Target
 from studies.records import Trial
 from studies.spec import StudySpec
 from trainer.config import TrainingLength
@@ -26,14 +29,28 @@ from trainer.config import TrainingLength
 WARMUP = "optimization.warmup_tokens"
 
 
-def recipe_for_target(spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula], target: Target) -> Recipe:
+def recipe_for_target(
+    spec: StudySpec,
+    trials: Sequence[Trial],
+    formulas: Sequence[Formula],
+    target: Target,
+    *,
+    origin: str = CENTRE,
+) -> Recipe:
     """Scale a study's findings to ``target``. A law whose verdict is not decided is never used.
 
+    Args:
+        spec: the study's spec.
+        trials: all of its trials.
+        formulas: its laws.
+        target: what is wanted.
+        origin: where the config comes from of which no trial is complete.
+
     Raises:
-        InvalidInput: no config can meet the target; names ``total_parameters`` or ``tokens`` and what to ask for.
+        InvalidInput: no config can meet the target; names its field and what to ask for.
     """
     target.check()
-    basis = gather(spec, trials, formulas, target)
+    basis = gather(spec, trials, formulas, target, origin)
     shape_fields = choose_architecture(basis)
     architecture = ArchitectureConfig.model_validate({field.name.split(".")[1]: field.value for field in shape_fields})
     check_tokens(target.tokens, architecture.sequence_length)
@@ -44,7 +61,12 @@ def recipe_for_target(spec: StudySpec, trials: Sequence[Trial], formulas: Sequen
     names = {field.name for field in chosen}
     inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if name not in names]
     extrapolation = _extrapolation(basis, batch_tokens)
-    return assemble([*chosen, *inherited], extrapolation, _warnings(basis, architecture, extrapolation))
+    fields = [*chosen, *inherited]
+    micro_batch = choose_micro_batch(basis, assemble(fields).config)
+    if micro_batch is not None:
+        fields = [micro_batch if field.name == micro_batch.name else field for field in fields]
+    recipe = assemble(fields, extrapolation, _warnings(basis, architecture, extrapolation))
+    return with_evidence(recipe, basis)
 
 
 def _length(basis: Basis) -> Iterator[RecipeField]:
@@ -56,12 +78,12 @@ def _length(basis: Basis) -> Iterator[RecipeField]:
 def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
     """The trial's warm-up where it is in reach and leaves half of the run; else the paper's share."""
     tokens, run = basis.config.optimization.warmup_tokens, basis.target.tokens
-    if basis.in_reach and tokens is None:
+    if basis.in_reach and tokens is None and basis.number is not None:
         return basis.inherit(WARMUP, "none: warmup_ratio of the run, as in the trials")
-    if basis.in_reach and 2 * max(tokens or 0, batch_tokens) <= run:
+    if basis.in_reach and tokens is not None and 2 * max(tokens, batch_tokens) <= run:
         return basis.inherit(WARMUP)
     note = f"{PAPER_WARMUP_RATIO:.0%} of the run"
-    if basis.in_reach:
+    if basis.in_reach and tokens is not None:
         note += f"; the trial's {tokens} tokens would take more than half of it"
     return default_field(WARMUP, round(PAPER_WARMUP_RATIO * run), PAPER_CONFIG, note)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from model.errors import InvalidInput
 from studies.formulas.formula import Formula
 from studies.recipe.basis import of_parametrisation, trial_config
-from studies.recipe.laws import label, usable_batch_law
+from studies.recipe.laws import RATE_KIND, label, usable, use
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, trial_field
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
@@ -44,8 +44,8 @@ def _origin(name: str, trial: Trial) -> str:
 
 
 def _quoted(config: ProxyConfig, formulas: Sequence[Formula]) -> str:
-    law, _ = usable_batch_law(of_parametrisation(config, formulas))
+    law, _ = usable(of_parametrisation(config, formulas), RATE_KIND, "", ("batch_tokens", "total_parameters"))
     if law is None:
         return ""
-    batch = config.optimization.batch_tokens
-    return f"{label(law.formula)} gives {figures(law.rate(batch))} at this batch"
+    found = use(law, {"batch_tokens": float(config.optimization.batch_tokens)})
+    return f"{label(law)} gives {figures(float(f'{found.value.estimate:.3g}'))} at this batch"

@@ -1,37 +1,59 @@
-"""Fitted laws as a recipe may use them: decided ones only, evaluated from what the formula itself states."""
+"""Fitted laws as a recipe may use them: determined ones only, evaluated from what the formula itself states."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from studies.formulas.evaluation import evaluate
-from studies.formulas.formula import Coefficient, Formula, FormulaKind, principal
-from studies.recipe.recipe import outside
+from studies.formulas.evaluation import Evaluation, evaluate
+from studies.formulas.expression import names_of
+from studies.formulas.formula import Coefficient, Formula, FormulaKind
+from studies.recipe.recipe import STATED_BY, figures, outside, placed
 
 DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale"})
 """Verdicts whose interval determines the law, whether or not it is the paper's."""
 RATE_KIND: FormulaKind = "learning_rate_batch"
 DEPTH_KIND: FormulaKind = "depth_width"
+VOCABULARY_KIND: FormulaKind = "vocabulary"
+JOINT_RATE = "joint_rate"
+"""lr*(N, D, B): it holds at any batch, so that a capped one is no exception."""
+BEST_BATCH = "best_batch"
+"""B*(D)."""
+SATURATING = "saturating"
+"""lr* that levels off above the noise scale, a rival of the principal lr*(B)."""
+GROWTH = "growth"
+"""Best depth over N."""
+KNEE = "knee"
+"""Depth at the knee of loss and decoding speed."""
 BEST_DEPTH = "best_depth"
 """Coefficient of a depth law; it has an estimate where the best depth lies inside the depths tried."""
+SIZES = ("total_parameters", "non_embedding_parameters")
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLaw:
-    """A decided law of the best learning rate over the batch."""
+class Use:
+    """A law at the point where a recipe asks it."""
 
     formula: Formula
+    value: Evaluation
+    distances: Mapping[str, float]
+    """How many times each variable lies outside the law's data; 1 inside."""
 
-    def rate(self, batch_tokens: float) -> float:
-        """Best peak rate at a batch, in three figures."""
-        return float(f"{evaluate(self.formula, {'batch_tokens': batch_tokens}).estimate:.3g}")
+    @property
+    def where(self) -> str:
+        """The distances in words."""
+        return ", ".join(placed(distance, WORDS.get(name, f"its {name}")) for name, distance in self.distances.items())
 
-    def distance(self, batch_tokens: float) -> float:
-        """How many times a batch lies outside the law's batches; 1 inside."""
-        return outside(batch_tokens, *self.formula.domain["batch_tokens"])
+    @property
+    def interval(self) -> str:
+        """The value's interval in words."""
+        return f"{figures(self.value.low)} to {figures(self.value.high)}"
 
-    def size_distance(self, total_parameters: float) -> float:
-        """How many times a size lies outside the law's trials; 1 inside."""
-        return outside(total_parameters, *self.formula.domain["total_parameters"])
+
+WORDS: Mapping[str, str] = {
+    "batch_tokens": "its batches",
+    "total_parameters": "its sizes",
+    "non_embedding_parameters": "its sizes",
+    "train_tokens": "its lengths",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +63,12 @@ class DepthLaw:
     formula: Formula
     depth: float
     """The best depth, real."""
-    interval: str
-    """Where it lies, for a note; an end that the data leave open is called so."""
+    best: Coefficient
+
+    @property
+    def interval(self) -> str:
+        """Where the best depth lies, for a note; an end that the data leave open is called so."""
+        return interval_words(self.best)
 
     def size_nearest(self, total_parameters: float) -> float:
         """The size inside the law's domain that is nearest to a target."""
@@ -54,50 +80,78 @@ class DepthLaw:
         return outside(total_parameters, *self.formula.domain["total_parameters"])
 
 
-def usable_batch_law(formulas: Sequence[Formula]) -> tuple[BatchLaw | None, str]:
-    """The decided learning rate × batch law, or None and why there is none."""
-    formula, reason = _decided(formulas, RATE_KIND, ("batch_tokens", "total_parameters"))
-    return (None, reason) if formula is None else (BatchLaw(formula), "")
-
-
 def usable_depth_law(formulas: Sequence[Formula]) -> tuple[DepthLaw | None, str]:
     """The decided depth law with a best depth, or None and why there is none."""
-    formula, reason = _decided(formulas, DEPTH_KIND, ("total_parameters",))
+    formula, reason = usable(formulas, DEPTH_KIND, "", ("total_parameters",))
     if formula is None:
         return None, reason + _quoted_depth(formulas)
     best = formula.coefficients.get(BEST_DEPTH)
     if best is None or best.estimate is None:
         return None, f"{label(formula)} has no best depth inside the depths tried and is not used"
-    return DepthLaw(formula, best.estimate, _interval(best)), ""
+    return DepthLaw(formula, best.estimate, best), ""
 
 
 def _quoted_depth(formulas: Sequence[Formula]) -> str:
     """The best depth that an undecided law names, for the reader to judge."""
-    latest = principal(formulas, DEPTH_KIND)
+    latest = newest(formulas, DEPTH_KIND)
     best = latest.coefficients.get(BEST_DEPTH) if latest else None
     if best is None or best.estimate is None:
         return ""
-    return f" (it names {best.estimate:.3g} layers, {_interval(best)})"
+    return f" (it names {best.estimate:.3g} layers, {interval_words(best)})"
+
+
+def newest(formulas: Sequence[Formula], kind: FormulaKind, variant: str = "") -> Formula | None:
+    """The newest formula of a kind and variant, None where there is none."""
+    known = [formula for formula in formulas if (formula.kind, formula.variant) == (kind, variant)]
+    return max(known, key=lambda formula: formula.revision, default=None)
+
+
+def usable(
+    formulas: Sequence[Formula], kind: FormulaKind, variant: str = "", variables: Sequence[str] = ()
+) -> tuple[Formula | None, str]:
+    """The newest law of a kind and variant if it is determined and its domain knows ``variables``; else None and why.
+
+    A law that the paper claims something about is determined by its verdict. One without a claim has nothing to decide:
+    it is used wherever it has numbers, but from trials that were chosen by outcome, or are not all there.
+    """
+    found = newest(formulas, kind, variant)
+    name = f"{kind} {variant}".strip()
+    if found is None:
+        return None, f"the study has no {name} law"
+    claimed = any(value.paper is not None for value in found.coefficients.values())
+    if found.verdict not in DECIDED and (claimed or variant == "" or found.verdict != "undetermined"):
+        return None, f"{label(found)} is {found.verdict} and not used"
+    if variant and not found.expression:
+        return None, f"{label(found)} has no fitted numbers and is not used"
+    missing = [variable for variable in variables if variable not in found.domain]
+    if missing:
+        return None, f"{label(found)} does not say at which {missing[0]} it was measured and is not used"
+    return found, ""
+
+
+def use(formula: Formula, point: Mapping[str, float]) -> Use:
+    """Evaluate a law at those variables of ``point`` that it reads; those of its domain's sizes count as distances.
+
+    Raises:
+        InvalidInput: the law reads a variable that the point lacks.
+    """
+    read = names_of(formula.expression)
+    variables = {name: value for name, value in point.items() if name in read}
+    sizes = read.intersection(SIZES) or {"total_parameters"}
+    measured = [name for name in point if name in formula.domain and name in read | sizes]
+    distances = {name: outside(point[name], *formula.domain[name]) for name in measured}
+    return Use(formula, evaluate(formula, variables), distances)
 
 
 def label(formula: Formula) -> str:
     """A formula as a sentence names it."""
-    return f"the law {formula.kind} {formula.id} (revision {formula.revision})"
+    if STATED_BY in formula.evidence:
+        return f"the law of {formula.evidence[STATED_BY]}"
+    name = f"{formula.kind} {formula.variant}".strip()
+    return f"the law {name} {formula.id} (revision {formula.revision})"
 
 
-def _interval(coefficient: Coefficient) -> str:
+def interval_words(coefficient: Coefficient) -> str:
+    """An interval in words, e.g. ``95% interval 4.2 to open``."""
     ends = ("open" if end is None else f"{end:.3g}" for end in (coefficient.low, coefficient.high))
     return f"{coefficient.level:.0%} interval {' to '.join(ends)}"
-
-
-def _decided(formulas: Sequence[Formula], kind: FormulaKind, variables: tuple[str, ...]) -> tuple[Formula | None, str]:
-    """The latest revision of a law, if its verdict is decided and its domain knows ``variables``."""
-    latest = principal(formulas, kind)
-    if latest is None:
-        return None, f"the study has no {kind} law"
-    if latest.verdict not in DECIDED:
-        return None, f"{label(latest)} is {latest.verdict} and not used"
-    missing = [name for name in variables if name not in latest.domain]
-    if missing:
-        return None, f"{label(latest)} does not say at which {missing[0]} it was measured and is not used"
-    return latest, ""

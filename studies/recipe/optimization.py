@@ -1,7 +1,11 @@
-"""Batch and learning rate: from the law where it is decided and near, else measured, else published."""
+"""Batch and learning rate: from laws where they are determined and near, else measured, else published."""
+
+from collections.abc import Mapping
 
 from model.config import ArchitectureConfig
+from model.counts import count_parameters
 from model.errors import InvalidInput
+from studies.formulas.formula import Formula
 from studies.recipe.basis import REACH, Basis
 from studies.recipe.defaults import (
     DEEPSEEK_LAW,
@@ -9,15 +13,33 @@ from studies.recipe.defaults import (
     default_batch_tokens,
     default_learning_rate,
 )
-from studies.recipe.laws import label, usable_batch_law
-from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field, placed
+from studies.recipe.laws import BEST_BATCH, JOINT_RATE, RATE_KIND, SATURATING, Use, label, usable, use
+from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field
 from trainer.plan import MIN_STEPS
 
 BATCH_REACH = 4.0
 """(assumed) How far outside its batches the law may be evaluated. Above the noise scale the power law bends
 (arXiv 1812.06162), so a long extension is wrong in a known direction."""
+REACHES: Mapping[str, float] = {"batch_tokens": BATCH_REACH}
+"""By variable; that of the others is ``REACH``."""
 BATCH = "optimization.batch_tokens"
 RATE = "optimization.learning_rate"
+
+
+def point_of(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int | None = None) -> dict[str, float]:
+    """The target in the variables of laws; without the batch where it is still to be chosen."""
+    counts = count_parameters(architecture)
+    point = {
+        "batch_tokens": float(batch_tokens or 0),
+        "total_parameters": float(basis.target.total_parameters),
+        "non_embedding_parameters": float(counts.non_embedding),
+        "train_tokens": float(basis.target.tokens),
+        "depth": float(architecture.depth),
+        "width": float(architecture.width),
+        "ffn_ratio": architecture.ffn_ratio,
+        "vocabulary_size": float(architecture.vocabulary_size),
+    }
+    return point if batch_tokens else {name: value for name, value in point.items() if name != "batch_tokens"}
 
 
 def check_tokens(tokens: int, sequence_length: int) -> None:
@@ -34,41 +56,88 @@ def check_tokens(tokens: int, sequence_length: int) -> None:
 
 
 def choose_batch(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:
-    """The best trial's batch where it is in reach, else the published one; cut where the run is too short for it."""
+    """B*(D) where the law is determined and near, else the best trial's batch, else the published one.
+
+    It is cut where the target caps it or the run is too short for it, and holds as many sequences for each GPU.
+
+    Raises:
+        InvalidInput: the cap is below one sequence, names ``max_batch_tokens``; or there are more GPUs than sequences
+            in the batch, names ``gpus``.
+    """
     field = _full_batch(basis, architecture)
-    length = architecture.sequence_length
-    largest = basis.target.tokens // MIN_STEPS // length * length
-    batch = field.whole
-    if batch <= largest:
+    length, target = architecture.sequence_length, basis.target
+    if target.max_batch_tokens is not None and target.max_batch_tokens < length:
+        reason = f"{target.max_batch_tokens} tokens are less than one sequence of {length}"
+        raise InvalidInput("max_batch_tokens", reason, f"allow at least {length}")
+    limits = {f"would leave fewer than {MIN_STEPS} steps": target.tokens // MIN_STEPS}
+    if target.max_batch_tokens is not None:
+        limits["is above max_batch_tokens"] = target.max_batch_tokens
+    reason = min(limits, key=lambda name: limits[name])
+    cut = min(field.whole, limits[reason] // length * length)
+    even = _shared_evenly(cut, limits[reason] // length, length, target.gpu_count or 1)
+    if even == field.whole:
         return field
-    note = f"{batch} tokens ({field.reference}) would leave fewer than {MIN_STEPS} steps"
-    return derived_field(BATCH, largest, "length and sequence_length", note)
+    words = reason if cut < field.whole else f"is no whole number of sequences on each of {target.gpu_count} GPUs"
+    return derived_field(BATCH, even, _reference(words), f"{field.whole} tokens ({field.reference}) {words}")
+
+
+def _reference(words: str) -> str:
+    return (
+        "max_batch_tokens"
+        if "max_batch_tokens" in words
+        else "gpus"
+        if "GPUs" in words
+        else "length and sequence_length"
+    )
+
+
+def _shared_evenly(batch: int, most: int, length: int, gpus: int) -> int:
+    """The batch nearest to ``batch`` that gives every GPU as many sequences, one at least, and at most ``most`` in all.
+
+    Raises:
+        InvalidInput: ``most`` sequences are fewer than the GPUs.
+    """
+    if most < gpus:
+        reason = f"a batch can hold {most} sequences of {length} tokens at most, fewer than {gpus} GPUs"
+        raise InvalidInput("gpus", reason, f"ask for at most {most}, or allow larger batches or a longer run")
+    each = max(round(batch / length / gpus), 1)
+    return (each if each * gpus <= most else most // gpus) * gpus * length
 
 
 def _full_batch(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:
+    law, reason = usable(basis.formulas, RATE_KIND, BEST_BATCH)
+    length = architecture.sequence_length
+    if law is not None:
+        found = use(law, point_of(basis, architecture))
+        sequences = max(round(found.value.estimate / length), 1)
+        note = f"{figures(found.value.estimate)} tokens ({found.interval}), {found.where or 'at every length'}"
+        if is_near(found):
+            return formula_field(BATCH, sequences * length, law, f"{note}; in whole sequences")
+        reason = f"{label(law)} is not used: {found.where}"
     if basis.in_reach:
-        return basis.inherit(BATCH)
+        return basis.inherit(BATCH, reason if law is not None else "")
     compute = compute_flops(architecture, basis.target.tokens)
-    sequences = max(round(default_batch_tokens(compute) / architecture.sequence_length), 1)
+    sequences = max(round(default_batch_tokens(compute) / length), 1)
     note = f"0.2920·C^0.3271 below 4M, in whole sequences, at C = {figures(compute)} FLOPs"
-    reference = f"{DEEPSEEK_LAW}; PanGu-π Pro, F5"
-    return default_field(BATCH, sequences * architecture.sequence_length, reference, note)
+    return default_field(BATCH, sequences * length, f"{DEEPSEEK_LAW}; PanGu-π Pro, F5", note)
+
+
+def is_near(found: Use) -> bool:
+    """Whether a law may be used at a point: within its reach in every variable."""
+    return all(distance <= REACHES.get(name, REACH) for name, distance in found.distances.items())
 
 
 def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> RecipeField:
-    """The law's rate at the batch where it is decided and near; else the best trial's; else the published one.
+    """The law's rate at the batch where it is determined and near; else the best trial's; else the published one.
 
-    The published one holds under the standard parametrisation; muP keeps the trial's rate at every width instead
+    The joint law lr*(N, D, B) comes first: it is the only one that knows another size, and a batch that is not the
+    best. The published one holds under the standard parametrisation; muP keeps the trial's rate at every width instead
     (arXiv 2203.03466, section 4).
     """
-    law, reason = usable_batch_law(basis.formulas)
-    if law is not None:
-        distance, size_distance = law.distance(batch_tokens), law.size_distance(basis.target.total_parameters)
-        where = f"{placed(distance, 'its batches')}, {placed(size_distance, 'its sizes')}"
-        if distance <= BATCH_REACH and size_distance <= REACH:
-            note = f"at {batch_tokens} tokens a batch, {where}"
-            return formula_field(RATE, law.rate(batch_tokens), law.formula, note)
-        reason = f"{label(law.formula)} is not used: {where}"
+    found, reason = rate_law(basis, architecture, batch_tokens)
+    if found is not None:
+        note = f"at {batch_tokens} tokens a batch, {found.where}"
+        return formula_field(RATE, float(f"{found.value.estimate:.3g}"), found.formula, note)
     if architecture.parametrisation == "mup":
         return _rate_of_trial(basis, batch_tokens, f"{reason}; muP keeps the best rate over width")
     if basis.in_reach:
@@ -79,7 +148,31 @@ def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_t
     return default_field(RATE, value, DEEPSEEK_LAW, note)
 
 
+def rate_law(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> tuple[Use | None, str]:
+    """The law that gives the rate, evaluated at the target; or None and why there is none."""
+    point, reasons = point_of(basis, architecture, batch_tokens), []
+    for variants in ((JOINT_RATE,), ("", SATURATING)):
+        laws = []
+        for variant in variants:
+            law, reason = usable(basis.formulas, RATE_KIND, variant, ("batch_tokens", "total_parameters"))
+            if law is not None:
+                laws.append(law)
+            elif variant == "":
+                reasons.append(reason)
+        for law in sorted(laws, key=_held_out):
+            found = use(law, point)
+            if is_near(found):
+                return found, ""
+            reasons.append(f"{label(law)} is not used: {found.where}")
+    return None, "; ".join(reasons)
+
+
+def _held_out(formula: Formula) -> float:
+    return float("inf") if formula.held_out_error is None else formula.held_out_error
+
+
 def _rate_of_trial(basis: Basis, batch_tokens: int, reason: str) -> RecipeField:
     batch = basis.config.optimization.batch_tokens
     other = "" if batch == batch_tokens else f", not at this recipe's {batch_tokens}"
-    return basis.inherit(RATE, f"{reason}; the rate of the best trial at {batch} tokens a batch{other}")
+    what = "best trial" if basis.number is not None else "starting config"
+    return basis.inherit(RATE, f"{reason}; the rate of the {what} at {batch} tokens a batch{other}")

@@ -6,19 +6,25 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from model.config import FrozenConfig
-from model.errors import InvalidInput
 from studies.formulas.formula import Formula
+from studies.recipe.evidence import (
+    DataUse,
+    DivergenceRisk,
+    FieldRange,
+    LawBeside,
+    Leaf,
+    Prediction,
+    RegretCurve,
+)
 from trainer.config import PretrainConfig
 
 Source = Literal["formula", "trial", "default", "target", "derived"]
 """``formula``: a fitted law; ``trial``: what a trial was run with; ``default``: a cited default or a setting of the
 study; ``target``: what the user asked for; ``derived``: follows from the other fields by arithmetic."""
 
-Leaf = bool | int | float | str | None
-MAX_TOTAL_PARAMETERS = 10**13
-"""(derived) The largest ``target`` that ``search.parameters.TotalParameters`` accepts."""
-MAX_TOKENS = 10**15
-"""(assumed) Beyond any corpus: the largest in use in 2024 hold some 10^13 tokens."""
+
+STATED_BY = "stated_by"
+"""In the evidence of a formula that was not fitted here: who states it."""
 
 
 class RecipeField(FrozenConfig):
@@ -31,6 +37,8 @@ class RecipeField(FrozenConfig):
     reference: str
     """The formula and its revision, the trial's number, or the citation."""
     note: str = ""
+    range: FieldRange | None = None
+    """Between which values it may lie; null for a field that a recipe does not recommend."""
 
     @property
     def whole(self) -> int:
@@ -44,24 +52,6 @@ class RecipeField(FrozenConfig):
         return self.value
 
 
-class Target(FrozenConfig):
-    """The model that the user wants."""
-
-    total_parameters: int
-    """N, embedding and head included."""
-    tokens: int
-    """D, training tokens."""
-
-    def check(self) -> None:
-        """Refuse targets that no config can meet, whatever the study says.
-
-        Raises:
-            InvalidInput: names ``total_parameters`` or ``tokens`` and the range that is allowed.
-        """
-        _check_range("total_parameters", self.total_parameters, MAX_TOTAL_PARAMETERS)
-        _check_range("tokens", self.tokens, MAX_TOKENS)
-
-
 class Recipe(FrozenConfig):
     """A config that runs, the source of each of its leaves, and how far it reaches beyond the trials."""
 
@@ -71,6 +61,14 @@ class Recipe(FrozenConfig):
     extrapolation: dict[str, float]
     """For each quantity, how many times it lies outside the range that was measured; 1 is inside."""
     warnings: tuple[str, ...]
+    regrets: tuple[RegretCurve, ...] = ()
+    """What being wrong costs, one for each recommended value; none in the recipe of a trial."""
+    divergence: DivergenceRisk | None = None
+    """Risk of divergence at the recommended rate; null where no trial was run, and in the recipe of a trial."""
+    laws: tuple[LawBeside, ...] = ()
+    """This recipe's rate and batch, and beside them those of published laws."""
+    prediction: Prediction | None = None
+    data: DataUse | None = None
 
     def starting_from(self, weights: str) -> "Recipe":
         """The same recipe with initial weights from a file of the export, drawn from its seed."""
@@ -78,7 +76,15 @@ class Recipe(FrozenConfig):
             "initial_weights", weights, "seed and initialization", "drawn when the export was written"
         )
         fields = tuple(field if known.name == field.name else known for known in self.fields)
-        return assemble(fields, self.extrapolation, self.warnings)
+        return self.model_copy(update={"config": assemble(fields).config, "fields": fields})
+
+    def ranged(self, ranges: Mapping[str, FieldRange]) -> "Recipe":
+        """The same recipe with the ranges of some fields, by their names."""
+        fields = tuple(
+            known.model_copy(update={"range": ranges[known.name]}) if known.name in ranges else known
+            for known in self.fields
+        )
+        return self.model_copy(update={"fields": fields})
 
 
 def assemble(
@@ -122,7 +128,8 @@ def trial_field(name: str, value: Leaf, number: int, note: str = "") -> RecipeFi
 
 def formula_field(name: str, value: Leaf, formula: Formula, note: str) -> RecipeField:
     """A leaf that a fitted law gives."""
-    reference = f"{formula.kind} {formula.id}, revision {formula.revision} ({formula.verdict})"
+    fitted = f"{formula.kind} {formula.id}, revision {formula.revision} ({formula.verdict})"
+    reference = str(formula.evidence.get(STATED_BY, fitted))
     return RecipeField(name=name, value=value, source="formula", reference=reference, note=note)
 
 
@@ -161,8 +168,3 @@ def _nest(fields: Iterable[RecipeField]) -> dict[str, Any]:
             branch = branch.setdefault(folder, {})
         branch[leaf] = field.value
     return tree
-
-
-def _check_range(name: str, value: int, high: int) -> None:
-    if not 1 <= value <= high:
-        raise InvalidInput(name, f"{value:.3g} is out of range", f"give a whole number from 1 to {high:.0e}")

@@ -10,9 +10,18 @@ from model.errors import InvalidInput
 from search.space.budget import Budget
 from search.space.shapes import Floats, Ints, Shapes
 
+HARDWARE_UNITS = ((300_000_000, 128), (30_000_000, 64))
+"""From a budget on, of what matrix dimensions and vocabularies are multiples: tiles of tensor cores hold 64 or 128
+values (NVIDIA, Matrix Multiplication Background User's Guide: multiples of 128 bytes). Below, shapes stay as fine as
+the solver's steps. The budgets are assumed."""
 FFN_RATIOS = (0.25, 16.0)
 """Realised FFN ratios that are accepted (assumed: far outside the paper's 1 to 4, for budgets that only tiny widths
 meet; the ratio nearest to the one asked for is taken)."""
+
+
+def hardware_unit(total_parameters: float) -> int:
+    """Of what the dimensions of a network of this size are multiples; 1 where rounding costs more than it saves."""
+    return next((unit for least, unit in HARDWARE_UNITS if total_parameters >= least), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,16 @@ class Frame:
         if not len(found):
             return None
         nearest = int(np.argmin(np.abs(np.log(found.ffn_ratio / self.ffn_ratio))))
-        return Shape(depth, int(found.width[nearest]), int(found.ffn_width[nearest]))
+        width = int(found.width[nearest])
+        return Shape(depth, width, self._even(depth, width, int(found.ffn_width[nearest])))
+
+    def _even(self, depth: int, width: int, ffn_width: int) -> int:
+        """The nearest FFN width that hardware likes and the budget allows; the given one where there is none."""
+        unit = hardware_unit(self.budget.target)
+        rounded = max(round(ffn_width / unit), 1) * unit
+        shape = replace(self._shapes(np.array([depth])), width=np.array([width]))
+        total = self.budget.quantity.at(shape, np.array([rounded]))
+        return rounded if bool(self.budget.within(total)[0]) else ffn_width
 
     def solve_at_most(self, depth: int) -> Shape:
         """The legal shape of this depth, or of the next smaller depth that has one.

@@ -1,0 +1,64 @@
+"""A recipe with what a reader needs to judge it: ranges, regrets, risks, other laws, what the run takes."""
+
+from collections.abc import Iterator
+
+from search.laws import DEEPSEEK
+from studies.recipe.architecture import frame_of
+from studies.recipe.basis import Basis
+from studies.recipe.beside import laws_beside, regime_differences
+from studies.recipe.bowls import rate_bowl
+from studies.recipe.cells import Cells
+from studies.recipe.data_use import MAX_EPOCHS, data_use
+from studies.recipe.decoding import depth_limit
+from studies.recipe.defaults import DEEPSEEK_LAW
+from studies.recipe.divergence import divergence_risk
+from studies.recipe.evidence import DataUse
+from studies.recipe.optimization import RATE
+from studies.recipe.prediction import predict
+from studies.recipe.ranges import field_ranges
+from studies.recipe.recipe import Recipe, figures
+from studies.recipe.regret import Asked, regret_curves
+
+
+def with_evidence(recipe: Recipe, basis: Basis) -> Recipe:
+    """The same config, with everything that is said about it."""
+    config, fields = recipe.config, {field.name: field for field in recipe.fields}
+    architecture = config.architecture
+    cells = Cells(basis.observations, basis.context)
+    asked = Asked(
+        basis=basis,
+        cells=cells.all,
+        bowl=rate_bowl(cells.all),
+        frame=frame_of(basis, architecture.head_dim, architecture.vocabulary_size),
+        fields=fields,
+    )
+    curves = {curve.name: curve for curve in regret_curves(asked)}
+    beside = tuple(laws_beside(basis, config, fields[RATE]))
+    data = data_use(basis, config)
+    ranged = recipe.ranged(field_ranges(asked, config, curves, beside))
+    return ranged.model_copy(
+        update={
+            "regrets": tuple(curves.values()),
+            "divergence": divergence_risk(basis, cells, fields[RATE], recipe.extrapolation),
+            "laws": beside,
+            "prediction": predict(basis, config),
+            "data": data,
+            "warnings": (*recipe.warnings, *_warnings(recipe, basis, data)),
+        }
+    )
+
+
+def _warnings(recipe: Recipe, basis: Basis, data: DataUse) -> Iterator[str]:
+    limit = depth_limit(basis)
+    if limit is not None and limit.depth is None:
+        yield f"{limit.note[0].upper()}{limit.note[1:]}."
+    if data.epochs is not None and data.effective_tokens is not None and data.epochs > MAX_EPOCHS:
+        yield (
+            f"The run makes {figures(data.epochs)} epochs over its corpus; beyond {MAX_EPOCHS:.0f} repeated text is "
+            "worth less and less (arXiv 2305.16264): about as much as "
+            f"{figures(data.effective_tokens)} tokens seen once."
+        )
+    resting = [field.name.rpartition(".")[2] for field in recipe.fields if DEEPSEEK_LAW in field.reference]
+    differences = regime_differences(DEEPSEEK.name, recipe.config)
+    if resting and differences:
+        yield f"{' and '.join(resting)} rest on {DEEPSEEK_LAW}, which was {' and '.join(differences)}."
