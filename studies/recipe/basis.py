@@ -10,7 +10,8 @@ from search.constraints import Budget
 from search.proxy import proxy_config
 from search.settings import Objective
 from studies.formulas.formula import Formula
-from studies.formulas.observations import FitContext, Observation, by_parametrisation
+from studies.formulas.observations import FitContext, Observation
+from studies.formulas.regimes import completed
 from studies.front import find_front
 from studies.recipe.defaults import CITATIONS
 from studies.recipe.recipe import RecipeField, default_field, leaves, outside, trial_field
@@ -132,8 +133,9 @@ def _sizes_of(laws: Sequence[Formula]) -> tuple[float, float] | None:
 
 
 def _observations(config: ProxyConfig, trials: Sequence[Trial]) -> tuple[Observation, ...]:
-    groups = by_parametrisation([Observation.from_trial(trial) for trial in trials])
-    return tuple(groups.get(config.architecture.parametrisation, ()))
+    """The trials under the config's parametrisation."""
+    rows = completed([Observation.from_trial(trial) for trial in trials])
+    return tuple(row for row in rows if row.attributes["parametrisation"] == config.architecture.parametrisation)
 
 
 def _setting(leaf: str) -> str:
