@@ -12,19 +12,20 @@ LOG_RATIO = 3.0
 Row = Mapping[str, Any]
 
 
-def draw_chart(curve: Sequence[Row], points: Sequence[Row]) -> list[str]:
-    """Lines of a chart of the curve's second variable over its first.
+def draw_chart(curve: Sequence[Row], points: Sequence[Row], axes: Sequence[str]) -> list[str]:
+    """Lines of a chart of one variable over another.
 
     Args:
-        curve: rows whose first two keys are the variables of the axes.
+        curve: rows that hold both variables.
         points: rows that hold both variables too; others are left out.
+        axes: the names of both variables, that of the x axis first.
 
     Returns:
         No lines when there is no curve, or it is a single point.
     """
     if not curve:
         return []
-    x_name, y_name = list(curve[0])[:2]
+    x_name, y_name = axes
     line = _pairs(curve, x_name, y_name)
     dots = _pairs(points, x_name, y_name)
     xs, ys = zip(*line, *dots, strict=True)

@@ -13,6 +13,7 @@ from api.terminal.consoles import printable, short
 
 VERDICT_STYLES = {"recovered": "bold green", "refuted": "bold red", "undetermined": "yellow"}
 
+SUPPLY = "formulary formulas {0} --kind {kind} --suggest-study prints the spec of a study that would decide"
 Formula = Mapping[str, Any]
 
 
@@ -21,11 +22,13 @@ def formula_card(formula: Formula) -> RenderableType:
     parts: list[RenderableType] = [Text(printable(formula["statement"]), style="bold")]
     parts += [_coefficients(formula["coefficients"])] if formula["coefficients"] else []
     evidence = formula["evidence"]
-    chart = draw_chart(evidence.get("curve", ()), evidence.get("points", ()))
+    chart = draw_chart(evidence["curve"], evidence["points"], evidence["axes"])
     parts += [Text("\n".join(chart), no_wrap=True)] if chart else []
     parts.append(Text(_basis(formula), style="dim"))
     parts.append(Text.assemble("verdict: ", (formula["verdict"], VERDICT_STYLES.get(formula["verdict"], "bold"))))
     parts += [Text(f"- {printable(reason)}") for reason in formula["reasons"]]
+    if formula["supply"] is not None and len(formula["studies"]) == 1:
+        parts.append(Text(f"- {SUPPLY.format(*formula['studies'], kind=formula['kind'])}"))
     return Panel(Group(*parts), title=f"{formula['kind']} (formula {formula['id']})", title_align="left")
 
 

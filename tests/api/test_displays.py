@@ -110,13 +110,13 @@ def test_the_front_comes_first_and_its_knee_is_marked() -> None:
     st.lists(st.tuples(st.floats(1, 1e6), st.floats(-1e3, 1e3)), max_size=30),
 )
 def test_a_chart_fits_its_frame(curve: list[tuple[float, float]], points: list[tuple[float, float]]) -> None:
-    lines = draw_chart([{"x": x, "y": y} for x, y in curve], [{"x": x, "y": y} for x, y in points])
+    lines = draw_chart([{"x": x, "y": y} for x, y in curve], [{"x": x, "y": y} for x, y in points], ("x", "y"))
     assert len(lines) in (0, HEIGHT + 1)
 
 
 def test_a_chart_draws_law_and_points() -> None:
     curve = [{"x": 2.0**k, "y": 4.0**k} for k in range(9)]
-    lines = draw_chart(curve, [{"x": 1.0, "y": 65536.0}, {"x": None, "y": 1.0}])
+    lines = draw_chart(curve, [{"x": 1.0, "y": 65536.0}, {"x": None, "y": 1.0}], ("x", "y"))
     assert [line.split("│")[1].find("·") for line in lines[:HEIGHT]] == [55, 48, 41, 34, 28, 21, 14, 7, 0]
     assert lines[0].split("│")[1][0] == "o"
 
@@ -128,7 +128,9 @@ def test_a_card_states_what_is_not_determined() -> None:
         "kind": "learning_rate_batch",
         "statement": "not \x1b[31mdetermined",
         "coefficients": {"r": {**unknown, "paper": {"formula": "F5", "region": (0.4, None), "test": "value"}}},
-        "evidence": {"points": [], "curve": []},
+        "studies": ["1"],
+        "supply": {"space": {"batch_tokens": None}},
+        "evidence": {"points": [], "curve": [], "axes": ["batch_tokens", "learning_rate"]},
         "observations": 6,
         "held_out_error": None,
         "domain": {"batch_tokens": (512.0, 2e6), "train_tokens": (1e6, 1e6)},
@@ -145,6 +147,7 @@ def test_a_card_states_what_is_not_determined() -> None:
         "F5: 0.4 … ∞",
         "batch_tokens 512–2,000,000, train_tokens 1,000,000",
         "- three batches",
+        "formulary formulas 1 --kind learning_rate_batch --suggest-study",
     ):
         assert part in text
     assert "\x1b" not in text
