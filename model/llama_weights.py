@@ -56,11 +56,15 @@ _NOT_PARAMETERS = ("rotary_emb.inv_freq",)
 _REMEDY = f"give a folder with {WEIGHTS_FILE}, or shards and {INDEX_FILE}"
 
 
+def file_names(network: Transformer) -> dict[str, str]:
+    """The name in files of each of the network's parameters; a tied head is not repeated."""
+    return {name: _file_name(name, network.config) for name, _ in network.named_parameters()}
+
+
 def llama_weights(network: Transformer) -> dict[str, Tensor]:
-    """The network's parameters under their names in files, in float32 on the CPU; a tied head is not repeated."""
-    return {
-        _file_name(name, network.config): weight.detach().cpu().float() for name, weight in network.named_parameters()
-    }
+    """The network's parameters under their names in files, in float32 on the CPU."""
+    names = file_names(network)
+    return {names[name]: weight.detach().cpu().float() for name, weight in network.named_parameters()}
 
 
 def exchange_weights(network: Transformer) -> dict[str, Tensor]:
@@ -113,7 +117,7 @@ def read_weights(files: list[Path], network: Transformer) -> dict[str, Tensor]:
     Raises:
         InvalidInput: a file is missing or broken, or the tensors do not fit the network.
     """
-    names = {_file_name(name, network.config): name for name, _ in network.named_parameters()}
+    names = {file_name: name for name, file_name in file_names(network).items()}
     shapes = {_file_name(name, network.config): list(weight.shape) for name, weight in network.named_parameters()}
     ignored = _NOT_PARAMETERS + (("lm_head.weight",) if network.config.tied_head else ())
     weights: dict[str, Tensor] = {}

@@ -10,6 +10,7 @@ v vocabulary. A tensor's suffix names its axes: ``x_bsd`` is (batch, sequence, w
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from model.attention import AttentionBackend, attend, document_mask, last_mask
 from model.config import DEFAULT_HEAD_DIM, ArchitectureConfig
@@ -142,7 +143,8 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """The decoder; its initial weights are those of ``model.initialization.initialize``.
 
-    A tied head is the embedding table itself, so that ``state_dict`` holds every tensor once.
+    A tied head is the embedding table itself, so that ``state_dict`` holds every tensor once. With ``recomputed``
+    nothing inside a block is kept for the backward pass, which runs each block again (arXiv 1604.06174, section 3).
     """
 
     cos_se: Tensor
@@ -151,6 +153,7 @@ class Transformer(nn.Module):
     def __init__(self, config: ArchitectureConfig, backend: AttentionBackend = "sdpa") -> None:
         super().__init__()
         self.config, self.backend = config, backend
+        self.recomputed = False
         self.embedding = nn.Embedding(config.vocabulary_size, config.width)
         self.blocks = nn.ModuleList(Block(config, backend) for _ in range(config.depth))
         self.norm = RMSNorm(config.width, config.norm_eps)
@@ -177,7 +180,11 @@ class Transformer(nn.Module):
         mask = self._document_mask(tokens_bs, product_dtype(x_bsd), past) if self.config.mask_documents else None
         for index, block in enumerate(self.blocks):
             of_block = None if past is None else past.of_block[index]
-            x_bsd = block(x_bsd, self.cos_se[start:end], self.sin_se[start:end], mask, of_block)
+            arguments = (x_bsd, self.cos_se[start:end], self.sin_se[start:end], mask, of_block)
+            if self.recomputed and torch.is_grad_enabled():
+                x_bsd = checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x_bsd = block(*arguments)
         if past is not None:
             past.length = end
         normed_bsd: Tensor = self.norm(x_bsd)

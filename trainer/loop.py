@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from model.attention import fastest_backend
-from trainer.config import ProxyConfig
+from model.errors import InvalidInput
+from trainer.config import PretrainConfig, ProxyConfig
 from trainer.decoding import DecodingSpeed, measure_decoding
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
@@ -21,11 +22,13 @@ from trainer.machine.allocation import keep_freed_memory
 from trainer.machine.compilation import choose_mode, compiled, share_compiled_code
 from trainer.machine.devices import limit_gpu_memory
 from trainer.machine.memory import check_memory
+from trainer.machine.memory_estimate import MemoryEstimate
 from trainer.machine.memory_use import PeakMemory
 from trainer.machine.precision import autocast, resolve_precision
-from trainer.plan import RunPlan, learning_rate, plan_run
+from trainer.parallel.world import World, alone
+from trainer.plan import RunPlan, check_share, learning_rate, plan_run
 from trainer.program import Program, SingleProgram, StackedProgram
-from trainer.results import Evaluation, RunSummary, StepResult
+from trainer.results import Evaluation, RunSummary, StepResult, Value
 from trainer.stacks import check_stack
 from trainer.summary import (
     Progress,
@@ -75,13 +78,20 @@ class TrainingRun:
         config: the network, and what it shares with ``others``.
         data: the corpus as tokens.
         others: further members of a stack, of the same shape (``trainer.stacks``).
+        world: the processes that train one network together, each of which makes its run; this one alone, if left out.
 
     Raises:
         InvalidInput: the length, batch or warm-up cannot be realised, the corpus is too short, the configs cannot be
             stacked, or the memory does not suffice.
     """
 
-    def __init__(self, config: ProxyConfig, data: PreparedData, others: Sequence[ProxyConfig] = ()) -> None:
+    def __init__(
+        self,
+        config: ProxyConfig,
+        data: PreparedData,
+        others: Sequence[ProxyConfig] = (),
+        world: World | None = None,
+    ) -> None:
         configs = [config, *others]
         check_stack(configs)
         torch.set_num_threads(config.threads)
@@ -90,27 +100,25 @@ class TrainingRun:
         sequence_length = config.architecture.sequence_length
         self.config, self.data = config, data
         self.plan = plan_run(config, data.bytes_per_token)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.world = world or alone()
+        check_share(config, self.world.size)
+        self.device = self.world.device
         self.precision = resolve_precision(config.precision, self.device)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         self.backend = fastest_backend(self.device, dtype, config.architecture, stacked=bool(others))
         batch_tokens = config.optimization.batch_tokens
         self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
         self.micro_batch = self._micro_batch()
-        micro_batch_tokens = self.micro_batch * sequence_length
-        self.memory_estimate = check_memory(config, micro_batch_tokens, self.backend, self.device, len(configs))
+        self.recomputed, self.memory_estimate = self._check_memory()
         self.peak_memory = PeakMemory(self.device)
-        self.compilation = choose_mode(config, micro_batch_tokens, len(configs), self.device)
-        self.program: Program = (
-            StackedProgram(configs, self.backend, self.device)
-            if others
-            else SingleProgram(config, self.backend, self.device)
-        )
+        self.compilation = choose_mode(config, self.micro_batch * sequence_length, len(configs), self.device)
+        self.program = self._program(configs)
         self.compilation_seconds = 0.0
-        self._loss = compiled(self.program.loss, self.compilation)
+        self._loss = compiled(self.program.loss, "off" if self.world.size > 1 else self.compilation)
         all_batches = [member.batches for member in self.members]
-        self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda")
-        self.evaluator = Evaluator(data, sequence_length, self.micro_batch, self.device)
+        part = self.world.share(self.members[0].batches.batch_sequences)
+        self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda", part=part)
+        self.evaluator = Evaluator(data, sequence_length, self.micro_batch, self.world)
 
     @property
     def single(self) -> SingleProgram:
@@ -126,6 +134,31 @@ class TrainingRun:
     @progress.setter
     def progress(self, progress: Progress) -> None:
         self.members[0].progress = progress
+
+    def _check_memory(self) -> tuple[bool, MemoryEstimate]:
+        """Whether blocks are run again in the backward pass, as a full run may, and what is predicted then."""
+        tokens = self.micro_batch * self.config.architecture.sequence_length
+        members, processes = len(self.members), self.world.size
+        try:
+            return False, check_memory(self.config, tokens, self.backend, self.device, members, processes)
+        except InvalidInput:
+            if not isinstance(self.config, PretrainConfig):
+                raise
+            return True, check_memory(self.config, tokens, self.backend, self.device, members, processes, True)
+
+    def _program(self, configs: Sequence[ProxyConfig]) -> Program:
+        if len(configs) > 1:
+            return StackedProgram(configs, self.backend, self.device)
+        if self.world.size > 1:
+            from trainer.parallel.sharded import ShardedProgram  # 0.6 s, which proxies do not need
+
+            program: SingleProgram = ShardedProgram(
+                configs[0], self.backend, self.world, self.precision, self.compilation
+            )
+        else:
+            program = SingleProgram(configs[0], self.backend, self.device)
+        program.network.recomputed = self.recomputed
+        return program
 
     def _micro_batch(self) -> int:
         """Sequences of one forward pass, of each member."""
@@ -188,7 +221,7 @@ class TrainingRun:
         batch = self.feeder.take(step)
         nats_m = self._accumulate_gradient(batch.tokens_mbs)
         self.program.update([learning_rate(member.config.optimization, plan, step) for member in self.members])
-        losses = nats_m.tolist() if read else None
+        losses = self.world.mean(nats_m).tolist() if read else None
         seconds = (time.perf_counter() - start) / len(self.members)
         for index, member in enumerate(self.members):
             member.progress.step = step
@@ -239,27 +272,32 @@ class TrainingRun:
     def _results(
         self, plan: RunPlan, evaluations: Sequence[Evaluation] | None, finished: bool = False
     ) -> MemberResults:
-        decoding = self._decode() if finished else None
+        decoding = self._decode() if finished and self.world.size == 1 else None
         results: dict[int, StepResult | TrainingDiverged] = {}
         for index, member in enumerate(self.members):
             if member.ended:
                 continue
             member.ended = member.failure is not None
             evaluation = evaluations[index] if evaluations else None
-            results[index] = member.failure or self._result(member, plan, evaluation, decoding)
+            results[index] = member.failure or self._result(member, plan, evaluation, finished, decoding)
         return results
 
     def _decode(self) -> DecodingSpeed:
-        """Measured once for all members, whose shapes are the same."""
+        """Measured once for all members, whose shapes are the same; not where no process holds the whole network."""
         seconds = sum(member.progress.training_seconds for member in self.members)
         return measure_decoding(self.program.first_network(), self.precision, seconds)
 
     def _result(
-        self, member: Member, plan: RunPlan, evaluation: Evaluation | None, decoding: DecodingSpeed | None
+        self,
+        member: Member,
+        plan: RunPlan,
+        evaluation: Evaluation | None,
+        finished: bool,
+        decoding: DecodingSpeed | None,
     ) -> StepResult:
         step, optimization = member.progress.step, member.config.optimization
         annealed = plan is not self.plan
-        ended = annealed or decoding is not None
+        ended = annealed or finished
         return StepResult(
             step=step,
             steps=self.plan.steps,
@@ -269,7 +307,7 @@ class TrainingRun:
             learning_rate=learning_rate(optimization, plan, step),
             seconds=member.progress.training_seconds,
             evaluation=evaluation,
-            finished=decoding is not None,
+            finished=finished,
             annealed=annealed,
             summary=self._summary(member, plan, evaluation, decoding) if evaluation and ended else None,
         )
@@ -289,12 +327,18 @@ class TrainingRun:
             "micro_batch_tokens": self.micro_batch * self.config.architecture.sequence_length,
             **({} if decoding is None else {"decoding_seconds": decoding.seconds / len(self.members)}),
             "stack": len(self.members),
+            **self._process_attributes(),
             "threads": torch.get_num_threads(),
         }
         metrics = run_metrics(member.config, member.progress, evaluation)
         if decoding is not None:
             metrics["decode_tokens_per_second"] = decoding.tokens_per_second
         return RunSummary(metrics, attributes)
+
+    def _process_attributes(self) -> dict[str, Value]:
+        """How a full run was spread; nothing of a run on one process that keeps its activations."""
+        shared: dict[str, Value] = {"processes": self.world.size, "process_group": self.world.backend}
+        return {**(shared if self.world.size > 1 else {}), **({"recomputed": True} if self.recomputed else {})}
 
 
 def _read_loss(member: Member, loss: float, plan: RunPlan) -> None:

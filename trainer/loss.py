@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainer.pieces import LOGITS_AT_ONCE
+from trainer.pieces import logits_at_once
 
 IGNORED = -100
 """A target that is not predicted."""
@@ -87,7 +87,7 @@ class _HeadLoss(torch.autograd.Function):
 
 
 def _pieces(positions: int, head_mvd: Tensor) -> Iterator[slice]:
-    rows = max(LOGITS_AT_ONCE // (head_mvd.shape[0] * head_mvd.shape[1]), 1)
+    rows = max(logits_at_once(head_mvd.device.type) // (head_mvd.shape[0] * head_mvd.shape[1]), 1)
     return (slice(start, start + rows) for start in range(0, positions, rows))
 
 

@@ -66,6 +66,24 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
     return plan if config.optimization.schedule == "cosine" else _with_cooldown(plan, config.optimization)
 
 
+def check_share(config: ProxyConfig, processes: int) -> None:
+    """Check that each of the processes gets as many sequences of a batch.
+
+    Raises:
+        InvalidInput: they do not divide the batch.
+    """
+    length, tokens = config.architecture.sequence_length, config.optimization.batch_tokens
+    sequences = tokens // length
+    if sequences % processes:
+        reason = (
+            f"{tokens} tokens are {sequences} sequences of {length}, which {processes} processes cannot share evenly"
+        )
+        fitting = max(count for count in range(1, processes) if sequences % count == 0)
+        raise InvalidInput(
+            "batch_tokens", reason, f"give a multiple of {processes * length}, or use {fitting} processes"
+        )
+
+
 def _annealed_plan(config: ProxyConfig, steps: int, warmup_steps: int) -> RunPlan:
     """A WSD run with a fork for every evaluation but the last.
 

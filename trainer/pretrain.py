@@ -1,27 +1,44 @@
-"""The full run: what an export wrote, trained by the proxy's loop, with checkpoints from which it resumes exactly."""
+"""The full run: what an export wrote, trained by the proxy's loop, with checkpoints from which it resumes exactly.
+
+On several processes each calls ``pretrain`` with its world; the data, and so the losses up to rounding, depend on the
+batch alone and not on their number, which may change from one start to the next.
+"""
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from model.files import read_capped
-from model.llama_weights import load_weights
+from model.llama_weights import read_weights
 from trainer.cache import content_key
-from trainer.checkpoint import latest_checkpoint, restore, save_checkpoint
+from trainer.checkpoints.state import latest_checkpoint, restore
+from trainer.checkpoints.writer import CheckpointWriter
 from trainer.config import PretrainConfig
+from trainer.curves import Curves
 from trainer.loop import TrainingRun
 from trainer.machine.memory import named_memory_errors
+from trainer.machine.peak import peak
+from trainer.machine.precision import resolve_precision
+from trainer.parallel.sharded import own_part
+from trainer.parallel.world import Messages, World, alone
+from trainer.plan import check_share
 from trainer.results import StepResult
+from trainer.setup import RunSetup
 from trainer.text.corpus import resolve_corpus
 from trainer.text.data import PreparedData, prepare
 
 MAX_JSON_BYTES = 4 * 2**20
 """Largest ``formulary.json`` that is read (assumed: exports write a few KiB)."""
+LOCK_SECONDS = 60.0
+"""How long a run on several processes waits for the folder: the one before it may be dying (assumed)."""
 NOT_DETERMINING = {
     "checkpoint_every_steps",
     "evaluations",
@@ -36,63 +53,167 @@ recorded otherwise: corpus and tokenizer by their fingerprints, the precision in
 
 
 def pretrain(
-    folder: Path, storage: Path, roots: Sequence[Path], max_steps: int | None = None
+    folder: Path,
+    storage: Path,
+    roots: Sequence[Path],
+    max_steps: int | None = None,
+    world: World | None = None,
+    on_start: Callable[[RunSetup], None] | None = None,
 ) -> Generator[StepResult, None, None]:
     """Train what ``folder/formulary.json`` describes, from ``folder/checkpoints/latest`` where there is one.
 
-    ``max_steps`` ends the run at that step of the unchanged schedule, counted from the run's beginning. A checkpoint
-    is written there, at the end, and every ``checkpoint_every_steps``. A run that is already that far yields nothing.
+    Args:
+        folder: what an export wrote; checkpoints and curves go there.
+        storage: where the tokens of corpora are kept.
+        roots: folders below which the corpus may lie.
+        max_steps: ends the run at that step of the unchanged schedule, counted from the run's beginning.
+        world: the processes that train together, each of which calls this and gets all results; this one, if left out.
+        on_start: is told how the run was set up, before its first step.
+
+    A checkpoint is written there, at the end, and every ``checkpoint_every_steps``. A run that is already that far
+    yields nothing.
 
     Raises:
         InvalidInput: the document or a file it names cannot be used, or another process trains in the folder.
         TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
+        WriteFailed: a checkpoint could not be written; those before stay.
+        OtherFailed: another process of the world gave up.
     """
-    config = read_pretrain_config(folder)
-    config = config.model_copy(update={"corpus": resolve_corpus(config.corpus, roots, "pretrain.corpus")})
     if max_steps is not None and max_steps < 1:
         raise InvalidInput("max_steps", f"{max_steps} is not positive", "give at least 1")
-    tokenizer_path = _inside(folder, config.tokenizer, "pretrain.tokenizer")
-    vocabulary_size = config.architecture.vocabulary_size
-    data = prepare(
-        config.corpus, vocabulary_size, config.validation_bytes, storage, tokenizer_path, field="pretrain.corpus"
-    )
-    checkpoints = _checkpoints_folder(folder)
+    world = world or alone()
+    messages = Messages(world)
+    with messages.agreement():
+        config = read_pretrain_config(folder)
+        config = config.model_copy(update={"corpus": resolve_corpus(config.corpus, roots, "pretrain.corpus")})
+        check_share(config, world.size)
+    with _locked(folder, world, messages), named_memory_errors():
+        data = _prepare(folder, config, storage, world, messages)
+        config_key = _config_key(config, data)
+        messages.check_same(
+            config_key,
+            "DIR",
+            f"the processes do not find the same files in {folder}",
+            "use storage that all nodes share",
+        )
+        precision = messages.first(resolve_precision(config.precision, world.device))  # a timing may differ
+        config = config.model_copy(update={"precision": precision})
+        with messages.agreement():
+            run = _start_or_resume(folder, config, data, config_key, world)
+        yield from _train(folder, config, run, config_key, max_steps, on_start)
+
+
+@contextmanager
+def _locked(folder: Path, world: World, messages: Messages) -> Iterator[None]:
+    """Keep other runs out of the folder; the first process holds the lock for all."""
+    lock = FileLock(folder / "checkpoints" / ".lock", timeout=0 if world.size == 1 else LOCK_SECONDS)
+    with messages.agreement():
+        checkpoints = _checkpoints_folder(folder)
+        if world.rank == 0:
+            try:
+                lock.acquire()
+            except Timeout as error:
+                reason = f"another process trains in {folder}"
+                raise InvalidInput(checkpoints.name, reason, "wait for it or stop it") from error
     try:
-        with FileLock(checkpoints / ".lock", timeout=0), named_memory_errors():
-            yield from _train(folder, config, data, max_steps)
-    except Timeout as error:
-        raise InvalidInput("checkpoints", f"another process trains in {folder}", "wait for it or stop it") from error
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(folder: Path, config: PretrainConfig, storage: Path, world: World, messages: Messages) -> PreparedData:
+    """The corpus as tokens, which the first process makes and the others find."""
+
+    def prepared() -> PreparedData:
+        tokenizer = _inside(folder, config.tokenizer, "pretrain.tokenizer")
+        size = config.architecture.vocabulary_size
+        return prepare(config.corpus, size, config.validation_bytes, storage, tokenizer, field="pretrain.corpus")
+
+    with messages.agreement():
+        data = prepared() if world.rank == 0 else None
+    with messages.agreement():
+        return data or prepared()
 
 
 def _train(
-    folder: Path, config: PretrainConfig, data: PreparedData, max_steps: int | None
+    folder: Path,
+    config: PretrainConfig,
+    run: TrainingRun,
+    config_key: str,
+    max_steps: int | None,
+    on_start: Callable[[RunSetup], None] | None,
 ) -> Generator[StepResult, None, None]:
-    checkpoints = folder / "checkpoints"
-    config_key = _config_key(config, data)
-    run = _start_or_resume(folder, config, data, config_key)
     last = min(run.plan.steps, max_steps or run.plan.steps)
     if run.progress.step >= last:
         return
-    for result in run.results(last):
-        if result.finished or result.step % config.checkpoint_every_steps == 0:
-            save_checkpoint(checkpoints, run, config_key)
-        yield result
+    setup = describe(run)
+    if on_start is not None:
+        on_start(setup)
+    checkpoints = CheckpointWriter(folder / "checkpoints", run, config_key)
+    curves = Curves(folder / "tensorboard", setup) if run.world.rank == 0 else None
+    try:
+        for result in run.results(last):
+            if curves is not None:
+                curves.add(result)
+            if not result.annealed and (result.finished or result.step % config.checkpoint_every_steps == 0):
+                if curves is not None:
+                    curves.flush()
+                checkpoints.save()
+            if result.finished:
+                checkpoints.finish()
+            checkpoints.check()
+            yield result
+    finally:
+        checkpoints.close()
+        if curves is not None:
+            curves.close()
 
 
-def _start_or_resume(folder: Path, config: PretrainConfig, data: PreparedData, config_key: str) -> TrainingRun:
+def describe(run: TrainingRun) -> RunSetup:
+    """How a run was set up."""
+    device = run.device
+    devices_peak = peak(device, run.precision)
+    return RunSetup(
+        step=run.progress.step,
+        steps=run.plan.steps,
+        processes=run.world.size,
+        process_group=run.world.backend,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        precision=run.precision,
+        attention=run.backend,
+        compilation=run.compilation,
+        recomputed=run.recomputed,
+        batch_tokens=run.config.optimization.batch_tokens,
+        micro_batch_tokens=run.micro_batch * run.config.architecture.sequence_length,
+        flops_per_token=training_flops_per_token(run.config.architecture),
+        peak_flops_per_second=devices_peak.flops_per_second * run.world.size,
+        peak_source=devices_peak.source,
+    )
+
+
+def _start_or_resume(
+    folder: Path, config: PretrainConfig, data: PreparedData, config_key: str, world: World
+) -> TrainingRun:
     found = latest_checkpoint(folder / "checkpoints")
     if found is None:
-        run = TrainingRun(config, data)
+        run = TrainingRun(config, data, world=world)
         if config.initial_weights is not None:
-            load_weights(run.single.network, _inside(folder, config.initial_weights, "pretrain.initial_weights"))
+            _load_initial(run, _inside(folder, config.initial_weights, "pretrain.initial_weights"))
         return run
     checkpoint, state = found
     if state.config_key != config_key:
         reason = f"{checkpoint} was written under another config, corpus or tokenizer"
         raise InvalidInput("checkpoints", reason, "restore them, or remove the checkpoints folder to start again")
-    run = TrainingRun(config.model_copy(update={"precision": state.precision}), data)
+    run = TrainingRun(config.model_copy(update={"precision": state.precision}), data, world=world)
     restore(run, checkpoint, state)
     return run
+
+
+@torch.no_grad()
+def _load_initial(run: TrainingRun, path: Path) -> None:
+    weights = read_weights([path], run.single.network)
+    for name, parameter in run.single.network.named_parameters():
+        own_part(parameter).copy_(weights[name][run.world.rows(len(parameter))])
 
 
 def _config_key(config: PretrainConfig, data: PreparedData) -> str:

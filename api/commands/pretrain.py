@@ -39,7 +39,7 @@ def pretrain(
     corpus_root: CorpusRootOption = None,
 ) -> None:
     """Train an exported config; it goes on from its last checkpoint when it is started again."""
-    from trainer.checkpoint import latest_checkpoint  # loads torch, as the next one does
+    from trainer.checkpoints.state import latest_checkpoint  # loads torch, as the next one does
     from trainer.pretrain import pretrain as train
 
     roots = settings.for_operator(folder, corpus_root or ()).corpus_roots

@@ -14,9 +14,8 @@ from model.transformer import Transformer
 from trainer.config import JsonlCorpus
 from trainer.evaluate import Evaluator, windows
 from trainer.loss import IGNORED
+from trainer.parallel.world import alone
 from trainer.text.data import PreparedData, prepare
-
-CPU = torch.device("cpu")
 
 
 def summed_nats(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
@@ -48,7 +47,7 @@ def test_a_uniform_model_has_exactly_log2_v_bits_a_token(
     data = prepare(corpus, vocabulary_size, 10_000, storage)
     tokens = int((data.validation != END_OF_TEXT_ID).sum())
     nats = summed_nats(Uniform(vocabulary_size))
-    (evaluation,) = Evaluator(data, sequence_length, 5, CPU).evaluate(nats, "float32")
+    (evaluation,) = Evaluator(data, sequence_length, 5, alone()).evaluate(nats, "float32")
     assert evaluation.validation_loss == pytest.approx(math.log(vocabulary_size), rel=1e-6)
     assert evaluation.bits_per_byte == pytest.approx(math.log2(vocabulary_size) * tokens / 10_000, rel=1e-6)
 
@@ -69,7 +68,7 @@ def test_the_sum_does_not_depend_on_the_batch(data: PreparedData) -> None:
     )
     network = Transformer(architecture, "sdpa")
     initialize(network, "constant", 0.2, 0)
-    one, many = (Evaluator(data, 32, batch, CPU).evaluate(summed_nats(network), "float32")[0] for batch in (1, 50))
+    one, many = (Evaluator(data, 32, batch, alone()).evaluate(summed_nats(network), "float32")[0] for batch in (1, 50))
     assert one.bits_per_byte == pytest.approx(many.bits_per_byte, rel=1e-5)
     inputs_ns, targets_ns = windows(data, 32)
     with torch.no_grad():
@@ -96,6 +95,8 @@ def test_masked_documents_are_evaluated_as_if_alone(data: PreparedData) -> None:
             with torch.no_grad():
                 logits = plain(document[None])[0].double()
             nats += F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum").item()
-    found, unmasked = (Evaluator(data, 512, 4, CPU).evaluate(summed_nats(one), "float32")[0] for one in (masked, plain))
+    found, unmasked = (
+        Evaluator(data, 512, 4, alone()).evaluate(summed_nats(one), "float32")[0] for one in (masked, plain)
+    )
     assert found.bits_per_byte == pytest.approx(nats / math.log(2) / 10_000, rel=1e-5)
     assert found.bits_per_byte != pytest.approx(unmasked.bits_per_byte, rel=1e-5)

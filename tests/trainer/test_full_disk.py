@@ -13,8 +13,8 @@ import pytest
 from safetensors import SafetensorError
 
 from model.errors import FormularyError, WriteFailed
-from trainer import checkpoint as checkpoint_module
 from trainer.cache import cached_folder, write_atomically
+from trainer.checkpoints import rows
 from trainer.config import JsonlCorpus, ProxyConfig
 from trainer.pretrain import pretrain
 from trainer.text.data import PreparedData, prepare
@@ -95,14 +95,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     (tmp_path / "formulary.json").write_text(json.dumps({"version": 1, "pretrain": fields, "recipe": []}))
     run = pretrain(tmp_path, storage, [Path(corpus.path).parent])
     list(islice(run, 5))
-    save_file = checkpoint_module.save_file
+    save_file = rows.save_file
 
-    def fill(tensors: object, path: Path) -> None:
+    def fill(tensors: object, path: Path, metadata: object) -> None:
         if path.name == "optimizer.safetensors":
             raise failure
-        save_file(tensors, path)
+        save_file(tensors, path, metadata)
 
-    monkeypatch.setattr(checkpoint_module, "save_file", fill)
+    monkeypatch.setattr(rows, "save_file", fill)
     with pytest.raises(WriteFailed, match=r"step-00000008 could not be written: .*No space left on device"):
         list(run)
     monkeypatch.undo()

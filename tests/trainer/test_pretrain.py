@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from model.errors import InvalidInput
-from trainer.checkpoint import KEPT
+from trainer.checkpoints.writer import KEPT
 from trainer.config import JsonlCorpus, ProxyConfig
 from trainer.pretrain import pretrain, read_pretrain_config
 from trainer.results import StepResult
@@ -173,7 +173,7 @@ def test_a_damaged_checkpoint_is_refused(folder: Path, run: Run, tmp_path: Path,
         damages[damage]()
     with pytest.raises(InvalidInput) as caught:
         run(folder)
-    assert caught.value.field == ("weights" if damage == "model" else "checkpoints")
+    assert caught.value.field == "checkpoints"
     assert len(str(caught.value).splitlines()) == 1
 
 

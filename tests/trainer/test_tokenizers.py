@@ -16,6 +16,7 @@ from model.tokenizer.reading import read_tokenizer
 from tests.large_tokenizers import WRITERS
 from trainer.config import TRAINED, CompressedTokenizer, JsonlCorpus
 from trainer.evaluate import IGNORED, Evaluator, windows
+from trainer.parallel.world import alone
 from trainer.text import tokenizers
 from trainer.text.corpus import load_documents, split
 from trainer.text.data import PreparedData, prepare
@@ -172,6 +173,6 @@ def test_bits_per_byte_is_that_of_the_tokens_over_the_bytes(
         return (targets != IGNORED).sum().double()[None] * math.log(420)
 
     data = prepared(corpus, storage, compressed(files["tokenizer.json of LLaMA"]))
-    (found,) = Evaluator(data, 64, 8, torch.device("cpu")).evaluate(uniform, "float32")
+    (found,) = Evaluator(data, 64, 8, alone()).evaluate(uniform, "float32")
     tokens = int((data.validation != END_OF_TEXT_ID).sum())
     assert found.bits_per_byte == pytest.approx(tokens * math.log2(420) / VALIDATION_BYTES)

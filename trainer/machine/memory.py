@@ -26,6 +26,8 @@ def check_memory(
     backend: AttentionBackend,
     device: torch.device,
     members: int = 1,
+    processes: int = 1,
+    recomputed: bool = False,
 ) -> MemoryEstimate:
     """Predict the peak of a run (see ``estimate_memory``) and compare it with what ``device`` can give now.
 
@@ -37,7 +39,9 @@ def check_memory(
     gc.collect()  # what is left of an earlier network may hang in cycles
     give_freed_memory_back()
     precision = resolve_precision(config.precision, device)
-    estimate = estimate_memory(config, micro_batch_tokens, backend, precision, device.type, members)
+    estimate = estimate_memory(
+        config, micro_batch_tokens, backend, precision, device.type, members, processes, recomputed
+    )
     available = available_bytes(device)
     if estimate.total > available:
         reason = f"{estimate} are predicted, and {gib(available)} are available on {device.type}"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from model.backends import AttentionBackend
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
-from trainer.config import Precision, ProxyConfig
-from trainer.pieces import LOGITS_AT_ONCE
+from trainer.config import Precision, PretrainConfig, ProxyConfig
+from trainer.pieces import logits_at_once
 
 FLOAT32, BFLOAT16 = 4, 2
 STATE_BYTES = 4 * FLOAT32
@@ -36,9 +36,9 @@ class MemoryEstimate:
     """Bytes at the peak of a training step, by what takes them."""
 
     state: int
-    """Weights, gradients and moments."""
+    """Weights, gradients and moments, of which each process has its rows."""
     casts: int
-    """Copies of the matrices in bfloat16, kept from the forward to the backward pass."""
+    """Copies of the matrices in bfloat16, kept from the forward to the backward pass; what is gathered from others."""
     activations: int
     """What autograd keeps of one forward pass."""
     transient: int
@@ -86,8 +86,10 @@ def estimate_memory(
     precision: Precision,
     device_type: str,
     members: int = 1,
+    processes: int = 1,
+    recomputed: bool = False,
 ) -> MemoryEstimate:
-    """Predict the peak of a training step.
+    """Predict the peak of a training step in one process.
 
     Evaluation needs less: it runs the same forward passes and keeps no activations.
 
@@ -98,6 +100,8 @@ def estimate_memory(
         precision: ``float32`` or ``bfloat16``.
         device_type: ``cpu`` or ``cuda``, whose allocators differ.
         members: networks that are trained as one program.
+        processes: among which one network is cut (``trainer.parallel.sharded``).
+        recomputed: whether a block keeps only what goes into it.
     """
     architecture = config.architecture
     counts = count_parameters(architecture)
@@ -108,10 +112,17 @@ def estimate_memory(
         once += _size(precision) * architecture.sequence_length
     state = members * counts.total * (STATE_BYTES + (SNAPSHOT_BYTES if config.annealed_evaluations else 0))
     casts = members * (counts.total - counts.norm) * BFLOAT16 if precision == "bfloat16" else 0
+    if isinstance(config, PretrainConfig) and device_type == "cpu":
+        state += counts.total * SNAPSHOT_BYTES  # a checkpoint's copy, which is written while the run goes on
+    if processes > 1:
+        state, casts = state // processes, _gathered_bytes(architecture, precision)
     activations = members * tokens * (architecture.depth * block + once)
     update = members * counts.total * (STACKED_UPDATE_BYTES if members > 1 else 0)
     block_backward = tokens * _backward_bytes_per_token(architecture, backend, precision)
-    backward = members * max(_loss_bytes(architecture, tokens, precision), block_backward)
+    if recomputed:
+        activations = members * tokens * (architecture.depth * FLOAT32 * architecture.width + once)
+        block_backward += tokens * block
+    backward = members * max(_loss_bytes(architecture, tokens, precision, device_type), block_backward)
     transient = max(backward, update - casts - activations)
     overhead = _overhead(state + casts + activations + transient, device_type)
     if device_type == "cpu" and tokens < config.optimization.batch_tokens:
@@ -119,11 +130,22 @@ def estimate_memory(
     return MemoryEstimate(state, casts, activations, transient, overhead)
 
 
-def _loss_bytes(config: ArchitectureConfig, tokens: int, precision: Precision) -> int:
+def _gathered_bytes(config: ArchitectureConfig, precision: Precision) -> int:
+    """What a process holds of a network that is cut, beside its own rows: table, last norm and head whole, with their
+    gradients and their cast; two blocks whole, since the next is gathered ahead; the gradient of one, and its cast.
+    """
+    counts = count_parameters(config)
+    outer = counts.embedding + counts.head + config.width
+    block = (counts.total - outer) // config.depth
+    return outer * (2 * FLOAT32 + _size(precision)) + block * (3 * _size(precision) + FLOAT32)
+
+
+def _loss_bytes(config: ArchitectureConfig, tokens: int, precision: Precision, device_type: str) -> int:
     """Of the fused loss: one piece of logits with its gradient, and the gradients of hidden states and head, both of
     them before and after they are scaled.
     """
-    piece = LOGITS_AT_ONCE * (FLOAT32 + 2 * _size(precision))
+    logits = min(logits_at_once(device_type), tokens * config.vocabulary_size)
+    piece = logits * (FLOAT32 + 2 * _size(precision))
     return piece + config.width * (2 * _size(precision) * tokens + 2 * FLOAT32 * config.vocabulary_size)
 
 
