@@ -243,6 +243,8 @@ class ExportResponse(Response):
     operation_id: int
     request: Mapping[str, Any]
     created_at: datetime
+    result: Mapping[str, Any] | None = None
+    """What was written: ``total_parameters``, ``files``, ``warnings``, ``differences`` and the ``smoke_test``."""
 
 
 class ExportList(Response):

@@ -137,6 +137,8 @@ class Export:
     request: Mapping[str, Any]
     folder: str | None
     created_at: datetime
+    result: Mapping[str, Any] | None = None
+    """What was written (``studies.exports.ExportManifest``), once its operation has succeeded."""
 
 
 @dataclass(frozen=True, slots=True)

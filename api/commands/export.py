@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +16,11 @@ from api.terminal.consoles import messages
 from model.errors import InvalidInput
 
 BEST = "best"
+FORMATS = "hf (Hugging Face transformers), litgpt, torchtitan, internevo (the paper's framework) or formulary."
 
-FormatOption = Annotated[str, typer.Option("--format", help="hf (Hugging Face transformers) or formulary.")]
+METHODS = {"training": "trained some steps with", "loading": "loaded with", "schema": "compared with"}
+
+FormatOption = Annotated[str, typer.Option("--format", help=FORMATS)]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")]
 TrialOption = Annotated[str | None, typer.Option("--trial", metavar="N|best", help="Export the config of a trial.")]
 SizeOption = Annotated[int | None, typer.Option("--total-parameters", help="Size of the model wanted.", min=1)]
@@ -52,8 +56,19 @@ def export(
             written = client.export(study, request)
         names = download(client, written, out)
     messages().print(f"wrote {', '.join(names)} to {out}", soft_wrap=True)
+    _print_smoke_test(written["result"])
     messages().print(f"train it: formulary {home_option(settings)}pretrain {shlex.quote(str(out))}", soft_wrap=True)
     typer.echo(written["id"])
+
+
+def _print_smoke_test(result: Mapping[str, Any]) -> None:
+    """What was tried with the export before it was offered, and what goes otherwise in its framework."""
+    test = result["smoke_test"]
+    messages().print(f"tried: {METHODS[test['method']]} {test['software']}", soft_wrap=True, markup=False)
+    lines = [*test["done"], *(f"not tried: {line}" for line in test["left_out"])]
+    lines += [f"otherwise there: {line}" for line in result["differences"]]
+    for line in lines:
+        messages().print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _trial(text: str | None) -> int | str | None:

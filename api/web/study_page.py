@@ -9,6 +9,7 @@ from api.web.assets import PLOTLY_URL
 from api.web.formula_cards import formula_card
 from studies import service
 from studies.database import Session
+from studies.recipe.formats import FORMATS
 from studies.records import Role, StudyState, Trial
 from studies.service.external import clients_now
 from studies.service.overviews import Overview, noise_between_seeds, overview
@@ -93,6 +94,7 @@ def study_page(session: Session, identity: Identity, study_id: int, others: Sequ
         "is_admin": identity.role is Role.ADMIN,
         "spec_yaml": spec_yaml(shown.study.spec),
         "exports": service.list_exports(session, identity.owner, study_id),
+        "formats": FORMATS,
         "workers": service.list_workers(session),
         "clients": clients_now(session, study_id),
         "data": _data(shown, [formula.revision for formula in formulas]),

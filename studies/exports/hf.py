@@ -7,6 +7,8 @@ from pathlib import Path
 from model.counts import count_parameters
 from model.errors import InvalidInput
 from studies.exports.exporter import Exporter
+from studies.exports.run import Run
+from studies.exports.smoke.transformers import smoke
 from studies.recipe import Recipe
 
 WEIGHTS = "model.safetensors"
@@ -21,7 +23,7 @@ Or load the untrained network, which starts from the same weights, with transfor
 """
 
 
-def write(recipe: Recipe, folder: Path) -> Recipe:
+def write(run: Run, title: str, folder: Path) -> Recipe:
     """Draw the initial weights from the recipe's seed and name them in the config.
 
     Under muP they are not named: the file holds them with its multipliers folded in, for transformers alone, and
@@ -30,6 +32,7 @@ def write(recipe: Recipe, folder: Path) -> Recipe:
     Raises:
         InvalidInput: the weights fit into neither the memory nor the disk of this machine.
     """
+    recipe = run.recipe
     _check_room(recipe, folder)
     from model.hf import write_hf_folder
     from model.initialization import initialize
@@ -54,4 +57,9 @@ def _check_room(recipe: Recipe, folder: Path) -> None:
         raise InvalidInput("total_parameters", reason, remedy)
 
 
-EXPORTER = Exporter(write=write, usage=USAGE)
+def usage(run: Run) -> str:
+    """How transformers loads it."""
+    return USAGE
+
+
+EXPORTER = Exporter(write=write, smoke=smoke, usage=usage)

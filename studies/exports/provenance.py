@@ -9,8 +9,8 @@ from studies.formulas.formula import Formula, Verdict
 from studies.spec import StudySpec
 from trainer.machine.software import code_revision, installed_versions
 
-PACKAGES = ("formulary", "torch", "transformers", "ray", "optuna")
-"""What decides an export's numbers."""
+PACKAGES = ("formulary", "torch", "transformers", "ray", "optuna", "torchtitan", "litgpt")
+"""What decides an export's numbers, and what it is tried with."""
 
 
 class FormulaReference(FrozenConfig):

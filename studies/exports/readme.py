@@ -1,9 +1,11 @@
 """The page that an export carries: what it is, where each field comes from, and how to start it."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from model.counts import count_parameters
 from studies.exports.provenance import Provenance
+from studies.exports.smoke import SmokeTest
 from studies.recipe import Leaf, Recipe, RecipeField, placed
 
 PAGE = """\
@@ -19,6 +21,11 @@ The model has {parameters:,} parameters: depth {depth}, width {width}, FFN width
 where DIR is this folder. It goes on from the last checkpoint when it is started again.
 
 {usage}
+## What was tried before this was offered
+
+{smoke_test}
+
+{differences}
 ## What to keep in mind
 
 {warnings}
@@ -39,21 +46,42 @@ where DIR is this folder. It goes on from the last checkpoint when it is started
 """
 
 
-def render_readme(recipe: Recipe, provenance: Provenance, usage: str) -> str:
-    """The README of an export in Markdown; ``usage`` is the format's own way to load it."""
+DIFFERENCES = """\
+## What goes otherwise than in formulary pretrain
+
+{lines}
+
+"""
+METHODS = {
+    "training": "Steps were trained with {software}.",
+    "loading": "It was loaded with {software}.",
+    "schema": "It was compared with {software}.",
+}
+
+
+def title(recipe: Recipe, provenance: Provenance) -> str:
+    """What an export is called: its study and its size."""
+    return f"{provenance.study_name}: {count_parameters(recipe.config.architecture).total:,} parameters"
+
+
+def render_readme(
+    recipe: Recipe, provenance: Provenance, usage: str, differences: Sequence[str], smoke_test: SmokeTest
+) -> str:
+    """The README of an export in Markdown; ``usage`` is the format's own way to start it."""
     architecture = recipe.config.architecture
-    parameters = count_parameters(architecture).total
     return PAGE.format(
-        title=f"{_cell(provenance.study_name)}: {parameters:,} parameters",
+        title=_cell(title(recipe, provenance)),
         study_id=provenance.study_id,
         study_name=_cell(provenance.study_name),
         digest=provenance.spec_digest[:12],
-        parameters=parameters,
+        parameters=count_parameters(architecture).total,
         depth=architecture.depth,
         width=architecture.width,
         ffn_width=architecture.ffn_width,
         vocabulary=architecture.vocabulary_size,
         usage=usage,
+        smoke_test=_bullets(smoke_test_lines(smoke_test), ""),
+        differences=DIFFERENCES.format(lines=_bullets(differences, "")) if differences else "",
         warnings=_bullets(recipe.warnings, "Nothing in this config reaches beyond what was measured."),
         fields="\n".join(_row(field) for field in recipe.fields),
         extrapolation=_bullets(
@@ -62,6 +90,13 @@ def render_readme(recipe: Recipe, provenance: Provenance, usage: str) -> str:
         ),
         provenance=_bullets(_provenance_lines(provenance), ""),
     )
+
+
+def smoke_test_lines(smoke_test: SmokeTest) -> list[str]:
+    """What was tried and what was not, a sentence each."""
+    tried = METHODS[smoke_test.method].format(software=smoke_test.software)
+    counted = f"It has {smoke_test.parameters:,} parameters, counted from the files: as many as the recipe."
+    return [tried, *smoke_test.done, counted, *(f"Not tried: {line}" for line in smoke_test.left_out)]
 
 
 def _row(field: RecipeField) -> str:
@@ -102,7 +137,7 @@ def _ranges(numbers: tuple[int, ...]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs) or "none"
 
 
-def _bullets(lines: tuple[str, ...] | list[str], otherwise: str) -> str:
+def _bullets(lines: Sequence[str], otherwise: str) -> str:
     return "\n".join(f"- {_cell(line)}" for line in lines) or otherwise
 
 

@@ -85,8 +85,9 @@ def exports_in_work(session: Session) -> set[int]:
     return set(session.scalars(joined.where(OperationRow.lease_expires_at > database_now(session))))
 
 
-def _exports() -> Select[ExportRow, OperationState]:
-    joined = select(ExportRow, OperationRow.state).join(OperationRow, ExportRow.operation_id == OperationRow.id)
+def _exports() -> Select[ExportRow, OperationState, Any]:
+    columns = select(ExportRow, OperationRow.state, OperationRow.result)
+    joined = columns.join(OperationRow, ExportRow.operation_id == OperationRow.id)
     return joined.execution_options(populate_existing=True)
 
 
@@ -104,7 +105,7 @@ def _operation(row: OperationRow) -> Operation:
     )
 
 
-def _export(row: ExportRow, state: OperationState) -> Export:
+def _export(row: ExportRow, state: OperationState, result: Mapping[str, Any] | None = None) -> Export:
     return Export(
         id=row.id,
         study_id=row.study_id,
@@ -114,4 +115,5 @@ def _export(row: ExportRow, state: OperationState) -> Export:
         request=row.request,
         folder=row.folder,
         created_at=row.created_at,
+        result=result,
     )

@@ -37,7 +37,7 @@ class RecipeRequest(BaseModel):
 class ExportRequest(RecipeRequest):
     """Which config is wanted, and in which format."""
 
-    format: Literal["hf", "formulary"]
+    format: Literal["hf", "litgpt", "torchtitan", "internevo", "formulary"]
 
 
 def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest) -> Recipe:

@@ -7,6 +7,7 @@ const POLL_MS = 1500;
 const PREVIEW_MS = 350;
 const TONES = { PENDING: "calm", RUNNING: "active", SUCCEEDED: "good", FAILED: "bad" };
 const WORDS = { PENDING: "waits for a worker", RUNNING: "being written", SUCCEEDED: "ready", FAILED: "failed" };
+const METHODS = { training: "trained some steps with", loading: "loaded with", schema: "compared with" };
 const SOURCE_TONES = { formula: "active", trial: "good", default: "calm", target: "warn", derived: "calm" };
 
 export class Exports {
@@ -20,7 +21,9 @@ export class Exports {
     if (!this.form) return;
     this.form.addEventListener("input", () => this.changed());
     this.form.addEventListener("submit", (event) => this.#ask(event));
-    for (const item of findAll("#export-list [data-export]")) this.#show(item, item.dataset);
+    for (const item of findAll("#export-list [data-export]")) {
+      this.#show(item, { ...item.dataset, result: JSON.parse(item.dataset.result) });
+    }
     this.preview();
   }
 
@@ -76,7 +79,7 @@ export class Exports {
     }
   }
 
-  #show(item, { export: id, operation, state, format, request, error }) {
+  #show(item, { export: id, operation, state, format, request, error, result }) {
     const link = state === "SUCCEEDED"
       ? element("a", { class: "button", href: `${this.path}/exports/${id}/archive`, download: true }, "Download") : null;
     const said = error ? element("p", { class: "small notice bad" }, error) : null;
@@ -84,6 +87,7 @@ export class Exports {
       element("div", { class: "export-name" }, element("b", {}, `${format} `), described(JSON.parse(request)),
         element("span", { class: "muted small" }, ` export ${id}`)),
       element("span", { class: `badge ${TONES[state]}`, role: "status" }, WORDS[state]), link ?? "", said ?? "",
+      result?.smoke_test ? tried(result) : "",
     );
     if (state === "PENDING" || state === "RUNNING") {
       setTimeout(() => this.#follow(item, { export: id, operation, state, format, request }), POLL_MS);
@@ -92,8 +96,8 @@ export class Exports {
 
   async #follow(item, shown) {
     try {
-      const { state, error } = await get(`/v1/operations/${shown.operation}`);
-      this.#show(item, { ...shown, state, error: state === "FAILED" ? error ?? "no reason was given" : null });
+      const { state, error, result } = await get(`/v1/operations/${shown.operation}`);
+      this.#show(item, { ...shown, state, result, error: state === "FAILED" ? error ?? "no reason was given" : null });
     } catch {
       setTimeout(() => this.#follow(item, shown), 2 * POLL_MS);
     }
@@ -117,6 +121,13 @@ function whole(selector) {
 function described(request) {
   if (request.total_parameters) return `${number(request.total_parameters)} parameters, ${number(request.tokens)} tokens`;
   return typeof request.trial === "number" ? `trial ${request.trial}` : "best trial";
+}
+
+function tried({ smoke_test: test, differences }) {
+  const lines = [...test.done, ...test.left_out.map((line) => `Not tried: ${line}`), ...differences.map((line) => `Otherwise there: ${line}`)];
+  return element("details", { class: "small export-tried" },
+    element("summary", { class: "muted" }, `${METHODS[test.method]} ${test.software}`),
+    element("ul", {}, ...lines.map((line) => element("li", {}, line))));
 }
 
 function fieldRow({ name, value, source, reference, note }) {

@@ -25,10 +25,10 @@ from model.hf import from_transformers
 from model.initialization import initialize
 from model.transformer import Transformer
 from search.space import Space
-from studies.exports import EXPORTERS, Provenance, collect_provenance, write, write_export
+from studies.exports import EXPORTERS, Provenance, SmokeTest, collect_provenance, write, write_export
 from studies.exports.readme import render_readme
 from studies.recipe import Recipe, Target, leaves, recipe_for_target
-from studies.recipe.formats import BLOCKS
+from studies.recipe.formats import FORMATS
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
 from tests.large_tokenizers import WRITERS
@@ -55,6 +55,8 @@ SPEC = StudySpec.model_validate(
     }
 )
 STEPS = 20
+FORMATS_HERE = ("formulary", "hf")
+"""Formats that need no framework but those that Formulary has anyway; tests of the others are in test_formats.py."""
 
 
 @pytest.fixture(scope="session")
@@ -95,9 +97,9 @@ def folders(
 ) -> dict[str, Path]:
     """One export in each format."""
     parent = tmp_path_factory.mktemp("exports")
-    for name in EXPORTERS:
+    for name in FORMATS_HERE:
         write_export(name, recipe, provenance, storage, parent / name)
-    return {name: parent / name for name in EXPORTERS}
+    return {name: parent / name for name in FORMATS_HERE}
 
 
 def document(folder: Path) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def document(folder: Path) -> dict[str, Any]:
 
 
 class TestFolder:
-    @pytest.mark.parametrize("name", EXPORTERS)
+    @pytest.mark.parametrize("name", FORMATS_HERE)
     def test_formulary_json_holds_the_config_its_sources_and_their_provenance(
         self, name: str, folders: dict[str, Path], provenance: Provenance
     ) -> None:
@@ -147,7 +149,7 @@ class TestFolder:
         assert caught.value.field == "folder"
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
-    @pytest.mark.parametrize("name", EXPORTERS)
+    @pytest.mark.parametrize("name", FORMATS_HERE)
     def test_a_half_export_is_never_seen(
         self,
         name: str,
@@ -188,7 +190,7 @@ class TestFolder:
 
 
 class TestReadme:
-    @pytest.mark.parametrize("name", EXPORTERS)
+    @pytest.mark.parametrize("name", FORMATS_HERE)
     def test_tells_each_field_with_its_source_and_how_to_start(self, name: str, folders: dict[str, Path]) -> None:
         page = (folders[name] / "README.md").read_text(encoding="utf-8")
         assert "formulary pretrain DIR" in page
@@ -198,7 +200,7 @@ class TestReadme:
             assert row.replace("\\|", "").count("|") == 6
         assert ("AutoModelForCausalLM" in page) == (name == "hf")
 
-    @pytest.mark.parametrize("name", EXPORTERS)
+    @pytest.mark.parametrize("name", FORMATS_HERE)
     def test_holds_no_path_of_this_machine(
         self, name: str, folders: dict[str, Path], corpus: Path, storage: Path
     ) -> None:
@@ -213,10 +215,14 @@ class TestReadme:
 
     def test_warnings_are_there(self, provenance: Provenance, recipe: Recipe) -> None:
         warned = recipe.model_copy(update={"warnings": ("far from the trials",), "extrapolation": {"tokens": 12.3456}})
-        page = render_readme(warned, provenance, "")
+        tried = SmokeTest(method="schema", software="nothing | else", done=("read",), left_out=("run",), parameters=7)
+        page = render_readme(warned, provenance, "", ["another | order"], tried)
         assert "- far from the trials" in page
         assert "×12.3 outside" in page
         assert "trials 0-3, 9" in page
+        assert "- It was compared with nothing \\| else." in page
+        assert "- Not tried: run" in page
+        assert "- another \\| order" in page
 
 
 class TestHuggingFace:
@@ -247,7 +253,7 @@ class TestHuggingFace:
 
 class TestNetworkOptions:
     def test_every_format_says_which_blocks_it_holds(self) -> None:
-        assert set(BLOCKS) == set(EXPORTERS)
+        assert set(FORMATS) == set(EXPORTERS)
 
     def test_pangu_pi_is_refused_for_hf_and_trains_from_formulary(
         self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
@@ -268,7 +274,7 @@ class TestNetworkOptions:
         self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
     ) -> None:
         made = recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)), init_scheme="mup", mup_base_width=16)
-        for name in EXPORTERS:
+        for name in FORMATS_HERE:
             write_export(name, made, provenance, storage, tmp_path / name)
         config = PretrainConfig.model_validate(document(tmp_path / "hf")["pretrain"])
         assert config.initial_weights is None
@@ -278,12 +284,12 @@ class TestNetworkOptions:
         with torch.no_grad():
             logits = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")(tokens).logits
             torch.testing.assert_close(logits, drawn(tokens), atol=1e-5, rtol=1e-5)
-        first, again = (next(iter(pretrain(tmp_path / name, storage, [corpus.parent], 1))) for name in EXPORTERS)
+        first, again = (next(iter(pretrain(tmp_path / name, storage, [corpus.parent], 1))) for name in FORMATS_HERE)
         assert first.train_loss == again.train_loss
 
 
 class TestPretrain:
-    @pytest.mark.parametrize("name", EXPORTERS)
+    @pytest.mark.parametrize("name", FORMATS_HERE)
     def test_lowers_the_loss(
         self, name: str, folders: dict[str, Path], corpus: Path, storage: Path, tmp_path: Path
     ) -> None:
