@@ -105,6 +105,7 @@ def job_config(run: Run, title: str) -> dict[str, Any]:
             "interval": run.config.checkpoint_every_steps,
             "initial_load_path": ".",
             "initial_load_in_hf": True,
+            "last_save_model_only": False,
         },
         "metrics": {"log_freq": 10, "enable_tensorboard": True},
         "debug": {"seed": run.seed},

@@ -70,6 +70,7 @@ class _Checkpoint(_Section):
     interval: int
     initial_load_path: str
     initial_load_in_hf: bool
+    last_save_model_only: bool
 
 
 class _Metrics(_Section):
