@@ -13,6 +13,7 @@ from api.commands import (
     key,
     migrate,
     pretrain,
+    recipe,
     run,
     run_study,
     serve,
@@ -36,6 +37,7 @@ app = typer.Typer(
 EXAMPLES = examples(
     "formulary run spec.yaml",
     "formulary formulas 1",
+    "formulary recipe 1 --total-parameters 3M --tokens 60M",
     "formulary export 1 --format hf --out model --total-parameters 3000000 --tokens 60000000",
     "formulary pretrain model",
 )
@@ -66,6 +68,7 @@ app.add_typer(study.app, name="study")
 app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
 app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
+app.command("recipe", epilog=recipe.EXAMPLES)(recipe.show_recipe)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 
@@ -121,6 +122,14 @@ class Client:
         """A spec whose trials would decide a formula."""
         parameters = {} if kind is None else {"kind": kind}
         return self._json("GET", f"/v1/studies/{study_id}/suggestion", params=parameters)
+
+    def recipe(self, study_id: int, request: Mapping[str, Any]) -> Json:
+        """A full-training config with its sources: that of a trial, or for a target."""
+        return self._json("GET", f"/v1/studies/{study_id}/recipe", params=request)
+
+    def preset_recipe(self, preset: str, request: Mapping[str, Any]) -> Json:
+        """A full-training config for a target from published findings."""
+        return self._json("GET", f"/v1/presets/{quote(preset, safe='')}/recipe", params=request)
 
     def export(self, study_id: int, request: Mapping[str, Any]) -> Json:
         """Write an export and wait for it."""

@@ -11,6 +11,17 @@ import typer
 from api.archive import save, unpack
 from api.client import Client, connect
 from api.commands.options import StudyArgument, examples, home_option, placed
+from api.commands.targets import (
+    BatchOption,
+    FlopsOption,
+    GpuOption,
+    GpusOption,
+    MemoryOption,
+    SizeOption,
+    SpeedOption,
+    TokensOption,
+    asked_target,
+)
 from api.settings import Settings
 from api.terminal.consoles import messages
 from model.errors import InvalidInput
@@ -23,13 +34,11 @@ METHODS = {"training": "trained some steps with", "loading": "loaded with", "sch
 FormatOption = Annotated[str, typer.Option("--format", help=FORMATS)]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")]
 TrialOption = Annotated[str | None, typer.Option("--trial", metavar="N|best", help="Export the config of a trial.")]
-SizeOption = Annotated[int | None, typer.Option("--total-parameters", help="Size of the model wanted.", min=1)]
-TokensOption = Annotated[int | None, typer.Option("--tokens", help="Its training tokens.", min=1)]
 
 EXAMPLES = examples(
     "formulary export 3 --format hf --out best-model",
     "formulary export 3 --format hf --out trial-7 --trial 7",
-    "formulary export 3 --format formulary --out larger --total-parameters 10000000 --tokens 200000000",
+    "formulary export 3 --format formulary --out larger --total-parameters 10M --tokens 200M",
 )
 
 
@@ -42,14 +51,30 @@ def export(
     trial: TrialOption = None,
     total_parameters: SizeOption = None,
     tokens: TokensOption = None,
+    gpus: GpusOption = None,
+    gpu: GpuOption = None,
+    gpu_memory_gib: MemoryOption = None,
+    gpu_peak_flops: FlopsOption = None,
+    decode_tokens_per_second: SpeedOption = None,
+    max_batch_tokens: BatchOption = None,
 ) -> None:
     """Export a full-training config from a study; the last line is the export's id.
 
     The config is that of a trial (the best one unless said), or one for a size and a number of tokens, from the
     study's formulas. `formulary pretrain DIR` trains it.
     """
-    wanted = {"trial": _trial(trial), "total_parameters": total_parameters, "tokens": tokens}
-    request = {"format": format, **{name: value for name, value in wanted.items() if value is not None}}
+    wanted = asked_target(
+        trial=_trial(trial),
+        total_parameters=total_parameters,
+        tokens=tokens,
+        gpus=gpus,
+        gpu=gpu,
+        gpu_memory_gib=gpu_memory_gib,
+        gpu_peak_flops=gpu_peak_flops,
+        decode_tokens_per_second=decode_tokens_per_second,
+        max_batch_tokens=max_batch_tokens,
+    )
+    request = {"format": format, **wanted}
     _check_empty(out)
     with connect(settings) as client:
         with messages().status("writing the export …"):

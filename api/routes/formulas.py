@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from api.dependencies import OwnerGiven, ReadSession
 from api.routes.paths import FurtherStudies, StudyId
@@ -13,6 +13,8 @@ from studies.recipe import Recipe
 from studies.suggestions import Suggestion
 
 router = APIRouter(tags=["formulas"])
+
+PresetName = Annotated[str, Path(max_length=100, description="Name of a preset: paper.")]
 
 
 @router.get("/studies/{study_id}/formulas")
@@ -38,5 +40,15 @@ def suggest_study(
 def get_recipe(
     study_id: StudyId, request: Annotated[service.RecipeRequest, Query()], session: ReadSession, owner: OwnerGiven
 ) -> Recipe:
-    """Make a full-training config from a trial, or for a target of total_parameters and tokens."""
+    """Make a full-training config from a trial, or for a target of total_parameters and tokens.
+
+    For a target each recommended value comes with its source, its range and what being wrong costs; the GPUs, the floor
+    of decoding speed and the cap of the batch are optional.
+    """
     return service.recipe(session, owner, study_id, request)
+
+
+@router.get("/presets/{preset}/recipe")
+def get_preset_recipe(preset: PresetName, request: Annotated[service.TargetRequest, Query()]) -> Recipe:
+    """Make a full-training config for a target from published findings: preset paper, those of PanGu-π Pro."""
+    return service.preset_recipe(preset, request)

@@ -27,6 +27,7 @@ from studies.spec import StudySpec
 from trainer.config import TrainingLength
 
 WARMUP = "optimization.warmup_tokens"
+DEVIATION = "initialization.std"
 
 
 def recipe_for_target(
@@ -58,6 +59,7 @@ def recipe_for_target(
     batch_tokens = batch.whole
     chosen = [*shape_fields, batch, choose_learning_rate(basis, architecture, batch_tokens), *_length(basis)]
     chosen += [_warmup(basis, batch_tokens), *pretrain_fields()]
+    chosen.append(_deviation(basis, architecture))
     names = {field.name for field in chosen}
     inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if name not in names]
     extrapolation = _extrapolation(basis, batch_tokens)
@@ -88,6 +90,14 @@ def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
     return default_field(WARMUP, round(PAPER_WARMUP_RATIO * run), PAPER_CONFIG, note)
 
 
+def _deviation(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:
+    """The scale of the initial weights; where it follows from the width, the note has its value."""
+    if basis.config.initialization.std is not None:
+        return basis.inherit(DEVIATION)
+    value = basis.config.initialization.std_at(architecture.base_width)
+    return basis.inherit(DEVIATION, f"left out, so that it is 1 / sqrt({architecture.base_width}) = {figures(value)}")
+
+
 def _extrapolation(basis: Basis, batch_tokens: int) -> dict[str, float]:
     """Factors outside what the complete trials covered; empty when there are none."""
     factors: dict[str, float] = {}
@@ -101,7 +111,9 @@ def _extrapolation(basis: Basis, batch_tokens: int) -> dict[str, float]:
 
 
 def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str, float]) -> Iterator[str]:
-    if basis.number is None:
+    if basis.number is None and basis.origin != CENTRE:
+        yield "These findings were published: nothing here was measured on your text or your machines."
+    elif basis.number is None:
         yield "No trial of the study is complete: nothing here was measured, every value is a default or a law's."
     elif not basis.in_reach:
         published = "Batch, context" if architecture.parametrisation == "mup" else "Learning rate, batch, context"

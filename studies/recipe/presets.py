@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from model.errors import InvalidInput
+from studies.errors import NotFound
 from studies.formulas.formula import Coefficient, Formula, FormulaKind
 from studies.recipe.for_target import recipe_for_target
 from studies.recipe.recipe import STATED_BY, Recipe
@@ -51,10 +51,10 @@ def find_preset(name: str) -> Preset:
     """The preset of this name.
 
     Raises:
-        InvalidInput: there is none; names ``preset`` and those that there are.
+        NotFound: there is none; names those that there are.
     """
     if name not in PRESETS:
-        raise InvalidInput("preset", f"{name[:100]!r} is not a preset", f"use one of {', '.join(PRESETS)}")
+        raise NotFound(f"there is no preset {name[:100]!r}; there is {', '.join(PRESETS)}")
     return PRESETS[name]()
 
 

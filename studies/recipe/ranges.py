@@ -1,6 +1,7 @@
 """Between which values a recommended field may lie: the interval of a law, else what trials cannot tell apart."""
 
 from studies.recipe.architecture import BEST_VOCABULARY, RULE_VOCABULARY
+from studies.recipe.defaults import PAPER_EMBEDDING_SHARE
 from studies.recipe.evidence import FieldRange, LawBeside, RegretCurve
 from studies.recipe.laws import (
     BEST_BATCH,
@@ -126,7 +127,12 @@ def _vocabulary(asked: Asked, curve: RegretCurve) -> FieldRange:
     if law and best and (best.low is not None or best.high is not None):
         also = f"; the paper's rule gives {rule.estimate:.0f}" if rule and rule.estimate else ""
         return FieldRange(low=best.low, high=best.high, basis=f"{interval_words(best)} of {label(law)}{also}")
-    return _indifferent(curve)
+    if curve.points:
+        return _indifferent(curve)
+    frame, depth = asked.frame, round(asked.number(DEPTH))
+    largest = asked.number(VOCABULARY) * PAPER_EMBEDDING_SHARE / frame.embedding_share(depth)
+    words = f"{curve.basis}; the high end is where its tables take {PAPER_EMBEDDING_SHARE:.0%} (PanGu-π Pro, F1)"
+    return FieldRange(low=None, high=largest, basis=words)
 
 
 def _indifferent(curve: RegretCurve) -> FieldRange:

@@ -47,6 +47,7 @@ from studies.service.studies import (
     stop_study,
     warnings_of,
 )
+from studies.service.targets import TargetRequest, preset_recipe
 from studies.service.trials import best_trial, best_trials, get_trial, list_intermediate_values, list_trials
 from studies.service.watching import changed_trials, look, new_values
 from studies.service.workers import a_worker_lives_here, list_workers
@@ -55,6 +56,7 @@ __all__ = [
     "ExportRequest",
     "ReadTable",
     "RecipeRequest",
+    "TargetRequest",
     "a_worker_lives_here",
     "add_import",
     "add_prepared_study",
@@ -98,6 +100,7 @@ __all__ = [
     "note_use",
     "pause_study",
     "prepare_spec",
+    "preset_recipe",
     "read_import",
     "recipe",
     "request_export",

@@ -1,9 +1,9 @@
 """Recipes and exports of a study, and the operations that write them."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
@@ -12,26 +12,31 @@ from studies.recipe import Recipe, Target, check_format, recipe_for_target, reci
 from studies.records import Export, Operation
 from studies.repository import formulas, operations, studies, trials
 from studies.service.studies import get_study
+from studies.service.targets import TargetRequest
 from studies.service.trials import best_trial, get_trial
 from studies.spec import MAX_TRIALS, ImportSpec, stored_spec
 
 EXPORT = "export"
 """Kind of the operation that writes an export."""
-LARGEST_TARGET = 10**18
-"""Largest number that is looked at; what a config can hold is less, and ``Target.check`` says so."""
 REMEDY = "make recipes from a study that was run here"
 
 
-class RecipeRequest(BaseModel):
+class RecipeRequest(TargetRequest):
     """Which config is wanted: that of a trial, or one for a target. Numbers may be texts, as in a query."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trial: Annotated[int, Field(ge=0, le=MAX_TRIALS)] | Literal["best"] | None = None
     """Number of a trial, or the best one; the best one when nothing is asked."""
-    total_parameters: Annotated[int, Field(ge=1, le=LARGEST_TARGET)] | None = None
-    tokens: Annotated[int, Field(ge=1, le=LARGEST_TARGET)] | None = None
-    """With ``total_parameters``: the target, instead of a trial."""
+
+    def target(self) -> Target | None:
+        """The target; None where a trial is asked for.
+
+        Raises:
+            InvalidInput: a target is asked for in part, or beside a trial.
+        """
+        asked = super().target()
+        if asked is not None and self.trial is not None:
+            raise InvalidInput("trial", "a trial and a target exclude each other", "leave one of them out")
+        return asked
 
 
 class ExportRequest(RecipeRequest):
@@ -52,7 +57,7 @@ def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest) 
     if isinstance(spec, ImportSpec):
         raise InvalidInput("study", f"study {study_id} was imported: how its runs were trained is not known", REMEDY)
     laws = formulas.latest(session, study_id)
-    target = _target(request)
+    target = request.target()
     if target is not None:
         return recipe_for_target(spec, trials.page(session, study_id, None, None), laws, target)
     if isinstance(request.trial, int):
@@ -114,15 +119,3 @@ def get_operation(session: Session, owner: str, operation_id: int) -> Operation:
 def _is_of(session: Session, owner: str, operation: Operation) -> bool:
     study = studies.get(session, operation.study_id)
     return study is not None and study.owner == owner
-
-
-def _target(request: RecipeRequest) -> Target | None:
-    given: dict[str, Any] = {"total_parameters": request.total_parameters, "tokens": request.tokens}
-    missing = [name for name, value in given.items() if value is None]
-    if len(missing) == len(given):
-        return None
-    if missing:
-        raise InvalidInput(missing[0], "a target needs both total_parameters and tokens", f"give {missing[0]} too")
-    if request.trial is not None:
-        raise InvalidInput("trial", "a trial and a target exclude each other", "leave one of them out")
-    return Target(**given)
