@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from model.counts import count_parameters
 from search.constraints import Budget
+from search.events import Value
 from search.proxy import proxy_config
 from search.settings import Objective
 from studies.formulas.formula import Formula
@@ -31,6 +32,8 @@ DIVERGED = re.compile(r"diverged|not finite|\b(?:nan|inf)\b")
 SOLVED = frozenset({"width", "ffn_width", "ffn_ratio", "kv_heads", "depth"})
 """Follow from a study's budget, whatever it says of them."""
 TRAINER_DEFAULT = "trainer.config"
+DECAY_MODE, OPTIMIZER = "decoupled", "adamw"
+"""Of every run that Formulary trains (``trainer.optim``)."""
 CENTRE = "centre of the study's space (no trial is complete)"
 
 
@@ -52,7 +55,9 @@ class Basis:
     tolerance: float
     """Largest relative distance from the target's N."""
     formulas: tuple[Formula, ...]
-    """The study's laws under the config's parametrisation."""
+    """The laws that hold under the config's regime: its parametrisation, schedule, decay."""
+    refused: tuple[str, ...]
+    """Of the others that are not merely of the other parametrisation: in words, how each differs."""
     observations: tuple[Observation, ...]
     """All trials under the config's parametrisation."""
     diverged: frozenset[int]
@@ -106,7 +111,7 @@ def gather(
     sizes = [trial.metrics.get("total_parameters") for trial in complete]
     if best:
         sizes.append(count_parameters(config.architecture).total)
-    laws = of_parametrisation(config, formulas)
+    laws = of_regime(config, formulas)
     said = spec.constraints.total_parameters
     objective = spec.objectives[0]
     budget = said if isinstance(said, Budget) else Budget(target=target.total_parameters)
@@ -119,6 +124,7 @@ def gather(
         measured_batches=_range(trial_config(spec, trial).optimization.batch_tokens for trial in complete),
         tolerance=budget.tolerance,
         formulas=laws,
+        refused=tuple(_differences(config, formulas)),
         observations=_observations(config, trials),
         diverged=frozenset(trial.number for trial in trials if DIVERGED.search(trial.reason or "")),
         context=FitContext(studies=(), metric=objective.metric, direction=objective.direction, purpose=spec.purpose),
@@ -145,9 +151,30 @@ def _setting(leaf: str) -> str:
     return prefixes.get(room, name)
 
 
-def of_parametrisation(config: ProxyConfig, formulas: Sequence[Formula]) -> tuple[Formula, ...]:
-    """The laws that hold under the config's parametrisation."""
-    return tuple(law for law in formulas if law.parametrisation == config.architecture.parametrisation)
+def of_regime(config: ProxyConfig, formulas: Sequence[Formula]) -> tuple[Formula, ...]:
+    """The laws that hold where a run is trained as ``config`` says; what a law does not state is not compared."""
+    return tuple(law for law in formulas if not _differing(config, law))
+
+
+def _differing(config: ProxyConfig, law: Formula) -> dict[str, tuple[Value, Value]]:
+    """Where a law's regime differs from the config's: by name, the law's value and the config's."""
+    own: dict[str, Value] = {
+        "parametrisation": config.architecture.parametrisation,
+        "schedule": config.optimization.schedule,
+        "final_learning_rate_ratio": config.optimization.final_learning_rate_ratio,
+        "decay_mode": DECAY_MODE,
+        "optimizer": OPTIMIZER,
+    }
+    stated = {**law.regime, "parametrisation": law.parametrisation}
+    return {name: (stated[name], value) for name, value in own.items() if name in stated and stated[name] != value}
+
+
+def _differences(config: ProxyConfig, formulas: Sequence[Formula]) -> Iterator[str]:
+    for law in formulas:
+        found = _differing(config, law)
+        if found and "parametrisation" not in found:
+            words = " and ".join(f"under {name} {theirs}, not {own}" for name, (theirs, own) in found.items())
+            yield f"The law {law.kind} {law.id} is not used: it was fitted {words}."
 
 
 def best_trial(spec: StudySpec, trials: Sequence[Trial]) -> Trial | None:

@@ -136,6 +136,7 @@ def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str,
     if factors.get("tokens", 1) > REACH:
         yield f"The run is {figures(factors['tokens'])} times outside the lengths of the trials."
     yield from _share_warning(architecture)
+    yield from basis.refused
 
 
 def _rate_warning(basis: Basis, architecture: ArchitectureConfig) -> Iterator[str]:

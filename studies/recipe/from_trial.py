@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from model.errors import InvalidInput
 from studies.formulas.formula import Formula
-from studies.recipe.basis import of_parametrisation, trial_config
+from studies.recipe.basis import of_regime, trial_config
 from studies.recipe.laws import RATE_KIND, label, usable, use
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, trial_field
 from studies.records import Trial, TrialState
@@ -44,7 +44,7 @@ def _origin(name: str, trial: Trial) -> str:
 
 
 def _quoted(config: ProxyConfig, formulas: Sequence[Formula]) -> str:
-    law, _ = usable(of_parametrisation(config, formulas), RATE_KIND, "", ("batch_tokens", "total_parameters"))
+    law, _ = usable(of_regime(config, formulas), RATE_KIND, "", ("batch_tokens", "total_parameters"))
     if law is None:
         return ""
     found = use(law, {"batch_tokens": float(config.optimization.batch_tokens)})

@@ -179,6 +179,7 @@ def _stated(
         domain=domain,
         held_out_error=None,
         coefficients={name: _coefficient(*value) for name, value in coefficients.items()},
+        regime={"parametrisation": "standard", "schedule": "cosine", "decay_mode": "decoupled", "optimizer": "adamw"},
         verdict="recovered",
         reasons=("stated by the paper, not fitted here",),
         evidence={
@@ -186,7 +187,6 @@ def _stated(
             "points": [],
             "curve": [],
             "covariance": covariance,
-            "regime": {"schedule": "cosine", "decay_mode": "decoupled", "parametrisation": "standard"},
         },
     )
 
