@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from search.laws import DEEPSEEK
-from studies.recipe.architecture import frame_of
 from studies.recipe.basis import Basis
 from studies.recipe.beside import laws_beside, regime_differences
 from studies.recipe.bowls import rate_bowl
@@ -13,6 +12,7 @@ from studies.recipe.decoding import depth_limit
 from studies.recipe.defaults import DEEPSEEK_LAW
 from studies.recipe.divergence import divergence_risk
 from studies.recipe.evidence import DataUse
+from studies.recipe.frame import frame_of
 from studies.recipe.optimization import RATE
 from studies.recipe.prediction import predict
 from studies.recipe.ranges import field_ranges

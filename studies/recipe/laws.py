@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from studies.formulas.evaluation import Evaluation, evaluate
 from studies.formulas.expression import names_of
 from studies.formulas.formula import Coefficient, Formula, FormulaKind
+from studies.recipe.basis import REACH, Basis
 from studies.recipe.recipe import STATED_BY, figures, outside, placed
 
 DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale"})
@@ -23,8 +24,15 @@ GROWTH = "growth"
 """Best depth over N."""
 KNEE = "knee"
 """Depth at the knee of loss and decoding speed."""
+KNEE_DEPTH = "knee_depth"
+"""Coefficient of the knee."""
 BEST_DEPTH = "best_depth"
 """Coefficient of a depth law; it has an estimate where the best depth lies inside the depths tried."""
+BATCH_REACH = 4.0
+"""(assumed) How far outside its batches a law may be evaluated. Above the noise scale the power law bends
+(arXiv 1812.06162), so a long extension is wrong in a known direction."""
+REACHES: Mapping[str, float] = {"batch_tokens": BATCH_REACH}
+"""By variable; that of the others is ``REACH``."""
 SIZES = ("total_parameters", "non_embedding_parameters")
 
 
@@ -129,8 +137,24 @@ def usable(
     return found, ""
 
 
+def ask(
+    basis: Basis, kind: FormulaKind, variant: str, point: Mapping[str, float], variables: Sequence[str] = ()
+) -> tuple[Use | None, str]:
+    """The law of a kind and variant at a point, if it is determined and the point in its reach; else None and why."""
+    law, reason = usable(basis.formulas, kind, variant, variables)
+    if law is None:
+        return None, reason
+    unknown = names_of(law.expression) - law.coefficients.keys() - point.keys()
+    if unknown:
+        return None, f"{label(law)} is not used: it needs {sorted(unknown)[0]}, which the target does not say"
+    found = use(law, point)
+    if any(distance > REACHES.get(name, REACH) for name, distance in found.distances.items()):
+        return None, f"{label(law)} is not used: {found.where}"
+    return found, ""
+
+
 def use(formula: Formula, point: Mapping[str, float]) -> Use:
-    """Evaluate a law at those variables of ``point`` that it reads; those of its domain's sizes count as distances.
+    """Evaluate a law at those variables of ``point`` that it reads; its size counts as a distance in any case.
 
     Raises:
         InvalidInput: the law reads a variable that the point lacks.

@@ -1,29 +1,25 @@
 """Batch and learning rate: from laws where they are determined and near, else measured, else published."""
 
-from collections.abc import Mapping
+import math
 
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
 from studies.formulas.formula import Formula
-from studies.recipe.basis import REACH, Basis
+from studies.recipe.basis import Basis
 from studies.recipe.defaults import (
     DEEPSEEK_LAW,
     compute_flops,
     default_batch_tokens,
     default_learning_rate,
 )
-from studies.recipe.laws import BEST_BATCH, JOINT_RATE, RATE_KIND, SATURATING, Use, label, usable, use
+from studies.recipe.laws import BEST_BATCH, JOINT_RATE, RATE_KIND, SATURATING, Use, ask, newest
 from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field
 from trainer.plan import MIN_STEPS
 
-BATCH_REACH = 4.0
-"""(assumed) How far outside its batches the law may be evaluated. Above the noise scale the power law bends
-(arXiv 1812.06162), so a long extension is wrong in a known direction."""
-REACHES: Mapping[str, float] = {"batch_tokens": BATCH_REACH}
-"""By variable; that of the others is ``REACH``."""
 BATCH = "optimization.batch_tokens"
 RATE = "optimization.learning_rate"
+SIZE_AND_BATCH = ("batch_tokens", "total_parameters")
 
 
 def point_of(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int | None = None) -> dict[str, float]:
@@ -105,26 +101,18 @@ def _shared_evenly(batch: int, most: int, length: int, gpus: int) -> int:
 
 
 def _full_batch(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:
-    law, reason = usable(basis.formulas, RATE_KIND, BEST_BATCH)
     length = architecture.sequence_length
-    if law is not None:
-        found = use(law, point_of(basis, architecture))
+    found, reason = ask(basis, RATE_KIND, BEST_BATCH, point_of(basis, architecture))
+    if found is not None:
         sequences = max(round(found.value.estimate / length), 1)
         note = f"{figures(found.value.estimate)} tokens ({found.interval}), {found.where or 'at every length'}"
-        if is_near(found):
-            return formula_field(BATCH, sequences * length, law, f"{note}; in whole sequences")
-        reason = f"{label(law)} is not used: {found.where}"
+        return formula_field(BATCH, sequences * length, found.formula, f"{note}; in whole sequences")
     if basis.in_reach:
-        return basis.inherit(BATCH, reason if law is not None else "")
+        return basis.inherit(BATCH, "" if newest(basis.formulas, RATE_KIND, BEST_BATCH) is None else reason)
     compute = compute_flops(architecture, basis.target.tokens)
     sequences = max(round(default_batch_tokens(compute) / length), 1)
     note = f"0.2920·C^0.3271 below 4M, in whole sequences, at C = {figures(compute)} FLOPs"
     return default_field(BATCH, sequences * length, f"{DEEPSEEK_LAW}; PanGu-π Pro, F5", note)
-
-
-def is_near(found: Use) -> bool:
-    """Whether a law may be used at a point: within its reach in every variable."""
-    return all(distance <= REACHES.get(name, REACH) for name, distance in found.distances.items())
 
 
 def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> RecipeField:
@@ -149,26 +137,23 @@ def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_t
 
 
 def rate_law(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> tuple[Use | None, str]:
-    """The law that gives the rate, evaluated at the target; or None and why there is none."""
-    point, reasons = point_of(basis, architecture, batch_tokens), []
-    for variants in ((JOINT_RATE,), ("", SATURATING)):
-        laws = []
-        for variant in variants:
-            law, reason = usable(basis.formulas, RATE_KIND, variant, ("batch_tokens", "total_parameters"))
-            if law is not None:
-                laws.append(law)
-            elif variant == "":
-                reasons.append(reason)
-        for law in sorted(laws, key=_held_out):
-            found = use(law, point)
-            if is_near(found):
-                return found, ""
-            reasons.append(f"{label(law)} is not used: {found.where}")
-    return None, "; ".join(reasons)
+    """The law that gives the rate, evaluated at the target; or None and why there is none.
+
+    The joint law comes first; then, of the laws over the batch alone, the one with the smaller held-out error.
+    """
+    point = point_of(basis, architecture, batch_tokens)
+    asked = {name: ask(basis, RATE_KIND, name, point, SIZE_AND_BATCH) for name in (JOINT_RATE, "", SATURATING)}
+    found = {name: law for name, (law, _) in asked.items() if law is not None}
+    if JOINT_RATE in found:
+        return found[JOINT_RATE], ""
+    if found:
+        return min(found.values(), key=lambda law: _held_out(law.formula)), ""
+    known = [name for name in asked if not name or newest(basis.formulas, RATE_KIND, name) is not None]
+    return None, "; ".join(asked[name][1] for name in known)
 
 
 def _held_out(formula: Formula) -> float:
-    return float("inf") if formula.held_out_error is None else formula.held_out_error
+    return math.inf if formula.held_out_error is None else formula.held_out_error
 
 
 def _rate_of_trial(basis: Basis, batch_tokens: int, reason: str) -> RecipeField:

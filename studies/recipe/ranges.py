@@ -1,29 +1,27 @@
 """Between which values a recommended field may lie: the interval of a law, else what trials cannot tell apart."""
 
-from studies.recipe.architecture import BEST_VOCABULARY, RULE_VOCABULARY
 from studies.recipe.defaults import PAPER_EMBEDDING_SHARE
+from studies.recipe.depth import DEPTH, growth_of_depth
 from studies.recipe.evidence import FieldRange, LawBeside, RegretCurve
 from studies.recipe.laws import (
     BEST_BATCH,
     BEST_DEPTH,
     DEPTH_KIND,
-    GROWTH,
     RATE_KIND,
     VOCABULARY_KIND,
     Use,
+    ask,
     interval_words,
     label,
     newest,
-    usable,
-    use,
 )
-from studies.recipe.optimization import BATCH, RATE, is_near, point_of, rate_law
+from studies.recipe.optimization import BATCH, RATE, point_of, rate_law
 from studies.recipe.recipe import figures
 from studies.recipe.regret import CURVES, Asked
+from studies.recipe.vocabulary import BEST_VOCABULARY, RULE_VOCABULARY, VOCABULARY
 from trainer.config import PretrainConfig
 
-DEPTH, WIDTH, FFN_WIDTH = "architecture.depth", "architecture.width", "architecture.ffn_width"
-VOCABULARY = "architecture.vocabulary_size"
+WIDTH = "architecture.width"
 
 
 def field_ranges(
@@ -70,11 +68,9 @@ def _rate(asked: Asked, config: PretrainConfig, beside: tuple[LawBeside, ...]) -
 
 
 def _batch(asked: Asked, config: PretrainConfig, curve: RegretCurve) -> FieldRange:
-    law, _ = usable(asked.basis.formulas, RATE_KIND, BEST_BATCH)
-    if law is not None:
-        found = use(law, point_of(asked.basis, config.architecture))
-        if is_near(found):
-            return _capped(_of_law(found, f", {found.where}"), asked)
+    found, _ = ask(asked.basis, RATE_KIND, BEST_BATCH, point_of(asked.basis, config.architecture))
+    if found is not None:
+        return _capped(_of_law(found, f", {found.where}"), asked)
     return _capped(_indifferent(curve), asked)
 
 
@@ -90,11 +86,9 @@ def _capped(found: FieldRange, asked: Asked) -> FieldRange:
 def _depth(asked: Asked) -> FieldRange:
     """The interval of the law that gave the depth; that of an undecided law is quoted as such."""
     formulas, depth = asked.basis.formulas, asked.number(DEPTH)
-    growth, _ = usable(formulas, DEPTH_KIND, GROWTH, ("total_parameters",))
-    if growth is not None:
-        found = use(growth, {"total_parameters": float(asked.basis.target.total_parameters)})
-        if is_near(found):
-            return _of_law(found, f", {found.where}")
+    found, _ = growth_of_depth(asked.basis, asked.frame)
+    if found is not None:
+        return _of_law(found, f", {found.where}")
     law = newest(formulas, DEPTH_KIND)
     best = law.coefficients.get(BEST_DEPTH) if law else None
     if law is None or best is None or best.estimate is None or (best.low is None and best.high is None):
