@@ -47,6 +47,7 @@ FIGURES = (
     Figure("replayed_grids_wrong_law", "replay_grids", 0.77, "measure_wrong_law"),
     Figure("replayed_surface", "replay_surface", 3.0),
     Figure("suggestion_time", "suggestion_time", 1.0),
+    Figure("chinchilla_fit", "chinchilla_fit", 1.0),
     Figure("formula_coverage", "coverage_figure", 0.92),
     Figure("api_start", "api_start", 1.0),
     Figure("post_to_first_step", "first_step", 1.0),

@@ -24,6 +24,9 @@ TITLES: Mapping[str, str] = {
     "learning_rate_batch": "Best learning rate by batch",
     "multiple_rounds": "Rounds over the hard half",
     "scaling": "Loss by size and length",
+    "scaling/non_embedding_parameters": "Loss by size without embeddings, and length",
+    "scaling/optimal_size": "Best size for a budget of compute",
+    "scaling/optimal_length": "Best length for a budget of compute",
     "shrink": "How each dimension shrinks with the budget",
 }
 """By kind, or by kind and variant as ``kind/variant``."""

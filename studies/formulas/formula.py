@@ -33,10 +33,10 @@ Verdict = Literal[
 
 
 class PaperClaim(FrozenConfig):
-    """The region that the paper's formula declares, fixed before any data are seen."""
+    """The region that a published formula declares, fixed before any data are seen."""
 
     formula: str
-    """Label in docs/paper.md, e.g. ``F5``."""
+    """Label in docs/paper.md, e.g. ``F5``, or the name of another published law, e.g. ``Chinchilla``."""
     region: tuple[float | None, float | None]
     """Lower and upper end; None is unbounded."""
     test: Literal["value", "sign", "order", "shape"]

@@ -9,6 +9,7 @@ from studies.formulas.formula import Formula
 from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.regimes import by_regime, described, distinguishing
+from studies.formulas.scaling.law import fit_scaling
 from studies.formulas.vocabulary.law import fit_vocabulary
 
 Law = Callable[[Sequence[Observation], FitContext], Sequence[Formula]]
@@ -17,6 +18,7 @@ LAWS: tuple[Law, ...] = (
     fit_vocabulary,
     fit_depth_width,
     fit_learning_rate_batch,
+    fit_scaling,
 )
 
 

@@ -1,0 +1,1 @@
+"""Loss by parameters and training length, L(N, D), and what follows for a budget of compute."""
