@@ -36,6 +36,7 @@ def value_of(expression: str, numbers: Mapping[str, float]) -> float:
     return _value(_tree(expression), numbers)
 
 
+@lru_cache(maxsize=256)
 def names_of(expression: str) -> frozenset[str]:
     """The variables and coefficients that an expression reads."""
     called = {id(node.func) for node in ast.walk(_tree(expression)) if isinstance(node, ast.Call)}

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.formulas.fitting.budget import CONVENTIONS, EQUAL_BUDGET
-from studies.formulas.fitting.profiles import Profile, profile_cells
-from studies.formulas.observations import FitContext, Observation, Runs, collect_runs, group_by, parameter_key
+from studies.formulas.fitting.configs import INNER, Config, profiled_configs
+from studies.formulas.observations import FitContext, Observation, parameter_key
 from studies.formulas.scaling.forms import Data
 
 Floats = NDArray[np.float64]
 Length = Literal["train_tokens", "train_bytes"]
-INNER = frozenset({"learning_rate", "seed"})
 MIN_PROFILED = 0.8
 """Share of cells that must be profiled, where rates vary, for a verdict (assumed, as for depth against width)."""
 SAME_LENGTH = 0.05
@@ -98,15 +97,11 @@ def build_table(observations: Sequence[Observation], context: FitContext, size_n
     """Collect the cells of runs that ended well and report their size and length."""
     length_name = _length_name(observations)
     rows = [row for row in observations if _usable(row, context, size_name, length_name)]
-    keys = {id(row): (parameter_key(row, INNER), row.number_of(size_name), row.number_of(length_name)) for row in rows}
-    groups = group_by(rows, lambda row: keys[id(row)])
+    configs = profiled_configs(
+        rows, context, lambda row: (parameter_key(row, INNER), row.number_of(size_name), row.number_of(length_name))
+    )
     rates_vary = len({row.number_of("learning_rate") for row in rows} - {None}) > 1
-    members = list(groups.values())
-    runs = [collect_runs(group, context) for group in members]
-    profiles = _profiles(runs) if rates_vary else [None] * len(runs)
-    cells = [
-        _cell(keys[id(group[0])], group, profile, context) for group, profile in zip(members, profiles, strict=True)
-    ]
+    cells = [cell for config in configs if (cell := _cell(config, size_name, length_name)).cost > 0]
     inside = [cell for cell in cells if not cell.at_edge]
     lowest = _envelope(inside)
     vocabularies = {row.number_of("vocabulary_size") for row in rows} - {None}
@@ -143,23 +138,11 @@ def _bytes_per_token(rows: Sequence[Observation]) -> float:
     return math.exp(math.fsum(logs) / len(logs)) if logs else 1.0
 
 
-def _profiles(runs: Sequence[Runs]) -> list[Profile | None]:
-    """The profile of each cell that has rates enough."""
-    profiles = profile_cells(runs)
-    return [None] * len(runs) if profiles is None else list(profiles.cells)
-
-
-def _cell(key: tuple[object, ...], group: Sequence[Observation], profile: Profile | None, context: FitContext) -> Cell:
-    config, size, length = key
-    assert isinstance(size, float)
-    assert isinstance(length, float)
-    own = (size, length)
-    if profile is not None and profile.cost > 0:
-        return Cell(*own, profile.cost, True, profile.edge != "none", len(group), (config,))
-    by_rate = group_by(group, lambda row: row.number_of("learning_rate"))
-    costs = [[cost for row in rows if (cost := context.cost(row)) is not None] for rows in by_rate.values()]
-    best = min(math.fsum(values) / len(values) for values in costs)
-    return Cell(*own, best, False, False, len(group), (config,))
+def _cell(config: Config, size_name: str, length_name: Length) -> Cell:
+    row = config.rows[0]
+    size, length = row.number_of(size_name) or 0.0, row.number_of(length_name) or 0.0
+    key = parameter_key(row, INNER)
+    return Cell(size, length, config.cost, config.profiled, config.at_edge, len(config.rows), key)
 
 
 def _envelope(cells: Sequence[Cell]) -> list[Cell]:
