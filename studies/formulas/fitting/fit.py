@@ -132,6 +132,10 @@ class Fit:
         chances: Floats = self.weights @ ndtr(centres / np.sqrt(np.maximum(variances, 1e-300)))
         return chances
 
+    def first(self, count: int) -> "Fit":
+        """The fit of the first ``count`` parameters alone."""
+        return replace(self, means=self.means[:, :count], covariances=self.covariances[:, :count, :count])
+
     def shrunk(self, index: int, scale: float) -> "Fit":
         """The fit with the normal prior N(0, scale²) on one parameter instead of a flat one; intercepts are kept."""
         return self.restrained(np.eye(self.means.shape[1])[[index]], scale)
@@ -170,11 +174,11 @@ def _quantile(weights: Floats, centres: Floats, spreads: Floats, probability: fl
     return (low + high) / 2
 
 
-def _scale_grid(scale: float) -> tuple[Floats, Floats]:
+def scale_grid(scale: float, points: int = GRID_POINTS) -> tuple[Floats, Floats]:
     """Scales, dense near zero, and the log of prior density times spacing."""
     if scale <= 0:
         return np.zeros(1), np.zeros(1)
-    steps = (np.arange(GRID_POINTS) + 0.5) / GRID_POINTS
+    steps = (np.arange(points) + 0.5) / points
     return GRID_REACH * scale * steps**2, np.log(steps) - 0.5 * (GRID_REACH * steps**2) ** 2
 
 
@@ -263,8 +267,8 @@ def fit(problem: Problem) -> Fit:
     Raises:
         numpy.linalg.LinAlgError: the covariates do not determine the slopes; check ``determined`` first.
     """
-    jitters, jitter_priors = _scale_grid(problem.jitter_scale)
-    spreads, spread_priors = _scale_grid(problem.spread_scale if problem.groups.max() > 0 else 0.0)
+    jitters, jitter_priors = scale_grid(problem.jitter_scale)
+    spreads, spread_priors = scale_grid(problem.spread_scale if problem.groups.max() > 0 else 0.0)
     parts = [_components(_moments(problem, float(jitter)), spreads) for jitter in jitters]
     logs = np.array([part.logs for part in parts]) + jitter_priors[:, None] + spread_priors
     table = np.exp(logs - logs.max())

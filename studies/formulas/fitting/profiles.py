@@ -107,7 +107,7 @@ class _Bowl:
     skew_error: float
 
 
-def profile_cells(runs: Sequence[Runs]) -> Profiles | None:
+def profile_cells(runs: Sequence[Runs], half_widths: Sequence[float] = HALF_WIDTHS) -> Profiles | None:
     """Profile every cell with at least three usable rates.
 
     Returns:
@@ -118,8 +118,8 @@ def profile_cells(runs: Sequence[Runs]) -> Profiles | None:
     chosen = [pair for pair, good in zip(arrays, usable, strict=True) if good]
     if not chosen:
         return None
-    skew = _common_skew(chosen)
-    per_width = [_fit_width(chosen, half_width, skew) for half_width in HALF_WIDTHS]
+    skew = _common_skew(chosen, half_widths[-1])
+    per_width = [_fit_width(chosen, half_width, skew) for half_width in half_widths]
     fitted = [result for result in per_width if result is not None]
     if not fitted:
         return None
@@ -259,12 +259,12 @@ def _common_curvature(windows: Sequence[_Window], noise: float) -> tuple[float, 
     return mean, math.sqrt(1 / float(weights.sum())), math.sqrt(between)
 
 
-def _common_skew(arrays: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
+def _common_skew(arrays: Sequence[tuple[Floats, Floats]], half_width: float) -> tuple[float, float]:
     """Cubic coefficient that all cells share and its error, from the widest windows; 0 where no cell has four rates.
 
     It is shrunk by its own uncertainty.
     """
-    windows = [_centred_window(rates, costs, HALF_WIDTHS[-1]) for rates, costs in arrays]
+    windows = [_centred_window(rates, costs, half_width) for rates, costs in arrays]
     noise, _ = _noise(arrays, windows)
     product = information = 0.0
     for window in windows:

@@ -1,7 +1,7 @@
 """The cells of a learning rate x batch law: one fitted best rate for each grid and batch."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ SPREAD_SCALE = 0.1
 MIN_SPREAD_GRIDS = 3
 """With fewer grids their spread cannot be told; the interval is then that of the mean exponent of these grids."""
 MIN_BATCHES = 2
+SIZES = ("non_embedding_parameters", "total_parameters", "train_tokens")
+"""What joint laws are laws of, beside the batch."""
 MIN_POOLED_CELLS = 8
 """Cells of different architectures that are pooled when no architecture has two batches (assumed)."""
 
@@ -35,6 +37,8 @@ class Cell:
     parameters: dict[str, Value]
     runs: int
     rates: int
+    sizes: Mapping[str, float]
+    """Median over the runs of each of ``SIZES`` that they report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def build_table(observations: Sequence[Observation], context: FitContext) -> Tab
     profiles = profile_cells(runs)
     found = profiles.cells if profiles is not None else (None,) * len(keyed)
     cells = [
-        Cell(index, batch, profile, _outer(members[0]), len(run.rates), len(set(run.rates)))
+        Cell(index, batch, profile, _outer(members[0]), len(run.rates), len(set(run.rates)), _sizes(members))
         for (index, batch, members), run, profile in zip(keyed, runs, found, strict=True)
         if profile is not None
     ]
@@ -88,6 +92,11 @@ def _batches(group: Sequence[Observation]) -> list[tuple[float, list[Observation
 
 def _outer(row: Observation) -> dict[str, Value]:
     return {name: value for name, value in row.parameters.items() if name not in INNER}
+
+
+def _sizes(rows: Sequence[Observation]) -> dict[str, float]:
+    found = {name: [value for row in rows if (value := row.number_of(name)) is not None] for name in SIZES}
+    return {name: float(np.median(values)) for name, values in found.items() if values and min(values) > 0}
 
 
 def build_problem(table: Table, reference: float) -> Problem:

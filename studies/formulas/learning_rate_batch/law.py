@@ -35,6 +35,7 @@ from studies.formulas.learning_rate_batch.exponents import (
     rival_errors,
     slopes_around_best_batch,
 )
+from studies.formulas.learning_rate_batch.joint_law import joint_formulas
 from studies.formulas.observations import FitContext, Observation, ranges
 from studies.formulas.verdicts import LEVEL, Domain, Ground, overlaps
 
@@ -78,7 +79,9 @@ def fit_learning_rate_batch(observations: Sequence[Observation], context: FitCon
     problem = problem.with_response(selection.response).only(selection.kept)
     if not _enough(cells, problem):
         return (_without_fit(observations, context, table, (_censored_reason(table, len(cells)),)),)
-    return (_formula(observations, context, table, cells, analyse(problem, table.profiles.shift_error), reference),)
+    analysis = analyse(problem, table.profiles.shift_error)
+    joint = joint_formulas(observations, context, _domain(observations, cells), cells, problem.response, reference)
+    return (_formula(observations, context, table, cells, analysis, reference), *joint)
 
 
 def _shortcomings(table: Table) -> tuple[str, ...]:

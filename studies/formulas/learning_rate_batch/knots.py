@@ -1,0 +1,154 @@
+"""Laws of the best rate whose exponent changes at a batch that is fitted too: broken and saturating ones.
+
+    broken_power   r·x + r_change·max(0, x - k)
+    saturating     -alpha·ln(1 + exp(k - x))
+
+x = ln(B / reference), less what the knot's own law says of the length; k is the knot. Given k the law is linear, so
+that k is profiled on a grid: its likelihood there weighs the fits, and it enters intervals as one more parameter.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import f as f_distribution
+
+from studies.formulas.fitting.fit import Fit
+from studies.formulas.fitting.mixed import MixedFit, MixedProblem, fit_mixed, solve_at
+
+Floats = NDArray[np.float64]
+STEP = 0.2
+"""Of the grid of knots, in log batch (assumed: knots are known to about 0.3)."""
+NEAR = 1.0
+"""How far from the knot of all grids that of some of them is looked for, in log batch (assumed)."""
+NEGLIGIBLE = 1e-6
+"""Weight, over the largest, below which a part of a mixture is left out (assumed)."""
+BEYOND = 3.0
+"""How far beyond the tried batches a knot is looked for, in log batch (assumed: a factor of 20)."""
+MIN_SIDE_BATCHES = 2
+"""Batches on each side of an identified knot (assumed)."""
+IDENTIFIED = 0.95
+"""Level at which the likelihood must fall on both sides of the knot."""
+
+
+def _broken(x: Floats, knot: float) -> Floats:
+    return np.column_stack([x, np.maximum(x - knot, 0)])
+
+
+def _saturating(x: Floats, knot: float) -> Floats:
+    return -np.logaddexp(0, knot - x)[:, None]
+
+
+KNOT_FORMS: Mapping[str, Callable[[Floats, float], Floats]] = {"broken_power": _broken, "saturating": _saturating}
+"""Columns of the law, the one first whose slope differs between grids."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnotProblem:
+    """A law with a knot: ``mixed`` has the other columns, which follow those of the form."""
+
+    mixed: MixedProblem
+    x: Floats
+    """ln(B / reference), shifted as the knot moves from row to row; shape (n,)."""
+    form: str
+
+    def at(self, knot: float) -> MixedProblem:
+        """The linear problem at one knot."""
+        columns = KNOT_FORMS[self.form](self.x, knot)
+        return replace(self.mixed, columns=np.column_stack([columns, self.mixed.columns]), slopes=columns[:, 0])
+
+    def only(self, kept: NDArray[np.bool_]) -> "KnotProblem":
+        """The same problem on some rows."""
+        return KnotProblem(self.mixed.only(kept), self.x[kept], self.form)
+
+
+@dataclass(frozen=True, slots=True)
+class KnotFit:
+    """A fit whose last parameter is the knot."""
+
+    fit: Fit
+    knot: float
+    """Where the likelihood is highest."""
+    scales: tuple[float, float, float]
+    """Jitter, level and spread, at the best knot."""
+
+
+def fit_knot(problem: KnotProblem) -> KnotFit:
+    """Fit a law with a knot between the tried batches; the scales' posterior is that at the best knot."""
+    knots = _knots(problem.x)
+    start = fit_mixed(problem.at(float(np.median(knots))))
+    full = fit_mixed(problem.at(_best(problem, knots, start.scales)))
+    solved = [solve_at(problem.at(float(knot)), full.scales) for knot in knots]
+    logs = np.array([log for _, log in solved])
+    fitted = _with_knot(full, knots, np.array([means for means, _ in solved]), logs)
+    return KnotFit(fitted, float(knots[np.argmax(logs)]), full.scales)
+
+
+def has_room(x: Floats) -> bool:
+    """Whether batches lie on both sides of some knot."""
+    return len(_batches(x)) > 2 * MIN_SIDE_BATCHES and len(_knots(x)) > 0
+
+
+def _batches(x: Floats) -> Floats:
+    batches: Floats = np.unique(np.round(x, 6))
+    return batches
+
+
+def _knots(x: Floats) -> Floats:
+    """Multiples of ``STEP`` with enough batches on both sides."""
+    batches = _batches(x)
+    first, last = batches[MIN_SIDE_BATCHES - 1] / STEP, batches[-MIN_SIDE_BATCHES] / STEP
+    knots: Floats = np.arange(np.ceil(first + 1e-6), np.floor(last - 1e-6) + 1) * STEP
+    return knots
+
+
+def _best(problem: KnotProblem, knots: Floats, scales: tuple[float, float, float]) -> float:
+    return float(knots[np.argmax([solve_at(problem.at(float(knot)), scales)[1] for knot in knots])])
+
+
+def is_identified(problem: KnotProblem, fitted: KnotFit) -> bool:
+    """Whether the likelihood of a saturating law falls on both sides of its knot: from both a power and a constant."""
+    freedom = len(problem.x) - problem.mixed.columns.shape[1] - 3
+    if freedom < 1:
+        return False
+    ends = (float(problem.x.min()) - BEYOND, float(problem.x.max()) + BEYOND)
+    best, *others = (solve_at(problem.at(knot), fitted.scales)[1] for knot in (fitted.knot, *ends))
+    slope = fitted.fit.interval(np.eye(fitted.fit.means.shape[1])[1], IDENTIFIED)
+    return slope.low > 0 and best - max(others) > float(f_distribution.ppf(IDENTIFIED, 1, freedom)) / 2
+
+
+def _with_knot(full: MixedFit, knots: Floats, means: Floats, logs: Floats) -> Fit:
+    """Spread the fit at the best knot over all knots, by their likelihood."""
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    kept = weights > 1e-4
+    knots, means, weights = knots[kept], means[kept], weights[kept] / weights[kept].sum()
+    fitted = full.fit
+    size = means.shape[1]
+    count = len(fitted.weights)
+    moved = np.tile(means - means[np.argmax(weights)], 1)
+    centres = (fitted.means[None] + moved[:, None]).reshape(-1, size)
+    covariances = np.zeros((len(knots) * count, size + 1, size + 1))
+    covariances[:, :size, :size] = np.tile(fitted.covariances, (len(knots), 1, 1))
+    covariances[:, size, size] = STEP**2 / 12
+    shares = np.outer(weights, fitted.weights).ravel()
+    heavy = shares > NEGLIGIBLE * shares.max()
+    means = np.column_stack([centres, np.repeat(knots, count)])
+    return replace(
+        fitted,
+        weights=shares[heavy] / shares[heavy].sum(),
+        means=means[heavy],
+        covariances=covariances[heavy],
+    )
+
+
+def predict_without(problem: KnotProblem, held: NDArray[np.bool_], fitted: KnotFit) -> Floats:
+    """Values of the rows in ``held`` by the law, knot included, that the other rows give; shape (held rows,)."""
+    rest = problem.only(~held)
+    knots = _knots(rest.x)
+    near = knots[np.abs(knots - fitted.knot) <= NEAR + 1e-6]
+    knot = _best(rest, near if len(near) else knots, fitted.scales)
+    means, _ = solve_at(rest.at(knot), fitted.scales)
+    values: Floats = means[0] + problem.at(knot).columns[held] @ means[1:]
+    return values
