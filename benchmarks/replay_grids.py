@@ -129,8 +129,8 @@ def fitted_law(grids: Sequence[Grid], left_out: int) -> Law:
 def constant_law(grids: Sequence[Grid], left_out: int) -> Law:
     """The learning rate and batch whose loss is lowest on the other grids on average, as a law that says so always."""
     others = [grid for index, grid in enumerate(grids) if index != left_out]
-    places = np.concatenate([_places(grid) for grid in others])
-    mean = np.mean([_excess(grid)[_nearest(places, _places(grid))] for grid in others], axis=0)
+    places = np.concatenate([places_of(grid) for grid in others])
+    mean = np.mean([excess_of(grid)[nearest(places, places_of(grid))] for grid in others], axis=0)
     rate, batch = np.exp(places[mean.argmin()])
     return Law(
         name="constant",
@@ -141,19 +141,19 @@ def constant_law(grids: Sequence[Grid], left_out: int) -> Law:
     )
 
 
-def _places(grid: Grid) -> NDArray[np.float64]:
+def places_of(grid: Grid) -> NDArray[np.float64]:
     """Ln lr and ln B of each run, shape (runs, 2)."""
     names = ("learning_rate", "batch_tokens")
     return np.log([[float(run.parameters[name]) for name in names] for run in grid.recording.runs])
 
 
-def _excess(grid: Grid) -> NDArray[np.float64]:
+def excess_of(grid: Grid) -> NDArray[np.float64]:
     """Loss over the grid's lowest, of each run; a diverged one has ``DIVERGED``."""
     losses = [DIVERGED if run.failed else run.evaluations[-1].values[0] for run in grid.recording.runs]
     return np.array(losses) / grid.best
 
 
-def _nearest(places: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:
+def nearest(places: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:
     distances = ((places[:, None] - among[None]) ** 2).sum(-1)
     return np.asarray(distances.argmin(1), dtype=np.int64)
 

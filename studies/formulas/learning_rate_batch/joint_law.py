@@ -28,6 +28,7 @@ def joint_formulas(
     domain: Mapping[str, tuple[float, float]],
     cells: Sequence[Cell],
     response: Floats,
+    shift_error: float,
     reference_batch: float,
 ) -> list[Formula]:
     """Every joint law that the grids determine; none where sizes and lengths are everywhere the same.
@@ -38,12 +39,13 @@ def joint_formulas(
         domain: ranges of the observations.
         cells: profiled cells that lie inside the tried rates.
         response: ln lr* of each of them.
+        shift_error: error that all of them share.
         reference_batch: batch about which laws are fitted.
     """
     found: list[Formula] = []
     best: BestBatch | None = None
     for place, name in enumerate(known_sizes(cells)):
-        table = build_joint_table(cells, response, name, reference_batch)
+        table = build_joint_table(cells, response, shift_error, name, reference_batch)
         if table is None:
             continue
         request = Request(context, domain, f"_{name}" if place else "")

@@ -59,11 +59,12 @@ def fit_joint_rate(table: JointTable, best: BestBatch | None) -> JointRate | Non
         problem = _with_knot(table, form, exponent)
         if has_room(problem.x):
             found = fit_knot(problem)
-            if form != "saturating" or is_identified(problem, found):
+            if is_identified(problem, found):
                 candidates[form] = (found.fit, _knot_errors(table, form, found))
     rivals = {form: root_mean_square(errors) for form, (_, errors) in candidates.items()}
     form = min(rivals, key=lambda name: rivals[name])
-    return JointRate(form, *candidates[form], rivals, best)
+    chosen, errors = candidates[form]
+    return JointRate(form, chosen.with_level_error(table.shift_error), errors, rivals, best)
 
 
 def _against_best_batch(table: JointTable, exponent: float) -> Floats:

@@ -40,6 +40,8 @@ class JointTable:
     """Which of N and D differ between grids."""
     optima: Mapping[int, GridOptimum]
     """Best batches, by group."""
+    shift_error: float
+    """Error that all ln lr* share."""
 
     @property
     def grid_ids(self) -> list[int]:
@@ -93,7 +95,7 @@ class JointTable:
 
 
 def build_joint_table(
-    cells: Sequence[Cell], response: Floats, size_name: str, reference_batch: float
+    cells: Sequence[Cell], response: Floats, shift_error: float, size_name: str, reference_batch: float
 ) -> JointTable | None:
     """Collect what joint laws need; None where N or D is not known of every grid, or both are everywhere the same."""
     values = {name: sizes for name in (size_name, LENGTH) if (sizes := size_of_grids(cells, name)) is not None}
@@ -109,6 +111,7 @@ def build_joint_table(
         {**references, "batch_tokens": reference_batch},
         varied,
         best_batches(cells),
+        shift_error,
     )
 
 

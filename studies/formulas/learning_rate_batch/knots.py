@@ -28,8 +28,11 @@ BEYOND = 3.0
 """How far beyond the tried batches a knot is looked for, in log batch (assumed: a factor of 20)."""
 MIN_SIDE_BATCHES = 2
 """Batches on each side of an identified knot (assumed)."""
-IDENTIFIED = 0.95
-"""Level at which the likelihood must fall on both sides of the knot."""
+IDENTIFIED = 0.99
+"""Level at which one exponent must be contradicted (assumed: above 0.95, since the knot is placed with the same
+data)."""
+SLOPES: Mapping[str, int] = {"broken_power": 2, "saturating": 1}
+"""Parameter that is zero where the form is a simpler one."""
 
 
 def _broken(x: Floats, knot: float) -> Floats:
@@ -108,14 +111,20 @@ def _best(problem: KnotProblem, knots: Floats, scales: tuple[float, float, float
 
 
 def is_identified(problem: KnotProblem, fitted: KnotFit) -> bool:
-    """Whether the likelihood of a saturating law falls on both sides of its knot: from both a power and a constant."""
+    """Whether the data contradict one exponent, and for a saturating law also that it has no end.
+
+    A broken power must change its slope. The likelihood of a saturating law must fall on both sides of its knot: far
+    below, the law is a constant, far above it is a power.
+    """
+    slope = fitted.fit.interval(np.eye(fitted.fit.means.shape[1])[SLOPES[problem.form]], IDENTIFIED)
+    if problem.form == "broken_power":
+        return slope.excludes_zero()
     freedom = len(problem.x) - problem.mixed.columns.shape[1] - 3
-    if freedom < 1:
+    if freedom < 1 or slope.low <= 0:
         return False
     ends = (float(problem.x.min()) - BEYOND, float(problem.x.max()) + BEYOND)
     best, *others = (solve_at(problem.at(knot), fitted.scales)[1] for knot in (fitted.knot, *ends))
-    slope = fitted.fit.interval(np.eye(fitted.fit.means.shape[1])[1], IDENTIFIED)
-    return slope.low > 0 and best - max(others) > float(f_distribution.ppf(IDENTIFIED, 1, freedom)) / 2
+    return best - max(others) > float(f_distribution.ppf(IDENTIFIED, 1, freedom)) / 2
 
 
 def _with_knot(full: MixedFit, knots: Floats, means: Floats, logs: Floats) -> Fit:

@@ -79,8 +79,10 @@ def fit_learning_rate_batch(observations: Sequence[Observation], context: FitCon
     problem = problem.with_response(selection.response).only(selection.kept)
     if not _enough(cells, problem):
         return (_without_fit(observations, context, table, (_censored_reason(table, len(cells)),)),)
-    analysis = analyse(problem, table.profiles.shift_error)
-    joint = joint_formulas(observations, context, _domain(observations, cells), cells, problem.response, reference)
+    shift = table.profiles.shift_error
+    analysis = analyse(problem, shift)
+    domain = _domain(observations, cells)
+    joint = joint_formulas(observations, context, domain, cells, problem.response, shift, reference)
     return (_formula(observations, context, table, cells, analysis, reference), *joint)
 
 

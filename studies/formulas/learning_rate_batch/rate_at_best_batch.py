@@ -94,7 +94,7 @@ def fit_rate_at_best_batch(table: JointTable) -> RateAtBestBatch | None:
         return None
     size = 1 + len(table.varied)
     fitted = mixture([window.fitted.fit for window in windows], [1.0] * len(windows))
-    return RateAtBestBatch(fitted.first(size), tuple(windows))
+    return RateAtBestBatch(fitted.first(size).with_level_error(table.shift_error), tuple(windows))
 
 
 def _near_best_batch(table: JointTable, half_width: float) -> tuple[JointTable, MixedProblem] | None:
@@ -141,7 +141,7 @@ def rate_at_best_batch_formula(request: Request, table: JointTable, law: RateAtB
         size_name=table.size_name,
         observations=sum(cells.values()),
         held_out=(root_mean_square(np.array(list(errors.values()))), "log learning rate"),
-        reasons=(NO_CLAIM, f"it holds at the best batch of each size and length only (see {'best_batch'})"),
+        reasons=(NO_CLAIM, "it holds at the best batch of each size and length only (see best_batch)"),
     )
     return formula.model_copy(update={"evidence": _evidence(formula, table, law, errors)})
 

@@ -1,0 +1,111 @@
+"""Do the intervals of joint laws hold? What is concluded from planted surfaces, coefficient by coefficient."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from studies.formulas.evaluation import evaluate
+from studies.formulas.formula import Formula
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
+from studies.formulas.simulation.coverage import CONTEXT, Outcome, Tally, holds
+from studies.formulas.simulation.surfaces import STEP_LAW_GRIDS, Ridge, SurfacePlan, plant_surfaces
+
+INSIDE = {"non_embedding_parameters": 5e8, "train_tokens": 2e10, "batch_tokens": 2.0**18}
+OUTSIDE = {"non_embedding_parameters": 2e9, "train_tokens": 2e11, "batch_tokens": 2.0**19}
+"""Points at which the joint law's interval of the rate must hold the planted one; the second is twice as large and long
+as any grid."""
+MISSING = Outcome(None, False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceScenario:
+    """A planted surface, of which several conclusions are drawn."""
+
+    name: str
+    plan: SurfacePlan
+
+
+def outcomes(plan: SurfacePlan, generator: Generator) -> dict[str, Outcome]:
+    """What one simulated study concludes of each thing.
+
+    A number is decided where its interval is stated; a form where the planted one is reported (a planted break is
+    rounded, so that a saturating law is no false claim there).
+    """
+    fitted = {law.variant: law for law in fit_learning_rate_batch(plant_surfaces(plan, generator), CONTEXT)}
+    a, b = plan.rate_exponents
+    found = {
+        "e of best_batch": _number(fitted.get("best_batch"), "e", plan.batch_exponent),
+        "a of rate_at_best_batch": _number(fitted.get("rate_at_best_batch"), "a", a),
+        "b of rate_at_best_batch": _number(fitted.get("rate_at_best_batch"), "b", b),
+        "a of joint_rate": _number(fitted.get("joint_rate"), "a", a),
+        "b of joint_rate": _number(fitted.get("joint_rate"), "b", b),
+        "rate at a point inside": _value(fitted.get("joint_rate"), plan, INSIDE),
+        "rate at a point outside": _value(fitted.get("joint_rate"), plan, OUTSIDE),
+        "form of joint_rate": _form(fitted.get("joint_rate"), plan.ridge),
+    }
+    return found
+
+
+def _number(formula: Formula | None, name: str, truth: float) -> Outcome:
+    covered = None if formula is None else holds(formula.coefficients.get(name), truth)
+    return Outcome(covered, False, covered is not None)
+
+
+def _value(formula: Formula | None, plan: SurfacePlan, point: Mapping[str, float]) -> Outcome:
+    if formula is None:
+        return MISSING
+    found = evaluate(formula, point)
+    return Outcome(found.low <= planted_rate(plan, point) <= found.high, False, True)
+
+
+def planted_rate(plan: SurfacePlan, point: Mapping[str, float]) -> float:
+    """The planted best rate, without jitter."""
+    x = math.log(point["non_embedding_parameters"] / 5e8)
+    y = math.log(point["train_tokens"] / 2e10)
+    a, b = plan.rate_exponents
+    distance = math.log(point["batch_tokens"] / plan.middle_batch) - plan.batch_exponent * y
+    return 0.003 * math.exp(a * x + b * y + plan.ridge.at(distance))
+
+
+def _form(formula: Formula | None, ridge: Ridge) -> Outcome:
+    if formula is None:
+        return MISSING
+    if ridge.saturation is None and ridge.below == ridge.above:
+        return Outcome(None, formula.form != "power", formula.form == "power")
+    bent = {"saturating"} if ridge.saturation is not None else {"broken_power", "saturating"}
+    return Outcome(None, formula.form == "power", formula.form in bent)
+
+
+def tally_surfaces(scenario: SurfaceScenario, studies: int, seed: int) -> dict[str, Tally]:
+    """Simulate independent studies; a tally for each conclusion."""
+    generator = np.random.default_rng(seed)
+    drawn = [outcomes(scenario.plan, generator) for _ in range(studies)]
+    return {name: _tally([each[name] for each in drawn]) for name in drawn[0]}
+
+
+def _tally(found: Sequence[Outcome]) -> Tally:
+    stated = [outcome.covered for outcome in found if outcome.covered is not None]
+    return Tally(
+        len(found),
+        float(np.mean(stated)) if stated else float("nan"),
+        float(np.mean([outcome.false for outcome in found])),
+        float(np.mean([outcome.decided for outcome in found])),
+    )
+
+
+CENSORED_RATES = tuple(2.0 ** (step - 10) for step in range(5))
+FIVE_BATCHES = tuple(2.0**power for power in (16, 17.5, 19, 20.5, 22))
+SURFACE_SCENARIOS: tuple[SurfaceScenario, ...] = (
+    SurfaceScenario("9 grids as published", SurfacePlan()),
+    SurfaceScenario("9 grids, twice the jitter", SurfacePlan(rate_jitter=0.12, batch_jitter=0.3, cell_jitter=0.08)),
+    SurfaceScenario("9 grids, no jitter", SurfacePlan(rate_jitter=0, batch_jitter=0, cell_jitter=0)),
+    SurfaceScenario("9 grids, a sharp break", SurfacePlan(ridge=Ridge(rounding=0.0))),
+    SurfaceScenario("9 grids, r = 0.5 everywhere", SurfacePlan(ridge=Ridge(0.5, 0.5))),
+    SurfaceScenario("9 grids, saturating", SurfacePlan(ridge=Ridge(0.8, saturation=2.0))),
+    SurfaceScenario("9 grids, 5 rates, edges censored", SurfacePlan(rates=CENSORED_RATES)),
+    SurfaceScenario("9 grids, 5 batches", SurfacePlan(batches=FIVE_BATCHES)),
+    SurfaceScenario("5 grids", SurfacePlan(grids=STEP_LAW_GRIDS[::2])),
+)
