@@ -44,10 +44,10 @@ def evaluate(formula: Formula, variables: Mapping[str, float]) -> Evaluation:
     if not formula.expression or covariance is None:
         raise InvalidInput("formula", f"{formula.kind} has no fitted numbers", "run the trials that its reasons name")
     constants = {name: value.estimate for name, value in formula.coefficients.items() if value.estimate is not None}
-    numbers = {**_references(constants), **constants, **variables}
+    references = _references(constants)
+    numbers = {**references, **constants, **variables}
     for name in sorted({*names_of(formula.expression), *variables} - constants.keys()):
-        if not numbers.get(name, 0) > 0:
-            raise InvalidInput(name, f"{numbers.get(name)} cannot be evaluated", f"give a positive {name}")
+        _check(name, numbers.get(name), indicator=references.get(name) == 0)
     logarithmic = bool(covariance["logarithmic"])
 
     def value(numbers: Mapping[str, float]) -> float:
@@ -60,6 +60,14 @@ def evaluate(formula: Formula, variables: Mapping[str, float]) -> Evaluation:
     ends = [centre, centre - half, centre + half]
     estimate, low, high = [bounded_exp(end) for end in ends] if logarithmic else ends
     return Evaluation(estimate, low, high, _outside(formula, variables))
+
+
+def _check(name: str, value: float | None, indicator: bool) -> None:
+    """A variable is positive; an indicator, whose reference is 0, is 0 or 1."""
+    if indicator and value not in (0, 1):
+        raise InvalidInput(name, f"{value} cannot be evaluated", "give 0 or 1")
+    if not indicator and not (value is not None and value > 0):
+        raise InvalidInput(name, f"{value} cannot be evaluated", f"give a positive {name}")
 
 
 def _references(constants: Mapping[str, float]) -> dict[str, float]:

@@ -230,9 +230,7 @@ def test_data_are_centred():
     assert data.only(np.array([True, False])).size_centre == data.size_centre
 
 
-@pytest.mark.parametrize(
-    ("name", "decided"), [("a=0.51, no jitter", 0.8), ("a=0.51, checkpoints of 8 runs", 0.0)]
-)
+@pytest.mark.parametrize(("name", "decided"), [("a=0.51, no jitter", 0.8), ("a=0.51, checkpoints of 8 runs", 0.0)])
 def test_intervals_cover_and_verdicts_are_true(name, decided):
     """The short form of benchmarks/formula_coverage.py; slack: two standard errors."""
     scenario = next(scenario for scenario in SCALING_SCENARIOS if scenario.name == name)

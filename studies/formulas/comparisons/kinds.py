@@ -1,0 +1,111 @@
+"""What is compared with what, and what the paper claims of it: declared before any data are seen."""
+
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from studies.formulas.formula import FormulaKind
+from studies.formulas.observations import Observation
+
+MARGIN_SHARE = 0.01
+"""Methods whose values differ by less than this share of the first one's are about equal (assumed: at 2 bits per byte
+0.02, which is two to four standard deviations between seeds at 1M parameters; of an average score of 50 half a
+point)."""
+LONGEST_NAME = 40
+
+Test = Literal["order", "sign", "equal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Of ``second`` against ``first``: better (``order``, ``sign``), or about equal."""
+
+    first: str
+    second: str
+    test: Test
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One kind of comparison."""
+
+    kind: FormulaKind
+    paper: str
+    """Label of the paper's formula."""
+    parameters: frozenset[str]
+    """What tells methods apart."""
+    methods: tuple[str, ...]
+    """The paper's, in its order; the first one is the reference."""
+    label: Callable[[Observation], str | None]
+    claims: tuple[Claim, ...]
+    missing: Mapping[str, list[str | int | float]]
+    """What would have to be tried for every claim, by parameter."""
+
+
+def _word(name: str) -> Callable[[Observation], str | None]:
+    def label(observation: Observation) -> str | None:
+        value = observation.parameters.get(name, observation.attributes.get(name))
+        return identifier(value) if isinstance(value, str) and value else None
+
+    return label
+
+
+def identifier(value: str) -> str:
+    """A name that an expression can hold."""
+    name = re.sub(r"\W+", "_", value.strip().lower(), flags=re.ASCII).strip("_")[:LONGEST_NAME]
+    if not name or name[0].isdigit() or keyword.iskeyword(name) or name == "level":
+        return f"method_{name}"
+    return name
+
+
+def _rounds(observation: Observation) -> str | None:
+    rounds, rate = observation.number_of("rounds"), observation.number_of("sampling_rate")
+    if rounds is None or rounds < 1:
+        return None
+    if rounds == 1 or rate is None:
+        return f"rounds_{rounds:.0f}"
+    return f"rounds_{rounds:.0f}_at_{100 * rate:.0f}"
+
+
+SCHEMES = ("constant", "gpt2", "internlm")
+INHERITANCE = ("random", "l1", "l2", "taylor", "learned_mask")
+ROUNDS = ("rounds_1", "rounds_2_at_50", "rounds_3_at_50")
+
+INITIALIZATION = Comparison(
+    kind="initialization",
+    paper="F3",
+    parameters=frozenset({"init_scheme"}),
+    methods=SCHEMES,
+    label=_word("init_scheme"),
+    claims=(
+        Claim("constant", "gpt2", "equal"),
+        Claim("constant", "internlm", "equal"),
+        Claim("gpt2", "internlm", "equal"),
+    ),
+    missing={"init_scheme": list(SCHEMES)},
+)
+"""F3: constant, GPT-2's and InternLM's initialisation are about equal. muP is none of the paper's; it is compared
+without a claim."""
+INHERITED = Comparison(
+    kind="inheritance",
+    paper="F4",
+    parameters=frozenset({"inherit_method"}),
+    methods=INHERITANCE,
+    label=_word("inherit_method"),
+    claims=tuple(Claim(worse, better, "order") for worse, better in pairwise(INHERITANCE)),
+    missing={"inherit_method": list(INHERITANCE)},
+)
+"""F4: random 42.06 < L1 46.06 < L2 47.00 < Taylor 47.90 < learned mask 48.08 (average score)."""
+MULTIPLE_ROUNDS = Comparison(
+    kind="multiple_rounds",
+    paper="F6",
+    parameters=frozenset({"rounds", "sampling_rate"}),
+    methods=ROUNDS,
+    label=_rounds,
+    claims=(Claim("rounds_1", "rounds_2_at_50", "sign"), Claim("rounds_2_at_50", "rounds_3_at_50", "equal")),
+    missing={"rounds": [1, 2, 3], "sampling_rate": [0.5]},
+)
+"""F6: a second round over half the data is better (51.61 to 54.46), a third adds nothing (54.44)."""
