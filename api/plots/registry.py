@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 
+from api.plots.comparisons import comparison_figure
 from api.plots.formulas import formula_figure
 from api.plots.history import history
 from api.plots.learning_curves import learning_curves
 from api.plots.parameters import objective_by_parameter
 from api.plots.pareto import hypervolume, pareto
 from api.plots.style import Json
+from api.plots.vocabulary import vocabulary_figure
 from studies import service
 from studies.database import Session
 from studies.errors import NotFound
+from studies.formulas.formula import Formula, FormulaKind
 from studies.records import TRAIN_LOSS
 from studies.service import fronts, overviews
 
@@ -53,6 +56,15 @@ def _hypervolume(session: Session, owner: str, study_id: int, trial: int | None)
 OF_SEVERAL_OBJECTIVES: Mapping[str, Builder] = {"pareto": _pareto, "hypervolume": _hypervolume}
 
 
+OF_KINDS: Mapping[FormulaKind, Callable[[Formula], Json]] = {
+    "vocabulary": vocabulary_figure,
+    "initialization": comparison_figure,
+    "inheritance": comparison_figure,
+    "multiple_rounds": comparison_figure,
+}
+"""Formulas that are drawn in a way of their own; the others by their axes."""
+
+
 def names(session: Session, owner: str, study_id: int) -> list[str]:
     """Names of the figures that a study has."""
     formulas = service.list_formulas(session, owner, study_id)
@@ -75,6 +87,6 @@ def figure(session: Session, owner: str, study_id: int, name: str, trial: int | 
         return figures[name](session, owner, study_id, trial)
     formula = service.find_formula(session, owner, study_id, name.removeprefix(FORMULA))
     if name.startswith(FORMULA) and formula is not None:
-        return formula_figure(formula)
+        return OF_KINDS.get(formula.kind, formula_figure)(formula)
     known = ", ".join(names(session, owner, study_id))
     raise NotFound(f"study {study_id} has no plot {name[:100]!r}; it has {known}")

@@ -82,8 +82,14 @@ def _said(claim: Claim, place: str, family: Family, context: FitContext) -> str:
     claimed = "better" if margin is None else f"equal within {margin:.3g}"
     return (
         f"{claim.second} against {claim.first} ({claimed}): {value:+.3g} ({ends[0]:.3g} to {ends[1]:.3g}) over "
-        f"{pair.pairs} pairs, {words}"
+        f"{pair.pairs} pairs, {words} (Holm's p {_p(claim, family):.2g})"
     )
+
+
+def _p(claim: Claim, family: Family) -> float:
+    """Of the test that the claim rests on."""
+    key = (claim.first, claim.second)
+    return family.equalities[key].within if claim.test == "equal" else family.pairs[key].adjusted
 
 
 def _times(claim: Claim, family: Family) -> float:

@@ -1,7 +1,7 @@
 """A vocabulary law as it is stored: both answers, the statement, the coefficients and the evidence."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,17 +36,20 @@ def expression(analysis: VocabularyAnalysis) -> str:
     return "level + " + " + ".join(f"{name} * {FACTORS[name]}" for name in analysis.terms[1:])
 
 
-def _size_words(sizes: Sequence[float | None]) -> str:
-    texts = ["open" if size is None else f"{size:.0f}" for size in sizes]
-    return f"{texts[0]} ({texts[1]} to {texts[2]})"
+def _best_words(analysis: VocabularyAnalysis) -> str:
+    best, low, high = analysis.best_sizes
+    if low is None and high is None:
+        return "best anywhere among the tried"
+    if best is None or low is None or high is None:
+        return f"best at {high:.0f} tokens or fewer" if low is None else f"best at {low:.0f} tokens or more"
+    return f"best at {best:.0f} tokens ({low:.0f} to {high:.0f})"
 
 
 def statement(study: VocabularyStudy, analysis: VocabularyAnalysis, rule: Rule) -> str:
     """Both answers in words."""
     shape = shape_name(study, analysis)
     own = "no vocabulary tried" if rule.vocabulary is None else f"{rule.vocabulary:.0f}"
-    best = _size_words(analysis.best_sizes)
-    return f"{study.metric} over vocabulary: best at {best} tokens, shape {shape}; the paper's rule picks {own}"
+    return f"{study.metric} over vocabulary: {_best_words(analysis)}, shape {shape}; the paper's rule picks {own}"
 
 
 def latex(study: VocabularyStudy, analysis: VocabularyAnalysis) -> str:
