@@ -142,6 +142,19 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class Validation:
+    """A validation of a study's recipe as stored."""
+
+    id: int
+    study_id: int
+    request: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    rungs: tuple[int | None, ...]
+    """The studies that train its sizes, ascending in size; None where one was deleted."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """An API key without the key itself."""
 

@@ -26,7 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from studies.records import AttemptState, OperationState, Role, StudyState, TrialState
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration, which makes these tables."""
 
 
@@ -272,6 +272,30 @@ class ExportRow(Base):
     request: Mapped[dict[str, Any]]
     folder: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+
+class ValidationRow(Base):
+    """A validation of a study's recipe; what it trains are its rungs."""
+
+    __tablename__ = "validations"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    request: Mapped[dict[str, Any]]
+    plan: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class ValidationRungRow(Base):
+    """One size of a validation: the study that trains it, until somebody deletes that study."""
+
+    __tablename__ = "validation_rungs"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    validation_id: Mapped[int] = mapped_column(ForeignKey("validations.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
 
 
 class KeyRow(Base):

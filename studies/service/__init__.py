@@ -49,17 +49,29 @@ from studies.service.studies import (
 )
 from studies.service.targets import TargetRequest, preset_recipe
 from studies.service.trials import best_trial, best_trials, get_trial, list_intermediate_values, list_trials
+from studies.service.validations import (
+    JudgedValidation,
+    PreparedValidation,
+    add_validation,
+    find_unfinished_validation,
+    get_validation,
+    list_validations,
+    prepare_validation,
+)
 from studies.service.watching import changed_trials, look, new_values
 from studies.service.workers import a_worker_lives_here, list_workers
 
 __all__ = [
     "ExportRequest",
+    "JudgedValidation",
+    "PreparedValidation",
     "ReadTable",
     "RecipeRequest",
     "TargetRequest",
     "a_worker_lives_here",
     "add_import",
     "add_prepared_study",
+    "add_validation",
     "begin_answer",
     "best_trial",
     "best_trials",
@@ -77,12 +89,14 @@ __all__ = [
     "find_key",
     "find_login",
     "find_unfinished",
+    "find_unfinished_validation",
     "fit_and_store",
     "get_export",
     "get_operation",
     "get_space",
     "get_study",
     "get_trial",
+    "get_validation",
     "is_valid_key",
     "leaders",
     "list_exports",
@@ -91,6 +105,7 @@ __all__ = [
     "list_keys",
     "list_studies",
     "list_trials",
+    "list_validations",
     "list_workers",
     "log_in_with_code",
     "log_in_with_key",
@@ -100,6 +115,7 @@ __all__ = [
     "note_use",
     "pause_study",
     "prepare_spec",
+    "prepare_validation",
     "preset_recipe",
     "read_import",
     "recipe",

@@ -1,5 +1,6 @@
 """The search space of a study."""
 
+from collections.abc import Sequence
 from statistics import median
 
 from sqlalchemy.orm import Session
@@ -29,11 +30,11 @@ def get_space(session: Session, owner: str, study_id: int) -> tuple[StudySpec, S
             "study", f"study {study_id} was imported, its points were chosen elsewhere", "list its trials"
         )
     space = build_space(spec)
-    speed = _measured_speed(trials.page(session, study_id, None, MAX_TIMED))
+    speed = measured_speed(trials.page(session, study_id, None, MAX_TIMED))
     return spec, summarize(space), estimate_cost(spec, space, speed)
 
 
-def _measured_speed(stored: list[Trial]) -> Speed | None:
+def measured_speed(stored: Sequence[Trial]) -> Speed | None:
     """The median speed of complete trials; a stacked one's time is its share of the program's."""
     speeds = [
         trial.metrics["train_flops"] / seconds
