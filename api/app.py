@@ -32,6 +32,7 @@ from api.routes import (
     ray_dashboard,
     studies,
     trials,
+    validations,
     workers,
 )
 from api.schemas import Problem
@@ -46,6 +47,7 @@ ROUTERS = (
     studies.router,
     trials.router,
     formulas.router,
+    validations.router,
     exports.router,
     operations.router,
     events.router,

@@ -21,6 +21,7 @@ from api.commands import (
     space,
     study,
     tokenizer,
+    validate,
     worker,
 )
 from api.commands.options import DatabaseOption, HomeOption, examples, remember_place
@@ -69,6 +70,7 @@ app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
 app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("recipe", epilog=recipe.EXAMPLES)(recipe.show_recipe)
+app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)

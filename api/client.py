@@ -140,6 +140,25 @@ class Client:
             raise FormularyError(f"export {export['id']} failed: {operation['error']}")
         return self._json("GET", f"/v1/studies/{study_id}/exports/{export['id']}")
 
+    def plan_validation(self, study_id: int, request: Mapping[str, Any]) -> Json:
+        """Say what a validation would train and cost."""
+        return self._json("GET", f"/v1/studies/{study_id}/validation-plan", params=request)
+
+    def create_or_continue_validation(self, study_id: int, request: Mapping[str, Any]) -> tuple[Json, bool]:
+        """Create a validation, or find the newest of this request that still runs; whether it was created."""
+        path, parameters = f"/v1/studies/{study_id}/validations", {"continue_unfinished": True}
+        with self._opened("POST", path, json=request, params=parameters) as response:
+            return _document(response), response.status_code == httpx.codes.CREATED
+
+    def list_validations(self, study_id: int) -> list[Json]:
+        """The newest validations of a study's recipe, newest first."""
+        found: list[Json] = self._json("GET", f"/v1/studies/{study_id}/validations")["validations"]
+        return found
+
+    def get_validation(self, study_id: int, validation_id: int) -> Json:
+        """One validation, judged by its trials as they are now."""
+        return self._json("GET", f"/v1/studies/{study_id}/validations/{validation_id}")
+
     def get_operation(self, operation_id: int) -> Json:
         """One operation."""
         return self._json("GET", f"/v1/operations/{operation_id}")

@@ -42,7 +42,7 @@ def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = 
         _check_machine(document)
         study = create_or_continue(client, document)
         try:
-            _drive(application, study)
+            drive(application, study)
         except KeyboardInterrupt:
             messages().print(f"study {study['id']} is interrupted; go on with the same command", soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -81,7 +81,7 @@ def create_or_continue(client: Client, document: Json) -> Json:
     return client.change_study(study["id"], "resume") if study["state"] == "PAUSED" else study
 
 
-def _drive(application: LocalApplication, study: Json) -> None:
+def drive(application: LocalApplication, study: Json) -> None:
     """Run the study, after the process that works on it, if there is one."""
     from studies.errors import LeaseHeld
 

@@ -15,4 +15,5 @@ FurtherStudies = Annotated[
     Query(alias="with", description="Further studies whose trials are fitted together with this one's."),
 ]
 ExportId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+ValidationId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 OperationId = Annotated[int, Path(ge=1, le=LARGEST_ID)]

@@ -38,7 +38,11 @@ ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """What removes rows comes last."""
 SECRET_NAME = "known-to-its-owner-only"
 TABLE_PATH = "/v1/studies:import"
-QUERIES = {TABLE_PATH: {"name": "other", "objective": "bits_per_byte"}}
+VALIDATION = {"sizes": [40_000, 80_000, 160_000], "tokens_per_parameter": 1}
+QUERIES: dict[str, dict[str, Any]] = {
+    TABLE_PATH: {"name": "other", "objective": "bits_per_byte"},
+    "/v1/studies/{study_id}/validation-plan": VALIDATION,
+}
 BODIES: dict[str, Any] = {
     "/v1/studies": {
         "name": "tiny",
@@ -47,6 +51,7 @@ BODIES: dict[str, Any] = {
         "max_trial_count": 2,
     },
     "/v1/studies/{study_id}/exports": {"format": "formulary", "trial": "best"},
+    "/v1/studies/{study_id}/validations": VALIDATION,
     "/v1/studies/{study_id}/trials:enqueue": {"parameters": {"depth": 1}},
     "/v1/studies/{study_id}:extend": {"trials": 1},
     "/v1/studies/{study_id}/trials:suggest": {"client_id": "gpu-7"},
@@ -90,6 +95,7 @@ def places(app: FastAPI, http: httpx.Client, planted: int, settings: Settings) -
     """What stands in the paths: a study of the owner ``local``, with an export that is written."""
     export = http.post(f"/v1/studies/{planted}/exports", json={"format": "formulary", "trial": "best"}).json()
     execute_operation(app.state.database, export["operation_id"], settings.storage)
+    validation = http.post(f"/v1/studies/{planted}/validations", json=VALIDATION).json()
     with app.state.database.session() as session:
         state = service.get_study(session, "local", planted).state
         studies.set_state(session, planted, state, name=SECRET_NAME)
@@ -99,6 +105,7 @@ def places(app: FastAPI, http: httpx.Client, planted: int, settings: Settings) -
         "number": 0,
         "export_id": export["id"],
         "operation_id": operation,
+        "validation_id": validation["id"],
         "key_id": 1,
         "verb": "stop",
         "name": "history",
