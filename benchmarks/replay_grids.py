@@ -154,6 +154,7 @@ def excess_of(grid: Grid) -> NDArray[np.float64]:
 
 
 def nearest(places: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Index of the nearest of ``among`` (shape (m, 2)) to each of ``places`` (n, 2)."""
     distances = ((places[:, None] - among[None]) ** 2).sum(-1)
     return np.asarray(distances.argmin(1), dtype=np.int64)
 

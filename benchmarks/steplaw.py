@@ -100,7 +100,9 @@ def measure_intervals() -> float | None:
 
 
 def _interval(name: str, found: Coefficient, published: float) -> float:
-    assert found.estimate is not None and found.low is not None and found.high is not None
+    assert found.estimate is not None
+    assert found.low is not None
+    assert found.high is not None
     inside = found.low <= published <= found.high
     print(
         f"{name}: {found.estimate:.3f} ({found.low:.3f} to {found.high:.3f}), published {published}, inside: {inside}"

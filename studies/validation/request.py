@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.config import FrozenConfig
-from studies.recipe.recipe import MAX_TOKENS, MAX_TOTAL_PARAMETERS
+from studies.recipe.target import MAX_TOKENS, MAX_TOTAL_PARAMETERS
 from studies.validation.judgement import CandidateName
 
 MIN_SIZES, MAX_SIZES = 3, 8

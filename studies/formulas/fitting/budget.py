@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+CONVENTIONS = ("total_parameters", "non_embedding_parameters")
+"""Ways in which sizes are counted, the preferred one first."""
 EQUAL_BUDGET = 1.15
 """Largest over smallest count that is still one budget: a tolerance of 7 % (assumed; specs ask for 3 %)."""
 

@@ -36,7 +36,7 @@ def outcomes(plan: SurfacePlan, generator: Generator) -> dict[str, Outcome]:
     """
     fitted = {law.variant: law for law in fit_learning_rate_batch(plant_surfaces(plan, generator), CONTEXT)}
     a, b = plan.rate_exponents
-    found = {
+    return {
         "e of best_batch": _number(fitted.get("best_batch"), "e", plan.batch_exponent),
         "a of rate_at_best_batch": _number(fitted.get("rate_at_best_batch"), "a", a),
         "b of rate_at_best_batch": _number(fitted.get("rate_at_best_batch"), "b", b),
@@ -46,7 +46,6 @@ def outcomes(plan: SurfacePlan, generator: Generator) -> dict[str, Outcome]:
         "rate at a point outside": _value(fitted.get("joint_rate"), plan, OUTSIDE),
         "form of joint_rate": _form(fitted.get("joint_rate"), plan.ridge),
     }
-    return found
 
 
 def _number(formula: Formula | None, name: str, truth: float) -> Outcome:

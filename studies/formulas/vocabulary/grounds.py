@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studies.formulas.fitting.budget import EQUAL_BUDGET
+from studies.formulas.fitting.budget import CONVENTIONS, EQUAL_BUDGET
 from studies.formulas.observations import FitContext, Observation
 
 BITS = "bits_per_byte"
-CONVENTIONS = ("total_parameters", "non_embedding_parameters")
 PER_TOKEN = frozenset({"validation_loss", "train_loss", "perplexity"})
 """Metrics whose unit, the token, changes with the vocabulary."""
 EQUAL_LENGTH = 1.05
