@@ -48,6 +48,7 @@ FIGURES = (
     Figure("replayed_surface", "replay_surface", 3.0),
     Figure("suggestion_time", "suggestion_time", 1.0),
     Figure("chinchilla_fit", "chinchilla_fit", 1.0),
+    Figure("all_formulas", "all_formulas", 1.0),
     Figure("formula_coverage", "coverage_figure", 0.92),
     Figure("steplaw_intervals", "steplaw", 1.0, "measure_intervals"),
     Figure("steplaw_left_out_loss", "steplaw", 1.0, "measure_left_out_loss"),

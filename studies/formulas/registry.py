@@ -11,6 +11,7 @@ from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.regimes import Regime, by_regime, described, distinguishing
 from studies.formulas.scaling.law import fit_scaling
+from studies.formulas.shrink.law import fit_shrink
 from studies.formulas.vocabulary.law import fit_vocabulary
 
 Law = Callable[[Sequence[Observation], FitContext], Sequence[Formula]]
@@ -22,6 +23,7 @@ LAWS: tuple[Law, ...] = (
     fit_inheritance,
     fit_multiple_rounds,
     fit_scaling,
+    fit_shrink,
 )
 ACROSS_PARAMETRISATIONS: tuple[Law, ...] = (fit_initialization,)
 """Laws that compare parametrisations, and so see the trials of all of them."""

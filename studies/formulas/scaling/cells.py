@@ -13,12 +13,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.formulas.fitting.budget import CONVENTIONS, EQUAL_BUDGET
+from studies.formulas.fitting.budget import EQUAL_BUDGET
 from studies.formulas.fitting.configs import INNER, Config, profiled_configs
 from studies.formulas.observations import FitContext, Observation, parameter_key
 from studies.formulas.scaling.forms import Data
 
 Floats = NDArray[np.float64]
+CONVENTIONS = ("total_parameters", "non_embedding_parameters")
+"""Parameter counts that a law is fitted for; the first that is reported is the principal one."""
 Length = Literal["train_tokens", "train_bytes"]
 MIN_PROFILED = 0.8
 """Share of cells that must be profiled, where rates vary, for a verdict (assumed, as for depth against width)."""

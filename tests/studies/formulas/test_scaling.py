@@ -16,6 +16,7 @@ from studies.formulas.simulation.coverage import tally
 from studies.formulas.simulation.planted_scaling import ScalingPlan, plant_scaling
 from studies.formulas.simulation.scaling_scenarios import SCALING_SCENARIOS
 from studies.records import TrialState
+from studies.suggestions import suggested_spec
 
 CONTEXT = FitContext(("7",), "validation_loss")
 QUIET = ScalingPlan(noise=0.0, jitter=0.0, missing=0.0)
@@ -157,7 +158,19 @@ def test_too_little_span_says_what_is_missing_and_offers_it():
     assert "spans a factor of 6" in formula.reasons[0]
     assert formula.supply["space"]["width"]["type"] == "categorical"
     assert formula.supply["proxy"]["train_bytes"] is None
-    assert formula.supply["proxy"]["train_tokens"] > 0
+    spec = {
+        "version": 1,
+        "name": "sizes",
+        "space": {"depth": {"type": "int", "low": 2, "high": 8}},
+        "constraints": {"total_parameters": {"target": 1_000_000}},
+        "inner": {"seed": [0]},
+        "proxy": {"train_bytes": 1_000_000},
+        "max_trial_count": 12,
+    }
+    offered = suggested_spec(spec, formula, None)
+    assert offered["proxy"]["train_tokens"] > 0
+    assert len(offered["space"]["width"]["choices"]) == 8
+    assert offered["max_trial_count"] == 32
 
 
 def test_one_length_and_tied_lengths_are_not_fitted():
