@@ -4,7 +4,7 @@ N is ``non_embedding_parameters`` where trials report it, else ``total_parameter
 of N come once more with the suffix ``_total_parameters``. D is ``train_tokens``. The paper claims nothing about them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from studies.formulas.formula import Formula
 from studies.formulas.learning_rate_batch.best_batch import BestBatch, best_batch_formula, fit_best_batch
@@ -12,43 +12,28 @@ from studies.formulas.learning_rate_batch.cells import Cell
 from studies.formulas.learning_rate_batch.joint_parts import Request
 from studies.formulas.learning_rate_batch.joint_rate import fit_joint_rate
 from studies.formulas.learning_rate_batch.joint_rate_formula import joint_rate_formula
-from studies.formulas.learning_rate_batch.joint_table import Floats, JointTable, build_joint_table
-from studies.formulas.learning_rate_batch.rate_at_best_batch import (
-    fit_rate_at_best_batch,
-    rate_at_best_batch_formula,
-)
-from studies.formulas.observations import FitContext, Observation
+from studies.formulas.learning_rate_batch.joint_table import JointTable, build_joint_table
+from studies.formulas.learning_rate_batch.principal import Fitted, domain_of
+from studies.formulas.learning_rate_batch.rate_at_best_batch import fit_rate_at_best_batch, rate_at_best_batch_formula
 
 SIZE_NAMES = ("non_embedding_parameters", "total_parameters")
 
 
-def joint_formulas(
-    observations: Sequence[Observation],
-    context: FitContext,
-    domain: Mapping[str, tuple[float, float]],
-    cells: Sequence[Cell],
-    response: Floats,
-    shift_error: float,
-    reference_batch: float,
-) -> list[Formula]:
+def joint_formulas(fitted: Fitted, shift_error: float) -> list[Formula]:
     """Every joint law that the grids determine; none where sizes and lengths are everywhere the same.
 
     Args:
-        observations: of the study.
-        context: where they come from.
-        domain: ranges of the observations.
-        cells: profiled cells that lie inside the tried rates.
-        response: ln lr* of each of them.
-        shift_error: error that all of them share.
-        reference_batch: batch about which laws are fitted.
+        fitted: the principal law, whose cells and best batches are used.
+        shift_error: error that all ln lr* share.
     """
     found: list[Formula] = []
-    best: BestBatch | None = None
-    for place, name in enumerate(known_sizes(cells)):
-        table = build_joint_table(cells, response, shift_error, name, reference_batch)
+    for place, name in enumerate(known_sizes(fitted.cells)):
+        response = fitted.analysis.problem.response
+        table = build_joint_table(fitted.cells, response, fitted.optima, shift_error, name, fitted.reference)
         if table is None:
             continue
-        request = Request(context, domain, f"_{name}" if place else "")
+        domain = domain_of(fitted.observations, fitted.cells)
+        request = Request(fitted.context, domain, f"_{name}" if place else "")
         best = fit_best_batch(table)
         found += _of_size(request, table, best)
         if best is not None and not place:

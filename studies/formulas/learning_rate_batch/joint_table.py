@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from studies.formulas.fitting.mixed import MixedProblem
 from studies.formulas.learning_rate_batch.cells import JITTER_SCALE, SPREAD_SCALE, Cell
-from studies.formulas.learning_rate_batch.optima import GridOptimum, best_batches
+from studies.formulas.learning_rate_batch.optima import GridOptimum
 
 Floats = NDArray[np.float64]
 LEVEL_SCALE = 0.25
@@ -95,7 +95,12 @@ class JointTable:
 
 
 def build_joint_table(
-    cells: Sequence[Cell], response: Floats, shift_error: float, size_name: str, reference_batch: float
+    cells: Sequence[Cell],
+    response: Floats,
+    optima: Mapping[int, GridOptimum],
+    shift_error: float,
+    size_name: str,
+    reference_batch: float,
 ) -> JointTable | None:
     """Collect what joint laws need; None where N or D is not known of every grid, or both are everywhere the same."""
     values = {name: sizes for name in (size_name, LENGTH) if (sizes := size_of_grids(cells, name)) is not None}
@@ -110,7 +115,7 @@ def build_joint_table(
         values,
         {**references, "batch_tokens": reference_batch},
         varied,
-        best_batches(cells),
+        optima,
         shift_error,
     )
 

@@ -85,7 +85,7 @@ def principal_of(law: Law, rows: Sequence[Observation]) -> Formula:
 
 
 def rate_batch(name: str, plan: RateBatchPlan) -> Scenario:
-    """A learning rate x batch law; with two exponents the deserved conclusion is ``broken_power``."""
+    """A learning rate x batch law; with two exponents the deserved conclusion is that one is contradicted."""
     exponents = [plan.exponent] if plan.exponent_above is None else [plan.exponent, plan.exponent_above]
     inside = all(REGION[0] <= exponent <= REGION[1] for exponent in exponents)
 
@@ -95,7 +95,7 @@ def rate_batch(name: str, plan: RateBatchPlan) -> Scenario:
         single = holds(found.get("r_overall", found["r"]), plan.exponent)
         covered = single
         if len(exponents) == 2:
-            halves = formula.form == "broken_power"
+            halves = "r_high" in found
             covered = bool(holds(found["r"], exponents[0]) and holds(found["r_high"], exponents[1])) if halves else None
         deserved = INSIDE if inside else OUTSIDE
         contradicted = formula.verdict in (OUTSIDE if inside else INSIDE)
