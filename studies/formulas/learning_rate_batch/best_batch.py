@@ -122,7 +122,7 @@ def _held_out_error(table: JointTable, best: BestBatch) -> float | None:
     return root_mean_square(np.array(errors))
 
 
-def best_batch_formula(request: Request, table: JointTable, best: BestBatch) -> Formula:
+def build_formula(request: Request, table: JointTable, best: BestBatch) -> Formula:
     """The law with its points and curve."""
     reference = table.references["batch_tokens"]
     formula = build(

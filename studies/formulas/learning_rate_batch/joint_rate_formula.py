@@ -41,7 +41,7 @@ KNOTS: Mapping[str, str] = {"broken_power": "knot_batch_tokens", "saturating": "
 """The last coefficient of a form with a knot, at the reference length."""
 
 
-def joint_rate_formula(request: Request, table: JointTable, law: JointRate) -> Formula:
+def build_formula(request: Request, table: JointTable, law: JointRate) -> Formula:
     """The law with its points, its curve at the reference size and length, and a curve for each grid."""
     formula = build(
         request,

@@ -129,7 +129,7 @@ def is_determined(problem: MixedProblem, table: JointTable, between: int) -> boo
     return len(table.grid_ids) >= between + 2 and determined(problem.columns, whole)
 
 
-def rate_at_best_batch_formula(request: Request, table: JointTable, law: RateAtBestBatch) -> Formula:
+def build_formula(request: Request, table: JointTable, law: RateAtBestBatch) -> Formula:
     """The law with its points: measured over predicted."""
     errors = law.held_out_errors()
     cells = {(cell.group, cell.batch_tokens): cell.runs for window in law.windows for cell in window.table.cells}

@@ -36,7 +36,7 @@ def batches(observations: Sequence[Observation], lower: int, higher: int) -> Pat
 def one_grid(observations: Sequence[Observation], count: int) -> Patch | None:
     """Every architecture at several rates and batches."""
     found = [_tried(observations, name) for name in ("learning_rate", "batch_tokens")]
-    grids = {
+    grids: dict[str, Sequence[float]] = {
         "learning_rate": _rates(_wide(found[0], RATE_STEP, MIN_RATES)),
         "batch_tokens": _batches(_wide(found[1], BATCH_STEP, count)),
     }
