@@ -84,6 +84,7 @@ def _formula(asked: _Growth, optima: Optima, law: PowerLaw) -> Formula:
     domain = _domain(asked, optima)
     verdict, reasons = _judge(asked, optima, law, Ground(asked.context, overlaps(domain, PAPER_DOMAIN)))
     quantity, size = asked.quantity, asked.convention
+    rivals = {"power": _held_out(optima.budgets), "constant": _held_out(optima.budgets, slope=False)}
     formula = Formula(
         **_common(asked),
         form="power",
@@ -93,13 +94,13 @@ def _formula(asked: _Growth, optima: Optima, law: PowerLaw) -> Formula:
         rf"\left(\frac{{N}}{{{latex_number(law.reference)}}}\right)^{{{law.exponent:.2f}}}",
         observations=sum(budget.runs for budget in optima.budgets),
         domain=domain,
-        held_out_error=_held_out(optima.budgets),
+        held_out_error=rivals["power"],
         held_out_unit=f"log {quantity.name}",
         coefficients=_coefficients(asked, law, verdict),
         verdict=verdict,
         reasons=(*reasons, *_remarks(optima), *remarks(asked.found)),
         supply=_supply(asked, optima, law, verdict),
-        evidence=_evidence(asked, optima, law),
+        evidence={**_evidence(asked, optima, law), "rivals": rivals},
     )
     curve = curve_points(formula, size, quantity.name, CURVE_POINTS)
     return formula.model_copy(update={"evidence": {**formula.evidence, "curve": curve}})
@@ -243,7 +244,6 @@ def _evidence(asked: _Growth, optima: Optima, law: PowerLaw) -> dict[str, Any]:
             "logs": ["c"],
             "logarithmic": True,
         },
-        "rivals": {"power": _held_out(optima.budgets), "constant": _held_out(optima.budgets, slope=False)},
         "jitter": optima.jitter,
         "profiled": asked.found.profiled,
     }

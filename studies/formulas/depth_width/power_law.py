@@ -29,7 +29,7 @@ ROOM = 3.0
 """Doublings beyond the tried values where an optimum may lie (assumed)."""
 STEEPEST = 2.0
 """Largest exponent considered, to both sides (assumed: depth or ratio grow less than with the square of the size)."""
-CELLS = 49
+CELLS = 41
 """Grid points along each axis; the grid is narrowed to where the likelihood is ``ROUNDS`` times."""
 ROUNDS = 4
 NEGLIGIBLE = 9.0

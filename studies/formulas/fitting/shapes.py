@@ -45,6 +45,10 @@ class Curve:
         """Posterior probability that the slope at u = ``position`` is positive."""
         return self.fit.probability_positive(self._slope(position))
 
+    def rise_along(self, positions: Floats) -> Floats:
+        """``rises_at`` each position."""
+        return self.fit.probabilities_positive(np.array([self._slope(float(at)) for at in positions]))
+
     def vertex(self, low: float, high: float) -> float | None:
         """The lowest turning point between the ends, where the mean slope goes from falling to rising."""
         powers = self.fit.mean()[1 : self.degree + 1]
@@ -93,22 +97,20 @@ def _two_lines(problem: Problem, knot: float) -> tuple[float, float] | None:
 
 
 def optimum(curve: Curve, low: float, high: float, level: float) -> Optimum:
-    """The u at which the slope may be zero and the cost lowest (Fieller 1954, J. R. Stat. Soc. B 16(2)).
+    """The u at which the cost is lowest, by the signs of the slope (Fieller 1954, J. R. Stat. Soc. B 16(2)).
 
-    From the low end on, depths are ruled out while the slope is surely negative (the cost still falls there); from the
-    high end on, while it is surely positive. An end of the interval is None where nothing is ruled out on that side.
+    The optimum lies above every depth at which the cost surely falls, and below every depth at which it surely rises,
+    since it has one lowest place between the ends. An end of the interval is None where nothing bounds that side; both
+    are where the cost surely rises before it falls.
     """
     positions = np.linspace(low, high, SET_POINTS)
     tail = (1 - level) / 2
-    chances = np.array([curve.rises_at(float(at)) for at in positions])
-    falling = int(np.argmax(np.append(chances > tail, True)))
-    rising = int(np.argmax(np.append(chances[::-1] < 1 - tail, True)))
-    if falling > SET_POINTS - 1:
-        return Optimum(None, high, None)
-    if rising > SET_POINTS - 1:
-        return Optimum(None, None, low)
-    lower = float(positions[falling - 1]) if falling else None
-    upper = float(positions[SET_POINTS - rising]) if rising else None
+    chances = curve.rise_along(positions)
+    falls, rises = np.flatnonzero(chances <= tail), np.flatnonzero(chances >= 1 - tail)
+    lower = float(positions[falls[-1]]) if len(falls) else None
+    upper = float(positions[rises[0]]) if len(rises) else None
+    if lower is not None and upper is not None and lower > upper:
+        return Optimum(None, None, None)
     located = lower is not None or upper is not None
     return Optimum(curve.vertex(low, high) if located else None, lower, upper)
 
