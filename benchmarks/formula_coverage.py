@@ -1,15 +1,25 @@
 """Coverage, false verdicts and power of the fitted laws on planted data, in the long form.
 
-Run ``python benchmarks/formula_coverage.py [studies]``; 1000 studies a scenario take about half an hour on one core.
+Run ``python benchmarks/formula_coverage.py [studies [law …]]``; 1000 studies a scenario take about an hour on one core.
 """
 
 import sys
 import time
+from collections.abc import Mapping
 
+from studies.formulas.simulation.comparisons import COMPARISON_SCENARIOS
 from studies.formulas.simulation.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, Scenario, tally
+from studies.formulas.simulation.vocabularies import VOCABULARY_SCENARIOS
 
 SEED = 2024
 MIN_COVERAGE, MAX_FALSE = 0.92, 0.05
+SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
+    "learning_rate_batch": RATE_BATCH_SCENARIOS,
+    "depth_width": DEPTH_WIDTH_SCENARIOS,
+    "vocabulary": VOCABULARY_SCENARIOS,
+    "comparisons": COMPARISON_SCENARIOS,
+}
+"""By law."""
 
 
 def report(title: str, scenarios: tuple[Scenario, ...], studies: int) -> None:
@@ -27,10 +37,10 @@ def report(title: str, scenarios: tuple[Scenario, ...], studies: int) -> None:
 
 
 def main() -> None:
-    """Run every scenario of both laws."""
+    """Run every scenario of the named laws, or of all."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    report("learning_rate_batch", RATE_BATCH_SCENARIOS, studies)
-    report("depth_width", DEPTH_WIDTH_SCENARIOS, studies)
+    for law in sys.argv[2:] or SCENARIOS:
+        report(law, SCENARIOS[law], studies)
 
 
 if __name__ == "__main__":
