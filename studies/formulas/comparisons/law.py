@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.formulas.comparisons import report
-from studies.formulas.comparisons.blocks import Blocks, build_blocks
+from studies.formulas.comparisons.blocks import CONFIGURATIONS, Blocks, build_blocks
 from studies.formulas.comparisons.judge import Judgement, judge
 from studies.formulas.comparisons.kinds import INHERITED, INITIALIZATION, MULTIPLE_ROUNDS, Comparison
 from studies.formulas.comparisons.pairs import MIN_PAIRS, Family, compare
@@ -60,7 +60,8 @@ def _fit(comparison: Comparison, observations: Sequence[Observation], context: F
     if len(methods) < 2:
         return ()
     if len(methods) > MAX_METHODS:
-        return (_without_fit(comparison, rows, context, f"{len(methods)} methods are too many: compare {MAX_METHODS}"),)
+        reason = f"{len(methods)} methods are too many for a comparison: keep {MAX_METHODS} of them, at the same seeds"
+        return (_without_fit(comparison, rows, context, reason, None),)
     blocks = build_blocks(rows, comparison, context)
     family = compare(blocks, comparison)
     if not any(blocks.methods[0] == first for first, _ in family.pairs):
@@ -70,11 +71,18 @@ def _fit(comparison: Comparison, observations: Sequence[Observation], context: F
             f"runs): train every method at the same {MIN_PAIRS} seeds or more "
             f"({MIN_PAIRS * len(methods)} trials at one rate)"
         )
-        return (_without_fit(comparison, rows, context, reason),)
+        configurations = min(len(set(blocks.configurations.tolist())), CONFIGURATIONS)
+        return (_without_fit(comparison, rows, context, reason, more_methods(rows, comparison, configurations)),)
     return (_formula(comparison, rows, context, blocks, family),)
 
 
-def _without_fit(comparison: Comparison, rows: Sequence[Observation], context: FitContext, reason: str) -> Formula:
+def _without_fit(
+    comparison: Comparison,
+    rows: Sequence[Observation],
+    context: FitContext,
+    reason: str,
+    supply: dict[str, Any] | None,
+) -> Formula:
     verdict = Ground(context, False).verdict("across")
     own = {
         report.name_of(claim.first, claim.second, comparison.methods[0]): Coefficient(
@@ -105,7 +113,7 @@ def _without_fit(comparison: Comparison, rows: Sequence[Observation], context: F
         coefficients=own,
         verdict=verdict,
         reasons=(reason,),
-        supply=more_seeds(rows, MIN_PAIRS),
+        supply=supply,
         evidence={"points": [], "curve": [], "residuals": [], "pairs": [], "axes": ["method", context.metric]},
     )
 
@@ -135,12 +143,14 @@ def _formula(
         coefficients=report.coefficients(comparison, context, blocks, family, judgement),
         verdict=judgement.verdict,
         reasons=judgement.reasons,
-        supply=_supply(comparison, rows, judgement),
+        supply=_supply(comparison, rows, blocks, judgement),
         evidence=report.evidence(context, blocks, family, against),
     )
 
 
-def _supply(comparison: Comparison, rows: Sequence[Observation], judgement: Judgement) -> dict[str, Any] | None:
+def _supply(
+    comparison: Comparison, rows: Sequence[Observation], blocks: Blocks, judgement: Judgement
+) -> dict[str, Any] | None:
     if judgement.missing:
-        return more_methods(rows, comparison)
+        return more_methods(rows, comparison, len(set(blocks.configurations.tolist())))
     return None if judgement.times is None else more_seeds(rows, judgement.times)

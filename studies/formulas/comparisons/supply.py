@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 
+from search.events import Value
 from studies.formulas.comparisons.kinds import Comparison
 from studies.formulas.observations import Observation
-from studies.formulas.supply import Patch, at_each, trial_count
+from studies.formulas.supply import MOST_RATES, Patch, at_each, trial_count, tried
 
 MOST_SEEDS = 200
 FEWEST_SEEDS = 4
+MOST_OTHERS = 12
 
 
 def more_seeds(observations: Sequence[Observation], times: float) -> Patch:
@@ -20,16 +22,24 @@ def more_seeds(observations: Sequence[Observation], times: float) -> Patch:
     return {**at_each("seed", listed), **trial_count(len(observations) * len(listed) / max(len(seeds), 1))}
 
 
-def more_methods(observations: Sequence[Observation], comparison: Comparison) -> Patch:
-    """Every method of the paper at the seeds tried, or at the fewest that tell anything."""
+def more_methods(observations: Sequence[Observation], comparison: Comparison, configurations: int = 1) -> Patch:
+    """Every method of the paper, and those tried, at the same seeds of so many configurations."""
     seeds = _seeds(observations)
     listed = seeds if len(seeds) >= FEWEST_SEEDS else list(range(FEWEST_SEEDS))
-    patch = at_each("seed", listed)
-    inner = {**patch["inner"], **comparison.missing}
-    space = {**patch["space"], **dict.fromkeys(comparison.missing)}
-    tried = max(len({comparison.label(row) for row in observations}), 1)
-    grown = len(comparison.methods) / tried * len(listed) / max(len(seeds), 1)
-    return {"inner": inner, "space": space, **trial_count(len(observations) * max(grown, 1.0))}
+    methods = {name: [*values, *_others(observations, name, values)] for name, values in comparison.missing.items()}
+    rates = len(tried(observations, "learning_rate"))
+    at_each_method = len(listed) * (rates if 1 < rates <= MOST_RATES else 1)
+    trials = configurations * at_each_method * math.prod(len(values) for values in methods.values())
+    return {
+        "inner": {**methods, "seed": listed},
+        "space": dict.fromkeys((*methods, "seed")),
+        **trial_count(trials),
+    }
+
+
+def _others(observations: Sequence[Observation], name: str, values: Sequence[Value]) -> list[Value]:
+    found = {row.parameters[name] for row in observations if name in row.parameters} - set(values)
+    return sorted(found, key=str)[:MOST_OTHERS]
 
 
 def _seeds(observations: Sequence[Observation]) -> list[int]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studies.formulas.fitting.budget import CONVENTIONS, EQUAL_BUDGET
+from studies.formulas.fitting.budget import CONVENTIONS, EQUAL_BUDGET, split_budgets
 from studies.formulas.observations import FitContext, Observation
 
 BITS = "bits_per_byte"
@@ -51,12 +51,11 @@ def _equal_size(observations: Sequence[Observation], found: Grounds) -> Grounds:
     equal = next((name for name, value in spreads.items() if value is not None and value <= EQUAL_BUDGET), None)
     if equal is not None:
         return replace(found, convention=equal)
-    sizes = _numbers(observations, CONVENTIONS[0])
     reason = (
         f"the size is not equal ({_said(observations, CONVENTIONS)}), so that the vocabulary is mixed up with it: "
         f"repeat {_trials(observations)} with constraints.total_parameters"
     )
-    target = round(math.exp(sum(map(math.log, sizes)) / len(sizes))) if sizes else 1_000_000
+    target = round(mean_size(observations)) or 1_000_000
     budget = {"target": target, "tolerance": TOLERANCE, "solve_for": "width"}
     return replace(found, problem=reason, supply={"constraints": {"total_parameters": budget}})
 
@@ -77,6 +76,26 @@ def _equal_length(observations: Sequence[Observation], found: Grounds) -> Ground
     train_bytes = round(sum(amounts) / len(amounts)) if amounts else 1_000_000
     proxy = {"train_tokens": None, "train_flops": None, "train_bytes": train_bytes}
     return replace(found, problem=reason, supply={"proxy": proxy})
+
+
+def split_sizes(observations: Sequence[Observation]) -> list[list[Observation]]:
+    """The trials of each total of parameters, ascending; all together where one count is equal, or sizes do not part.
+
+    They part where each size has several vocabularies; where they do not, vocabulary and size are mixed up.
+    """
+    whole = [list(observations)]
+    if any((found := spread(observations, name)) is not None and found <= EQUAL_BUDGET for name in CONVENTIONS):
+        return whole
+    sized = [(row, size) for row in observations if (size := row.number_of(CONVENTIONS[0])) is not None and size > 0]
+    parts = [[sized[place][0] for place in part] for part in split_budgets([size for _, size in sized])]
+    several = all(len({row.number_of("vocabulary_size") for row in part}) > 1 for part in parts)
+    return parts if len(parts) > 1 and several else whole
+
+
+def mean_size(observations: Sequence[Observation]) -> float:
+    """Geometric mean of the totals of parameters, 0 where none is reported."""
+    sizes = _numbers(observations, CONVENTIONS[0])
+    return math.exp(sum(map(math.log, sizes)) / len(sizes)) if sizes else 0.0
 
 
 def spread(observations: Sequence[Observation], name: str) -> float | None:

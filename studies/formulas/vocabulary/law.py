@@ -21,7 +21,7 @@ from studies.formulas.supply import Side, more_rates, more_trials
 from studies.formulas.verdicts import Domain, Ground, further_trials, overlaps, position
 from studies.formulas.vocabulary import report
 from studies.formulas.vocabulary.forms import VocabularyAnalysis, analyse, build_design, build_problem
-from studies.formulas.vocabulary.grounds import find_grounds
+from studies.formulas.vocabulary.grounds import find_grounds, mean_size, split_sizes
 from studies.formulas.vocabulary.networks import build_networks
 from studies.formulas.vocabulary.rule import Rule, find_rule
 from studies.formulas.vocabulary.study import VocabularyStudy
@@ -52,22 +52,42 @@ CURVE_POINTS = 25
 
 
 def fit_vocabulary(observations: Sequence[Observation], context: FitContext) -> Sequence[Formula]:
-    """Fit the law; none where the vocabulary did not vary."""
-    observations = [row for row in observations if (row.number_of("vocabulary_size") or 0) >= 1]
-    if len({row.number_of("vocabulary_size") for row in observations}) < 2:
+    """Fit the law at each size that the trials share; none where the vocabulary did not vary.
+
+    The largest size at which it is determined gives the principal formula, the others give variants of it.
+    """
+    rows = [row for row in observations if (row.number_of("vocabulary_size") or 0) >= 1]
+    if len({row.number_of("vocabulary_size") for row in rows}) < 2:
         return ()
+    parts = split_sizes(rows)
+    formulas = [_fit(part, context) for part in parts]
+    if len(parts) == 1:
+        return formulas
+    order = sorted(range(len(parts)), key=lambda place: (bool(formulas[place].expression), place), reverse=True)
+    return [_at_size(formulas[place], parts[place], context, principal=place == order[0]) for place in order]
+
+
+def _at_size(formula: Formula, rows: Sequence[Observation], context: FitContext, principal: bool) -> Formula:
+    """A formula of one of several sizes, which it names."""
+    size = mean_size(rows)
+    variant = "" if principal else f"{size:.0f}_parameters"
+    said = f"{formula.statement} (at {size:.3g} parameters)"
+    return formula.model_copy(update={"id": context.formula_id(KIND, variant), "variant": variant, "statement": said})
+
+
+def _fit(observations: Sequence[Observation], context: FitContext) -> Formula:
     grounds = find_grounds(observations, context)
     found = build_networks(observations, grounds.context)
     study = VocabularyStudy(observations, grounds, found)
     if grounds.problem is not None:
-        return (_without_fit(study, grounds.problem, grounds.supply),)
+        return _without_fit(study, grounds.problem, grounds.supply)
     missing = MIN_SIZES - len(found.sizes)
     if missing > 0:
         reason = (
             f"{MIN_SIZES - missing} usable vocabularies cannot show an optimum: add {missing} "
             f"({missing * study.runs_each} further trials at the rates already used)"
         )
-        return (_without_fit(study, reason, more_sizes(observations, missing * study.runs_each)),)
+        return _without_fit(study, reason, more_sizes(observations, missing * study.runs_each))
     design = build_design(found.rows)
     problem = build_problem(found.rows, design)
     freedom = len(found.rows) - 1 - problem.columns.shape[1]
@@ -78,8 +98,8 @@ def fit_vocabulary(observations: Sequence[Observation], context: FitContext) -> 
             f"{len(found.rows)} networks cannot tell a bowl over the vocabulary{beside}: add {more} or more "
             f"({more * study.runs_each} further trials)"
         )
-        return (_without_fit(study, reason, more_sizes(observations, more * study.runs_each)),)
-    return (_formula(study, analyse(problem, design)),)
+        return _without_fit(study, reason, more_sizes(observations, more * study.runs_each))
+    return _formula(study, analyse(problem, design))
 
 
 def _without_fit(study: VocabularyStudy, reason: str, supply: Mapping[str, Any] | None) -> Formula:

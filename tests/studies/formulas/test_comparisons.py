@@ -174,9 +174,23 @@ def test_few_seeds_ask_for_more():
     formula = fit_initialization(rows_of(schemes(seeds=2)), CONTEXT)[0]
     assert formula.verdict == "undetermined"
     assert "train every method at the same 3 seeds" in formula.reasons[0]
-    assert formula.supply["inner"]["seed"] == [0, 1, 2, 3, 4, 5]
+    assert formula.supply["inner"]["seed"] == [0, 1, 2, 3]
+    assert formula.supply["max_trial_count"] == 12
     with pytest.raises(InvalidInput, match="no fitted numbers"):
         evaluate(formula, {"is_gpt2": 1})
+
+
+def test_trials_that_share_nothing_are_asked_to_share_seeds():
+    """As a sampler draws them that varies everything at once."""
+    rows = [
+        dataclasses.replace(row, parameters={**row.parameters, "seed": row.number, "depth": row.number})
+        for row in rows_of(schemes({**EQUAL, "mup": 0.0}))
+    ]
+    formula = fit_initialization(rows, CONTEXT)[0]
+    assert "no method shares 3 seeds or configurations with constant" in formula.reasons[0]
+    assert formula.supply["inner"]["init_scheme"] == [*EQUAL, "mup"]
+    assert formula.supply["space"] == {"init_scheme": None, "seed": None}
+    assert formula.supply["max_trial_count"] == 5 * 4 * len(formula.supply["inner"]["seed"])
 
 
 def test_many_configurations_are_the_units():

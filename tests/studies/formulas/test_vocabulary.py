@@ -19,6 +19,7 @@ from studies.formulas.simulation.vocabularies import (
 )
 from studies.formulas.vocabulary.law import fit_vocabulary
 from studies.formulas.vocabulary.rule import find_rule
+from studies.suggestions import suggested_spec
 
 CONTEXT = FitContext(("study-7",), "bits_per_byte")
 QUIET = VocabularyPlan(bowl=Bowl(noise=0.001), jitter=0.001, missing=0.0)
@@ -105,6 +106,47 @@ def test_unequal_sizes_are_refused():
     formula = fitted(edit=changed(total_parameters=lambda row: 1e8 * row.parameters["vocabulary_size"] / 4096))
     assert "size is not equal" in formula.reasons[0]
     assert formula.supply["constraints"]["total_parameters"]["solve_for"] == "width"
+
+
+def test_each_of_several_sizes_has_a_law():
+    small = planted(dataclasses.replace(QUIET, total_parameters=2e7, cost=bowl_over_vocabulary(2048.0, 0.02)))
+    few = planted(dataclasses.replace(QUIET, total_parameters=1e9, sizes=(1024, 2048)))
+    principal, smaller, undetermined = fit_vocabulary([*small, *planted(), *few], CONTEXT)
+    assert [law.variant == "" for law in (principal, smaller, undetermined)] == [True, False, False]
+    assert principal.coefficients["best_vocabulary"] == fitted().coefficients["best_vocabulary"]
+    best = smaller.coefficients["best_vocabulary"]
+    assert best.low < 2048 < best.high
+    assert "add 2" in undetermined.reasons[0]
+    assert len({law.id for law in (principal, smaller, undetermined)}) == 3
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        dataclasses.replace(QUIET, rates=(3e-3,)),
+        dataclasses.replace(QUIET, sizes=(1024, 2048)),
+        dataclasses.replace(QUIET, covering_vocabulary=30_000, total_parameters=2e7),
+        dataclasses.replace(QUIET, covering_vocabulary=32_768, total_parameters=1e9),
+        dataclasses.replace(QUIET, cost=bowl_over_vocabulary(14_000.0, 0.005), jitter=0.02),
+        dataclasses.replace(QUIET, rates=(3e-4, 4e-4, 6e-4)),
+    ],
+    ids=["one rate", "two sizes", "no solution", "rule is the largest", "across", "edge"],
+)
+def test_what_would_decide_is_a_spec(plan):
+    formula = fitted(plan)
+    assert formula.verdict == "undetermined"
+    spec = {
+        "name": "vocabularies",
+        "space": {"vocabulary_size": {"type": "int", "low": 512, "high": 4096, "log": True}},
+        "inner": {"learning_rate": [3e-3]},
+        "constraints": {"total_parameters": {"target": 100_000_000}},
+        "objectives": [{"metric": "bits_per_byte", "direction": "minimize"}],
+        "proxy": {"train_bytes": 1_000_000},
+        "max_trial_count": 4,
+    }
+    suggested = suggested_spec(spec, formula, None)
+    assert suggested != spec
+    assert suggested["max_trial_count"] >= 4
 
 
 def test_a_loss_by_token_is_refused_and_bits_per_byte_are_taken_where_they_are():
