@@ -32,6 +32,7 @@ DIVERGED = re.compile(r"diverged|not finite|\b(?:nan|inf)\b")
 SOLVED = frozenset({"width", "ffn_width", "ffn_ratio", "kv_heads", "depth"})
 """Follow from a study's budget, whatever it says of them."""
 TRAINER_DEFAULT = "trainer.config"
+BATCH = "batch_tokens"
 DECAY_MODE, OPTIMIZER = "decoupled", "adamw"
 """Of every run that Formulary trains (``trainer.optim``)."""
 CENTRE = "centre of the study's space (no trial is complete)"
@@ -121,7 +122,7 @@ def gather(
         number=best.number if best else None,
         measured_parameters=_range(sizes) or _sizes_of(laws),
         measured_tokens=_range([trial.metrics.get("train_tokens") for trial in complete]),
-        measured_batches=_range(trial_config(spec, trial).optimization.batch_tokens for trial in complete),
+        measured_batches=_range(float(trial.parameters.get(BATCH, spec.proxy.batch_tokens)) for trial in complete),
         tolerance=budget.tolerance,
         formulas=laws,
         refused=tuple(_differences(config, formulas)),

@@ -56,10 +56,19 @@ def _vocabulary_of_law(basis: Basis, head_dim: int, law: Formula) -> RecipeField
     share = frame.embedding_share(default_depth(frame))
     if share <= PAPER_EMBEDDING_SHARE or (chosen is best and basis.same_scale):
         return formula_field(VOCABULARY, size, law, note)
-    allowed = max(int(size * PAPER_EMBEDDING_SHARE / share), VOCABULARY_SIZES[-1])
-    return derived_field(
-        VOCABULARY, allowed, "total_parameters", f"{note}; its tables would take {share:.0%}, more than F1 allows"
-    )
+    note += f"; its tables would take {share:.0%}, more than F1 allows"
+    return derived_field(VOCABULARY, _affordable(basis, head_dim, size), "total_parameters", note)
+
+
+def _affordable(basis: Basis, head_dim: int, size: int) -> int:
+    """The largest vocabulary up to ``size`` whose tables take no more than the paper's rule allows."""
+    low, high = VOCABULARY_SIZES[-1], size
+    while low < high:
+        middle = (low + high + 1) // 2
+        frame = frame_of(basis, head_dim, middle)
+        fits = frame.embedding_share(default_depth(frame)) <= PAPER_EMBEDDING_SHARE
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
 
 
 def _padded(basis: Basis, vocabulary: RecipeField) -> RecipeField:
