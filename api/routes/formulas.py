@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from api.dependencies import OwnerGiven, ReadSession
-from api.routes.paths import FurtherStudies, StudyId
+from api.routes.paths import FurtherStudies, PresetName, StudyId
 from api.schemas import FormulaList, StudySuggestion
 from studies import service
 from studies.formulas.formula import FormulaKind
@@ -13,8 +13,6 @@ from studies.recipe import Recipe
 from studies.suggestions import Suggestion
 
 router = APIRouter(tags=["formulas"])
-
-PresetName = Annotated[str, Path(max_length=100, description="Name of a preset: paper.")]
 
 
 @router.get("/studies/{study_id}/formulas")

@@ -7,7 +7,8 @@ from fastapi.responses import HTMLResponse
 
 from api.authentication import IdentityGiven
 from api.dependencies import ReadSession
-from api.routes.paths import LARGEST_ID, FurtherStudies, StudyId
+from api.routes.paths import LARGEST_ID, FurtherStudies, PresetName, StudyId
+from api.web.recipe_page import preset_page, recipe_page
 from api.web.rendering import render
 from api.web.studies_page import studies_page
 from api.web.study_page import study_page
@@ -37,3 +38,15 @@ def show_study(
 ) -> HTMLResponse:
     """Show a study, with its formulas or those of several studies together."""
     return render("study.html", **study_page(session, identity, study_id, others))
+
+
+@router.get("/studies/{study_id}/recipe")
+def show_recipe(study_id: StudyId, session: ReadSession, identity: IdentityGiven) -> HTMLResponse:
+    """Show the recipes of a study."""
+    return render("recipe.html", **recipe_page(session, identity, study_id))
+
+
+@router.get("/presets/{preset}")
+def show_preset(preset: PresetName, identity: IdentityGiven) -> HTMLResponse:
+    """Show the recipes of published findings."""
+    return render("recipe.html", **preset_page(identity, preset))

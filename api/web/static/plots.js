@@ -100,6 +100,12 @@ export function plotsIn(root, studyId, library) {
   return findAll("[data-plot]", root).map((node) => new Plot(node, studyId, library));
 }
 
+/** Draw a figure that is at hand. */
+export async function show(node, { data, layout }, address) {
+  const library = await load(address);
+  await library.react(node, data, dressed(layout, null, node), CONFIG);
+}
+
 function load(address) {
   plotly ??= new Promise((resolve, reject) => {
     const script = element("script", { src: address });
