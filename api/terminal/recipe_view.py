@@ -161,7 +161,8 @@ def _prediction(found: Mapping[str, Any] | None) -> Iterator[Text]:
     if found["days"] is not None:
         low, high = found["days"]
         gpus = f" on {found['gpus']:,} GPU{'' if found['gpus'] == 1 else 's'}"
-        yield Text.assemble((f"{_days(low)} to {_days(high)}", "bold"), gpus, f"; MFU {printable(found['mfu_basis'])}")
+        words = " to ".join(dict.fromkeys((_days(low), _days(high))))
+        yield Text.assemble((words, "bold"), gpus, f"; MFU {printable(found['mfu_basis'])}")
     if found["memory_bytes"] is not None:
         limit = found["memory_limit_bytes"]
         beside = f" of {limit / 2**30:.1f} GiB that it can give" if limit is not None else ""
@@ -172,7 +173,9 @@ def _prediction(found: Mapping[str, Any] | None) -> Iterator[Text]:
 def _days(days: float) -> str:
     if days >= 1:
         return f"{days:,.1f} days"
-    return f"{days * 24:.1f} hours" if days * 24 >= 1 else f"{days * 1440:.2g} minutes"
+    if days * 24 >= 1:
+        return f"{days * 24:.1f} hours"
+    return f"{days * 1440:.2g} minutes" if days * 1440 >= 1 else f"{days * 86_400:.2g} seconds"
 
 
 def _data(found: Mapping[str, Any] | None) -> Iterator[Text]:

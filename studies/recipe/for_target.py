@@ -18,13 +18,15 @@ from studies.recipe.defaults import (
 )
 from studies.recipe.from_trial import pretrain_fields
 from studies.recipe.judgement import with_evidence
-from studies.recipe.optimization import check_tokens, choose_batch, choose_learning_rate
+from studies.recipe.laws import knows_size
+from studies.recipe.optimization import RATE, check_tokens, choose_batch, choose_learning_rate
 from studies.recipe.prediction import choose_micro_batch
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, outside
 from studies.recipe.target import Target
 from studies.records import Trial
 from studies.spec import StudySpec
 from trainer.config import TrainingLength
+from trainer.plan import MAX_DEFAULT_WARMUP_STEPS
 
 WARMUP = "optimization.warmup_tokens"
 DEVIATION = "initialization.std"
@@ -67,7 +69,8 @@ def recipe_for_target(
     micro_batch = choose_micro_batch(basis, assemble(fields).config)
     if micro_batch is not None:
         fields = [micro_batch if field.name == micro_batch.name else field for field in fields]
-    recipe = assemble(fields, extrapolation, _warnings(basis, architecture, extrapolation))
+    rate = next(field for field in chosen if field.name == RATE)
+    recipe = assemble(fields, extrapolation, _warnings(basis, architecture, rate, extrapolation))
     return with_evidence(recipe, basis)
 
 
@@ -81,7 +84,10 @@ def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
     """The trial's warm-up where it is in reach and leaves half of the run; else the paper's share."""
     tokens, run = basis.config.optimization.warmup_tokens, basis.target.tokens
     if basis.in_reach and tokens is None and basis.number is not None:
-        return basis.inherit(WARMUP, "none: warmup_ratio of the run, as in the trials")
+        steps = round(run / batch_tokens)
+        shared = min(round(basis.config.optimization.warmup_ratio * steps), MAX_DEFAULT_WARMUP_STEPS, steps - 1)
+        words = f"left out, as in the trials: warmup_ratio of the run, at most {MAX_DEFAULT_WARMUP_STEPS} steps"
+        return basis.inherit(WARMUP, f"{words}, which are {shared * batch_tokens:,} tokens here")
     if basis.in_reach and tokens is not None and 2 * max(tokens, batch_tokens) <= run:
         return basis.inherit(WARMUP)
     note = f"{PAPER_WARMUP_RATIO:.0%} of the run"
@@ -110,7 +116,9 @@ def _extrapolation(basis: Basis, batch_tokens: int) -> dict[str, float]:
     return factors
 
 
-def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str, float]) -> Iterator[str]:
+def _warnings(
+    basis: Basis, architecture: ArchitectureConfig, rate: RecipeField, factors: dict[str, float]
+) -> Iterator[str]:
     if basis.number is None and basis.origin != CENTRE:
         yield "These findings were published: nothing here was measured on your text or your machines."
     elif basis.number is None:
@@ -132,14 +140,17 @@ def _warnings(basis: Basis, architecture: ArchitectureConfig, factors: dict[str,
             "need not hold at scale."
         )
     if basis.number is not None and not basis.same_scale:
-        yield from _rate_warning(basis, architecture)
+        yield from _rate_warning(basis, architecture, rate)
     if factors.get("tokens", 1) > REACH:
         yield f"The run is {figures(factors['tokens'])} times outside the lengths of the trials."
     yield from _share_warning(architecture)
     yield from basis.refused
 
 
-def _rate_warning(basis: Basis, architecture: ArchitectureConfig) -> Iterator[str]:
+def _rate_warning(basis: Basis, architecture: ArchitectureConfig, field: RecipeField) -> Iterator[str]:
+    """What is said of a rate whose source does not know how it moves with the size."""
+    if any(knows_size(law) and law.id in field.reference for law in basis.formulas):
+        return
     if architecture.parametrisation == "mup":
         yield (
             "The learning rate is that of the trials: muP keeps the best one over width, and over depth, batch and "

@@ -167,6 +167,11 @@ def use(formula: Formula, point: Mapping[str, float]) -> Use:
     return Use(formula, evaluate(formula, variables), distances)
 
 
+def knows_size(formula: Formula) -> bool:
+    """Whether a law's value moves with the number of parameters."""
+    return bool(formula.expression) and not names_of(formula.expression).isdisjoint(SIZES)
+
+
 def label(formula: Formula) -> str:
     """A formula as a sentence names it."""
     if STATED_BY in formula.evidence:

@@ -2,13 +2,15 @@
 
 import math
 import statistics
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from model.counts import count_parameters, embedding_share, training_flops_per_token
 from model.errors import InvalidInput
 from studies.recipe.basis import Basis
 from studies.recipe.evidence import Prediction
 from studies.recipe.recipe import RecipeField, derived_field, figures
+from studies.recipe.target import MAX_GPUS
 from studies.records import TrialState
 from trainer.config import PretrainConfig
 from trainer.machine.accelerators import ACCELERATORS, kind_of_device
@@ -82,15 +84,15 @@ def _micro_batch(basis: Basis, config: PretrainConfig) -> int:
     return max(min(config.micro_batch_tokens, each) // length, 1) * length
 
 
-def _estimate(config: PretrainConfig, micro_batch_tokens: int) -> MemoryEstimate:
-    return estimate_memory(config, micro_batch_tokens, "sdpa", "bfloat16", "cuda")
+def _estimate(basis: Basis, config: PretrainConfig, micro_batch_tokens: int) -> MemoryEstimate:
+    """Of one GPU; weights, gradients and moments are cut among all of them (``trainer.parallel``)."""
+    gpus = basis.target.gpu_count or 1
+    return estimate_memory(config, micro_batch_tokens, "sdpa", "bfloat16", "cuda", processes=gpus)
 
 
 def _peak(basis: Basis, config: PretrainConfig, micro_batch_tokens: int) -> float:
-    """Bytes of one GPU: weights, gradients and moments are shared out (FSDP), the rest is each GPU's own."""
-    found = _estimate(config, micro_batch_tokens)
-    shared = found.state * (1 - 1 / (basis.target.gpu_count or 1))
-    return found.total - shared * (found.total / (found.total - found.overhead))
+    """Bytes of one GPU."""
+    return _estimate(basis, config, micro_batch_tokens).total
 
 
 def _memory_limit(basis: Basis) -> float | None:
@@ -100,22 +102,35 @@ def _memory_limit(basis: Basis) -> float | None:
 
 def _memory_basis(basis: Basis, config: PretrainConfig) -> str:
     gpus = basis.target.gpu_count or 1
-    shared = f", shared out over {gpus} GPUs" if gpus > 1 else ""
+    shared = f", cut among {gpus} GPUs" if gpus > 1 else ""
     passes = f"forward passes of {_micro_batch(basis, config)} tokens in bfloat16 with fused attention"
     return f"trainer.machine.memory_estimate: float32 weights, gradients and moments{shared}; {passes}; not measured"
 
 
 def _too_large(basis: Basis, config: PretrainConfig, limit: float) -> InvalidInput:
+    """What would do: the fewest GPUs of this memory, else of how much memory they must be."""
     gpus, length = basis.target.gpu_count or 1, config.architecture.sequence_length
-    found = _estimate(config, length)
-    scale = found.total / (found.total - found.overhead)
-    own = scale * (found.casts + found.activations + found.transient)
-    one = f"one sequence takes {gib(_peak(basis, config, length))} on each of {gpus} GPUs, which can give {gib(limit)}"
-    if own >= limit:
-        needed = figures(math.ceil((own + scale * found.state / gpus) / USABLE_MEMORY / 2**30))
-        return InvalidInput("gpus", f"{one}; more of them would not help", f"use GPUs of at least {needed} GiB")
-    more = math.ceil(scale * found.state / (limit - own))
-    return InvalidInput("gpus", one, f"ask for at least {more} GPUs, or for GPUs with more memory")
+    takes = _peak(basis, config, length)
+    said = f"one sequence takes {gib(takes)} on each GPU, of which there {'are' if gpus > 1 else 'is'} {gpus}"
+    reason = f"{said}, and {gib(limit)} can be filled"
+    enough = next((more for more in _more_gpus(gpus) if _at(basis, more, config) <= limit), None)
+    if enough is not None:
+        return InvalidInput("gpus", reason, f"{enough} GPUs are enough, or take GPUs with more memory")
+    needed = math.ceil(takes / USABLE_MEMORY / 2**30)
+    return InvalidInput("gpus", f"{reason}; more of them do not help", f"use GPUs of at least {needed} GiB")
+
+
+def _more_gpus(gpus: int) -> Iterator[int]:
+    """Counts to try: each one up to eight, then in steps of an eighth."""
+    while gpus < MAX_GPUS:
+        gpus += max(gpus // 8, 1)
+        yield gpus
+
+
+def _at(basis: Basis, gpus: int, config: PretrainConfig) -> float:
+    """Bytes of one GPU among so many."""
+    target = basis.target.model_copy(update={"gpus": gpus})
+    return _peak(replace(basis, target=target), config, config.architecture.sequence_length)
 
 
 def _utilisation(basis: Basis) -> Utilisation | None:

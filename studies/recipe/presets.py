@@ -62,7 +62,7 @@ def find_preset(name: str) -> Preset:
 def _paper() -> Preset:
     formulas = (_vocabulary(), _depth_growth(), _rate())
     origin = f"{PAPER}, released configs/LLM1B.py and its pretraining settings"
-    return Preset("paper", f"The findings of {PAPER}", _paper_spec(), formulas, origin)
+    return Preset("paper", f"the findings of {PAPER}", _paper_spec(), formulas, origin)
 
 
 PRESETS: Mapping[str, Callable[[], Preset]] = {"paper": _paper}

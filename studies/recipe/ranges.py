@@ -125,7 +125,7 @@ def _vocabulary(asked: Asked, curve: RegretCurve) -> FieldRange:
         return _indifferent(curve)
     frame, depth = asked.frame, round(asked.number(DEPTH))
     largest = asked.number(VOCABULARY) * PAPER_EMBEDDING_SHARE / frame.embedding_share(depth)
-    words = f"{curve.basis}; the high end is where its tables take {PAPER_EMBEDDING_SHARE:.0%} (PanGu-π Pro, F1)"
+    words = f"the high end is where its tables take {PAPER_EMBEDDING_SHARE:.0%} (PanGu-π Pro, F1); else {curve.basis}"
     return FieldRange(low=None, high=largest, basis=words)
 
 

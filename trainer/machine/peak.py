@@ -8,29 +8,8 @@ from typing import Literal
 import torch
 
 from trainer.config import Precision
+from trainer.machine.accelerators import BFLOAT16_PEAKS
 
-BFLOAT16_PEAKS = {
-    "B200": 2250e12,
-    "H200": 989.4e12,
-    "H100 NVL": 835.5e12,
-    "H100 PCIe": 756e12,
-    "H100": 989.4e12,
-    "H800": 989.4e12,
-    "H20": 148e12,
-    "A100": 312e12,
-    "A800": 312e12,
-    "L40S": 362.05e12,
-    "L40": 181.05e12,
-    "L4": 121e12,
-    "A40": 149.7e12,
-    "A10G": 70e12,
-    "A10": 125e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
-}
-"""Dense bfloat16 products with float32 sums, FLOPs a second, by a part of the device's name (NVIDIA's data sheets,
-whose figures "with sparsity" are halved; A10G: AWS; of the RTX cards the white papers of Ada and GA102). The first name
-that fits counts, so that a card stands before the one whose name begins its own."""
 FLOAT32_PEAKS = {"H200": 67e12, "H100": 67e12, "A100": 19.5e12, "L40S": 91.6e12, "L4": 30.3e12, "A10": 31.2e12}
 """The same of float32 without TensorFloat-32, which PyTorch does not use unless told to (NVIDIA's data sheets)."""
 MEASURED_SIZE = {"cpu": 1024, "cuda": 8192}

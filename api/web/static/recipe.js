@@ -123,7 +123,7 @@ function predict({ prediction, data }) {
     ["Parameters", number(prediction.total_parameters), `${(100 * prediction.embedding_share).toFixed(1)} % in embedding and head`],
     ["Steps", number(prediction.steps), null],
     ["Training", `${prediction.train_flops.toExponential(2)} FLOPs`, null],
-    ["Time", prediction.days ? prediction.days.map(time).join(" to ") : "unknown", prediction.gpus && `${number(prediction.gpus)} GPU${prediction.gpus === 1 ? "" : "s"}`],
+    ["Time", prediction.days ? [...new Set(prediction.days.map(time))].join(" to ") : "unknown", prediction.gpus && `${number(prediction.gpus)} GPU${prediction.gpus === 1 ? "" : "s"}`],
     ["Memory of a GPU", gib(prediction.memory_bytes), limit === null ? null : `of ${gib(limit)}`],
     ["Epochs", data.epochs === null ? "unknown" : number(data.epochs), data.unique_tokens === null ? null : `${number(data.unique_tokens)} unique tokens`],
   ];
@@ -136,5 +136,6 @@ function predict({ prediction, data }) {
 function time(days) {
   if (days >= 1) return `${number(days)} days`;
   const minutes = days * MINUTES_A_DAY;
-  return minutes >= 60 ? `${number(minutes / 60)} h` : `${number(minutes)} min`;
+  if (minutes >= 60) return `${number(minutes / 60)} h`;
+  return minutes >= 1 ? `${number(minutes)} min` : `${number(60 * minutes)} s`;
 }
