@@ -5,6 +5,7 @@ meanings are those of ``doc/en/usage.md``, ``configs/7B_llama2.py`` and ``intern
 c628a8c; the paper's own config is ``configs/LLM1B.py`` of github.com/YuchuanTian/RethinkTinyLM.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from trainer.config import PretrainConfig
 CONFIG = "internevo_config.py"
 SCRIPT = "prepare_internevo_data.py"
 COMMIT = "c628a8c"
+MAX_JOB_NAME = 80
 USAGE = """\
 With InternEvo (https://github.com/InternLM/InternEvo, commit {commit}). The corpus first: JSON lines in
 `DOCUMENTS.jsonl`, each `{{"text": "one document"}}`:
@@ -37,24 +39,28 @@ HEADER = "# Written by Formulary for InternEvo; README.md beside this file tells
 
 def write(run: Run, title: str, folder: Path) -> Recipe:
     """Write the config and the script that cuts the corpus; InternEvo draws the initial weights."""
-    assignments = "".join(_assignment(name, value) for name, value in config(run, title).items())
-    (folder / CONFIG).write_text(HEADER + assignments, encoding="utf-8")
+    (folder / CONFIG).write_text(render(config(run, title)), encoding="utf-8")
     copy_script(SCRIPT, folder)
     return run.recipe
 
 
+def render(document: dict[str, Any]) -> str:
+    """A document as Python: an assignment of a literal for each of its names."""
+    return HEADER + "".join(_assignment(name, value) for name, value in document.items())
+
+
 def _assignment(name: str, value: Any) -> str:
-    """``name = literal``, a dictionary with a line for each of its keys; ``repr`` escapes what is not printable."""
+    """``name = literal``, a dictionary with a line for each of its keys; ``ascii`` escapes what is not printable."""
     if not isinstance(value, dict):
         return f"{name} = {value!a}\n"
-    return f"{name} = {{\n" + "".join(f"    {key!r}: {inner!a},\n" for key, inner in value.items()) + "}\n"
+    return f"{name} = {{\n" + "".join(f"    {key!a}: {inner!a},\n" for key, inner in value.items()) + "}\n"
 
 
 def config(run: Run, title: str) -> dict[str, Any]:
     """The assignments of the config file, in its order."""
     optimization, steps = run.config.optimization, run.plan.steps
     return {
-        "JOB_NAME": title,
+        "JOB_NAME": job_name(title),
         "model_type": "LLAMA2",
         "DO_ALERT": False,
         "ckpt": {
@@ -92,7 +98,7 @@ def config(run: Run, title: str) -> dict[str, Any]:
         "lr_scheduler": {
             "total_steps": steps,
             "init_steps": 0,
-            "warmup_ratio": _ratio(run.plan.warmup_steps, steps),
+            "warmup_ratio": warmup_ratio(run.plan.warmup_steps, steps),
             "eta_min": run.final_learning_rate,
             "last_epoch": -1,
         },
@@ -117,6 +123,11 @@ def config(run: Run, title: str) -> dict[str, Any]:
             "tensorboard": {"queue_max_length": 10},
         },
     }
+
+
+def job_name(title: str) -> str:
+    """The title as InternEvo can use it in names of folders."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", title).strip("_")[:MAX_JOB_NAME] or "formulary"
 
 
 def _data(run: Run) -> dict[str, Any]:
@@ -183,9 +194,9 @@ def _initialization(config: PretrainConfig) -> dict[str, Any]:
     }
 
 
-def _ratio(part: int, whole: int) -> float:
-    """A share of which InternEvo, which cuts ``int(whole * share)``, makes ``part`` again."""
-    return (part + 0.5) / whole if part else 0.0
+def warmup_ratio(warmup_steps: int, steps: int) -> float:
+    """A share of which InternEvo, whose warm-up is ``int(steps * share)``, makes ``warmup_steps`` again."""
+    return (warmup_steps + 0.5) / steps if warmup_steps else 0.0
 
 
 def usage(run: Run) -> str:

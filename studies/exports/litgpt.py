@@ -41,10 +41,14 @@ def write(run: Run, title: str, folder: Path) -> Recipe:
         InvalidInput: the weights fit into neither the memory nor the disk of this machine.
     """
     recorded = hf.write(run, title, folder)
-    text = yaml.safe_dump(pretrain_config(run, title), sort_keys=False, allow_unicode=True)
-    (folder / CONFIG).write_text(text, encoding="utf-8")
+    (folder / CONFIG).write_text(render(pretrain_config(run, title)), encoding="utf-8")
     copy_script(SCRIPT, folder)
     return recorded
+
+
+def render(document: dict[str, Any]) -> str:
+    """A document as YAML of plain values."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
 def pretrain_config(run: Run, title: str) -> dict[str, Any]:

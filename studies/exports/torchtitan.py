@@ -46,9 +46,14 @@ def write(run: Run, title: str, folder: Path) -> Recipe:
     recorded = hf.write(run, title, folder)
     text = json.dumps(model_args(run), indent=2, allow_nan=False)
     (folder / MODEL_ARGS).write_text(text + "\n", encoding="utf-8")
-    (folder / CONFIG).write_text(tomlkit.dumps(job_config(run, title)), encoding="utf-8")
+    (folder / CONFIG).write_text(render(job_config(run, title)), encoding="utf-8")
     copy_script(f"{MODULE}.py", folder)
     return recorded
+
+
+def render(document: dict[str, Any]) -> str:
+    """A document as TOML."""
+    return tomlkit.dumps(document)
 
 
 def model_args(run: Run) -> dict[str, Any]:

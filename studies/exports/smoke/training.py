@@ -53,7 +53,7 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
         method="training",
         software=f"Formulary with torch {installed_versions(['torch'])['torch']}",
         done=(f"formulary.json was read and {STEPS} steps were trained: loss {shown} nats per token.",),
-        left_out=_cuts(config, small),
+        left_out=cuts(config, small),
         parameters=count_parameters(config.architecture).total,
     )
 
@@ -85,11 +85,12 @@ def affordable(config: PretrainConfig) -> PretrainConfig:
     )
 
 
-def _cuts(config: PretrainConfig, small: PretrainConfig) -> tuple[str, ...]:
+def cuts(config: PretrainConfig, small: PretrainConfig) -> tuple[str, ...]:
+    """How ``small`` differs from ``config``, as one sentence, or nothing."""
     pairs = (
         ("batch", config.optimization.batch_tokens, small.optimization.batch_tokens, "tokens"),
         ("context", config.architecture.sequence_length, small.architecture.sequence_length, "tokens"),
         ("depth", config.architecture.depth, small.architecture.depth, "layers"),
     )
-    cuts = [f"{name} {tried} instead of {whole} {unit}" for name, whole, tried, unit in pairs if tried != whole]
-    return (f"To be quick, the steps were trained with {', '.join(cuts)}.",) if cuts else ()
+    found = [f"{name} {tried} instead of {whole} {unit}" for name, whole, tried, unit in pairs if tried != whole]
+    return (f"To be quick, the steps were trained with {', '.join(found)}.",) if found else ()

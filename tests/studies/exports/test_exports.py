@@ -1,15 +1,11 @@
-import argparse
-import ast
 import errno
 import hashlib
-import inspect
 import json
 import math
 import os
 import shutil
 import subprocess
 import sys
-import typing
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -24,71 +20,24 @@ from model.errors import InvalidInput, WriteFailed
 from model.hf import from_transformers
 from model.initialization import initialize
 from model.transformer import Transformer
-from search.space import Space
 from studies.exports import EXPORTERS, Provenance, SmokeTest, collect_provenance, write, write_export
 from studies.exports.readme import render_readme
-from studies.recipe import Recipe, Target, leaves, recipe_for_target
+from studies.recipe import Recipe, leaves
 from studies.recipe.formats import FORMATS
-from studies.records import Trial, TrialState
 from studies.spec import StudySpec
 from tests.large_tokenizers import WRITERS
+from tests.studies.exports.recipes import SPEC, STEPS, recipe_on
 from trainer.config import BuiltinCorpus, CompressedTokenizer, JsonlCorpus, PretrainConfig
 from trainer.pretrain import pretrain
 
 torch.set_num_threads(1)
-SPEC = StudySpec.model_validate(
-    {
-        "name": "a | study\nof <exports>",
-        "proxy": {
-            "train_tokens": 20_480,
-            "sequence_length": 64,
-            "vocabulary_size": 512,
-            "head_dim": 16,
-            "width": 64,
-            "depth": 3,
-            "learning_rate": 1e-2,
-            "batch_tokens": 512,
-            "validation_bytes": 4000,
-            "evaluations": 1,
-        },
-        "max_trial_count": 1,
-    }
-)
-STEPS = 20
 FORMATS_HERE = ("formulary", "hf")
 """Formats that need no framework but those that Formulary has anyway; tests of the others are in test_formats.py."""
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few modules of the standard library, so that reading them and training a tokenizer takes no time."""
-    path = tmp_path_factory.mktemp("allowed") / "sources.jsonl"
-    documents = [json.dumps({"text": inspect.getsource(module)}) for module in (argparse, inspect, typing, ast)]
-    path.write_text("\n".join(documents), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="session")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("storage")
-
-
-def recipe_on(corpus: JsonlCorpus | BuiltinCorpus, **proxy: Any) -> Recipe:
-    spec = SPEC.model_copy(update={"proxy": SPEC.proxy.model_copy(update={"corpus": corpus, **proxy})})
-    point = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy).describe({})
-    metrics = {"bits_per_byte": 3.0, "total_parameters": float(point.attributes["total_parameters"])}
-    trial = Trial(0, TrialState.COMPLETE, point.values, metrics, point.attributes, None, 1, None, None)
-    return recipe_for_target(spec, [trial], [], Target(total_parameters=200_000, tokens=STEPS * 512))
-
-
-@pytest.fixture(scope="session")
 def recipe(corpus: Path) -> Recipe:
     return recipe_on(JsonlCorpus(kind="jsonl", path=str(corpus)))
-
-
-@pytest.fixture(scope="session")
-def provenance() -> Provenance:
-    return collect_provenance(7, SPEC, trials=[3, 0, 1, 2, 9], formulas=[])
 
 
 @pytest.fixture(scope="session")
