@@ -25,7 +25,7 @@ With litgpt 0.5.13 (`pip install 'litgpt[extra]==0.5.13'`, in an environment of 
     python convert_to_litgpt.py
     litgpt pretrain --config pretrain.yaml
 
-The first command puts `model.safetensors` under litgpt's names, into `litgpt/`. The second starts from there on all
+The first command puts `model.safetensors` under litgpt's names, into `initial/`. The second starts from there on all
 GPUs of the machine; the batch of {batch} sequences is that of all GPUs together. Add `--resume auto` and
 `--initial_checkpoint_dir null` to go on from `out/`.
 
@@ -59,7 +59,7 @@ def pretrain_config(run: Run, title: str) -> dict[str, Any]:
         "model_config": model_config(run),
         "out_dir": "out",
         "precision": "bf16-mixed" if run.bfloat16 else "32-true",
-        "initial_checkpoint_dir": "litgpt",
+        "initial_checkpoint_dir": "initial",
         "resume": False,
         "data": {
             "class_path": "litgpt.data.TextFiles",
@@ -95,7 +95,7 @@ def pretrain_config(run: Run, title: str) -> dict[str, Any]:
         },
         "devices": "auto",
         "num_nodes": 1,
-        "tokenizer_dir": "litgpt",
+        "tokenizer_dir": "initial",
         "logger_name": "tensorboard",
         "seed": run.seed,
     }

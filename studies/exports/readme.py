@@ -1,12 +1,14 @@
 """The page that an export carries: what it is, where each field comes from, and how to start it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from model.counts import count_parameters
 from studies.exports.provenance import Provenance
 from studies.exports.smoke import SmokeTest
 from studies.recipe import Leaf, Recipe, RecipeField, placed
+from studies.recipe.evidence import FieldRange
+from studies.recipe.recipe import figures
 
 PAGE = """\
 # {title}
@@ -32,9 +34,13 @@ where DIR is this folder. It goes on from the last checkpoint when it is started
 
 ## Where each field comes from
 
-| field | value | source | reference | note |
-|---|---|---|---|---|
+| field | value | range | source | reference | note |
+|---|---|---|---|---|---|
 {fields}
+
+## What the run takes
+
+{takes}
 
 ## How far this reaches beyond the trials
 
@@ -84,6 +90,7 @@ def render_readme(
         differences=DIFFERENCES.format(lines=_bullets(differences, "")) if differences else "",
         warnings=_bullets(recipe.warnings, "Nothing in this config reaches beyond what was measured."),
         fields="\n".join(_row(field) for field in recipe.fields),
+        takes=_bullets(_takes(recipe), "Nothing was predicted: this is the config of a trial."),
         extrapolation=_bullets(
             [f"`{name}`: {placed(factor, 'the measured range')}" for name, factor in recipe.extrapolation.items()],
             "Nothing to compare with: this is the config of a trial, or the study has none.",
@@ -101,7 +108,14 @@ def smoke_test_lines(smoke_test: SmokeTest) -> list[str]:
 
 def _row(field: RecipeField) -> str:
     value = _shown(field.name, field.value)
-    return f"| `{field.name}` | {_cell(value)} | {field.source} | {_cell(field.reference)} | {_cell(field.note)} |"
+    cells = (_cell(value), _range(field.range), field.source, _cell(field.reference), _cell(field.note))
+    return f"| `{field.name}` | {' | '.join(cells)} |"
+
+
+def _range(ends: FieldRange | None) -> str:
+    if ends is None or not ends.known:
+        return ""
+    return " to ".join("?" if end is None else figures(end) for end in (ends.low, ends.high))
 
 
 def _shown(name: str, value: Leaf) -> str:
@@ -113,6 +127,25 @@ def _shown(name: str, value: Leaf) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.6g}"
     return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _takes(recipe: Recipe) -> Iterator[str]:
+    """Work, memory, time, epochs and the risk of divergence, as far as the recipe says them."""
+    prediction, data, risk = recipe.prediction, recipe.data, recipe.divergence
+    if prediction is not None:
+        yield f"{prediction.steps:,} steps, {figures(prediction.train_flops)} FLOPs"
+        if prediction.days is not None:
+            low, high = map(figures, prediction.days)
+            yield f"{low} to {high} days on {prediction.gpus} GPUs ({prediction.mfu_basis})"
+        if prediction.memory_bytes is not None:
+            yield f"{figures(prediction.memory_bytes / 2**30)} GiB of each GPU ({prediction.memory_basis})"
+    if data is not None and data.epochs is not None:
+        yield f"{figures(data.epochs)} epochs over the corpus ({data.basis})"
+    if risk is not None and risk.share is not None:
+        yield (
+            f"{risk.diverged} of {risk.runs} runs near this learning rate diverged: {risk.share:.0%}, "
+            f"{risk.level:.0%} interval {risk.low:.0%} to {risk.high:.0%} ({risk.note})"
+        )
 
 
 def _provenance_lines(provenance: Provenance) -> list[str]:
@@ -137,7 +170,7 @@ def _ranges(numbers: tuple[int, ...]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs) or "none"
 
 
-def _bullets(lines: Sequence[str], otherwise: str) -> str:
+def _bullets(lines: Iterable[str], otherwise: str) -> str:
     return "\n".join(f"- {_cell(line)}" for line in lines) or otherwise
 
 

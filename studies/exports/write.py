@@ -32,6 +32,8 @@ EXPORTERS = MappingProxyType(
     }
 )
 """Formats by the name a user gives."""
+EVIDENCE = {"regrets", "divergence", "laws", "prediction", "data"}
+"""What a recipe says beside its values."""
 
 
 class ExportedFile(FrozenConfig):
@@ -131,6 +133,7 @@ def _document(format: str, recipe: Recipe, provenance: Provenance, differences: 
         "pretrain": recipe.config.model_dump(mode="json"),
         "recipe": [field.model_dump(mode="json") for field in recipe.fields],
         "extrapolation": recipe.extrapolation,
+        "evidence": recipe.model_dump(mode="json", include=EVIDENCE),
         "warnings": recipe.warnings,
         "differences": differences,
         "provenance": provenance.model_dump(mode="json"),

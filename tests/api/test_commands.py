@@ -141,6 +141,8 @@ def test_export_writes_the_folder_and_prints_the_id(formulary: Formulary, plante
     result = formulary("export", planted, "--format", "formulary", "--out", out)
     assert last_line(result) == "1"
     assert f"formulary pretrain {out}" in result.stderr
+    assert "tried: trained some steps with Formulary with torch" in result.stderr
+    assert "2 steps were trained: loss" in result.stderr
     document = json.loads((out / "formulary.json").read_text())
     assert document["pretrain"]["optimization"]["learning_rate"] == 0.002
     assert (out / "tokenizer.json").is_file()
@@ -167,6 +169,7 @@ def test_export_of_a_trial(formulary: Formulary, planted: str, tmp_path: Path) -
     ("options", "message"),
     [
         (["--format", "gguf"], "format"),
+        (["--format", "internevo"], "internevo has no tied head"),
         (["--format", "hf", "--trial", "8"], "trial 8 is FAIL"),
         (["--format", "hf", "--trial", "77"], "no trial 77"),
         (["--format", "hf", "--tokens", "1000"], "total_parameters"),

@@ -15,6 +15,7 @@ from api.app import create_app
 from api.settings import Settings
 from api.transport.in_process import InProcessTransport
 from studies import service
+from studies.recipe.formats import FORMATS
 from studies.records import Role, StudyState, Trial, TrialState
 from studies.repository import studies, trials, workers
 from studies.specs.yaml import load_spec_yaml
@@ -254,6 +255,13 @@ def test_shows_buttons_and_export_to_those_who_may(
     )
     links = [anchor["href"] or "" for anchor in page.all("a")]
     assert any(link.startswith("/ray-dashboard") for link in links) is (role is Role.ADMIN)
+
+
+def test_offers_every_format(http: httpx.Client, planted: int) -> None:
+    page = opened(http, f"/studies/{planted}")
+    offered = {option.get("value") for option in page.all("option")}
+    assert set(FORMATS) <= offered
+    assert all(f"{name}: {format.line}" in page.text for name, format in FORMATS.items())
 
 
 @pytest.fixture

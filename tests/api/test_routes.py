@@ -164,6 +164,7 @@ def test_exports_through_an_operation(app: FastAPI, http: httpx.Client, planted:
     ("request_body", "field"),
     [
         ({"format": "gguf"}, "format"),
+        ({"format": "internevo"}, "format"),
         ({"format": "hf", "tokens": 1000}, "total_parameters"),
         ({"format": "hf", "trial": "best", "total_parameters": 10**6, "tokens": 10**6}, "trial"),
         ({}, "format"),

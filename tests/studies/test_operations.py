@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from studies import service
 from studies.database import Database
 from studies.digest import document_digest
 from studies.errors import Conflict, LeaseHeld, LeaseLost, NotFound
-from studies.exports import ExportManifest, write_export
+from studies.exports import EXPORTERS, ExportManifest, SmokeTest, SmokeTestFailed, write_export
+from studies.exports import write as writing
 from studies.records import Export, Operation, OperationState, Study, Trial, TrialState
 from studies.repository import leases, operations, trials
 from studies.tables import OperationRow
@@ -25,7 +27,7 @@ ATTRIBUTES = {"ffn_width": 64, "kv_heads": 4, "heads": 4}
 
 @pytest.fixture
 def study(database: Database, document: dict[str, Any], roots: list[Path]) -> Study:
-    document["proxy"]["vocabulary_size"] = 300
+    document["proxy"] |= {"vocabulary_size": 300, "train_tokens": 2048, "sequence_length": 64, "batch_tokens": 256}
     parameters = {"depth": 1, "learning_rate": 1e-3}
     trial = Trial(0, TrialState.COMPLETE, parameters, {"bits_per_byte": 2.0}, ATTRIBUTES, None, 1, NOW, NOW)
     with database.session() as session:
@@ -67,6 +69,26 @@ def test_an_export_is_written_below_the_storage(
     assert ended.result is not None
     assert ended.result["export_id"] == export.id
     assert "formulary.json" in {file["name"] for file in ended.result["files"]}
+    assert written.result == ended.result
+    assert ended.result["smoke_test"]["method"] == "training"
+
+
+def test_an_export_that_fails_its_smoke_test_is_not_offered(
+    database: Database, study: Study, asked: tuple[Operation, Export], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def smoke(*_: object) -> SmokeTest:
+        raise SmokeTestFailed("formulary", "its losses are not finite")
+
+    broken = replace(EXPORTERS["formulary"], smoke=smoke)
+    monkeypatch.setattr(writing, "EXPORTERS", {**EXPORTERS, "formulary": broken})
+    operation, export = asked
+    ended = execute_operation(database, operation.id, tmp_path)
+    assert ended.state is OperationState.FAILED
+    assert ended.error is not None
+    assert ended.error.startswith("the formulary export failed its smoke test and was removed: its losses are not")
+    with database.read_session() as session:
+        assert service.get_export(session, "ada", study.id, export.id).folder is None
+    assert not list((tmp_path / "exports").iterdir())
 
 
 def _half_written(storage: Path, export_id: int) -> Path:

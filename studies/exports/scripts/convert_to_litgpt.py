@@ -1,4 +1,4 @@
-"""Puts ``model.safetensors`` of this folder under litgpt's names, into ``litgpt/lit_model.pth``.
+"""Puts ``model.safetensors`` of this folder under litgpt's names, into ``initial/lit_model.pth``.
 
 ``litgpt convert_to_litgpt`` does so for the networks that litgpt has a name for; this one has its shape in
 ``pretrain.yaml``. Run it once, from this folder, before ``litgpt pretrain``.
@@ -51,7 +51,7 @@ def convert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def main() -> None:
     """Convert the folder that this file is in."""
     folder = Path(__file__).parent
-    target = folder / "litgpt"
+    target = folder / "initial"
     target.mkdir(exist_ok=True)
     torch.save(convert(load_file(folder / "model.safetensors")), target / "lit_model.pth")
     model = yaml.safe_load((folder / "pretrain.yaml").read_text(encoding="utf-8"))["model_config"]

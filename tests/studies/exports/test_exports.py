@@ -20,10 +20,9 @@ from model.errors import InvalidInput, WriteFailed
 from model.hf import from_transformers
 from model.initialization import initialize
 from model.transformer import Transformer
-from studies.exports import EXPORTERS, Provenance, SmokeTest, collect_provenance, write, write_export
+from studies.exports import Provenance, SmokeTest, collect_provenance, write, write_export
 from studies.exports.readme import render_readme
 from studies.recipe import Recipe, leaves
-from studies.recipe.formats import FORMATS
 from studies.spec import StudySpec
 from tests.large_tokenizers import WRITERS
 from tests.studies.exports.recipes import SPEC, STEPS, recipe_on
@@ -146,7 +145,7 @@ class TestReadme:
         for field in document(folders[name])["recipe"]:
             row = next(line for line in page.splitlines() if line.startswith(f"| `{field['name']}` |"))
             assert f"| {field['source']} |" in row
-            assert row.replace("\\|", "").count("|") == 6
+            assert row.replace("\\|", "").count("|") == 7
         assert ("AutoModelForCausalLM" in page) == (name == "hf")
 
     @pytest.mark.parametrize("name", FORMATS_HERE)
@@ -201,9 +200,6 @@ class TestHuggingFace:
 
 
 class TestNetworkOptions:
-    def test_every_format_says_which_blocks_it_holds(self) -> None:
-        assert set(FORMATS) == set(EXPORTERS)
-
     def test_pangu_pi_is_refused_for_hf_and_trains_from_formulary(
         self, corpus: Path, provenance: Provenance, storage: Path, tmp_path: Path
     ) -> None:

@@ -6,10 +6,10 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from api.commands import export as export_command
 from model.counts import count_parameters, training_flops_per_token
 from model.errors import InvalidInput
 from model.initialization import RESIDUAL_STD
@@ -34,6 +35,7 @@ from studies.exports.smoke.child import Checked, run_check
 from studies.exports.smoke.internevo import ConfigFile, read_literals
 from studies.recipe import Recipe, check_format
 from studies.recipe.formats import FORMATS
+from studies.service import ExportRequest
 from tests.studies.exports.recipes import STEPS, changed, recipe_on
 from trainer.config import BuiltinCorpus, JsonlCorpus
 from trainer.machine.software import installed_versions
@@ -62,14 +64,14 @@ def recipe(corpus: Path) -> Recipe:
 @pytest.fixture(scope="module")
 def exported(
     recipe: Recipe, provenance: Provenance, storage: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, dict[str, ExportManifest]]]:
+) -> tuple[Path, dict[str, ExportManifest]]:
     """The recipe in every format, of foreign frameworks as on a machine that has none of them."""
     parent = tmp_path_factory.mktemp("formats")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(litgpt_smoke, "run_check", not_here)
         patch.setattr(torchtitan_smoke, "run_check", not_here)
         manifests = {name: writing.write_export(name, recipe, provenance, storage, parent / name) for name in EXPORTERS}
-    yield parent, manifests
+    return parent, manifests
 
 
 def run_of(recipe: Recipe) -> Run:
@@ -192,6 +194,15 @@ class TestBrokenExports:
 
 
 class TestLimits:
+    def test_every_format_is_named_everywhere(self) -> None:
+        asked = get_args(ExportRequest.model_fields["format"].annotation)
+        assert (
+            set(FORMATS)
+            == set(EXPORTERS)
+            == set(asked)
+            == set(re.findall(r"[a-z]{2,}", export_command.FORMATS)) & set(FORMATS)
+        )
+
     @pytest.mark.parametrize(
         ("change", "refusing"),
         [
@@ -341,9 +352,9 @@ class TestScripts:
         folder = shutil.copytree(exported[0] / "litgpt", tmp_path / "litgpt")
         monkeypatch.setattr(convert_to_litgpt, "__file__", str(folder / "convert_to_litgpt.py"))
         convert_to_litgpt.main()
-        written = torch.load(folder / "litgpt" / "lit_model.pth", weights_only=True)
+        written = torch.load(folder / "initial" / "lit_model.pth", weights_only=True)
         assert sum(weight.numel() for weight in written.values()) == count_parameters(recipe.config.architecture).total
-        assert {path.name for path in (folder / "litgpt").iterdir()} >= {"model_config.yaml", "tokenizer.json"}
+        assert {path.name for path in (folder / "initial").iterdir()} >= {"model_config.yaml", "tokenizer.json"}
         source = load_file(folder / "model.safetensors")
         assert torch.equal(
             written["transformer.h.0.attn.qkv.weight"][:64], source["model.layers.0.self_attn.q_proj.weight"]
