@@ -25,6 +25,7 @@ from trainer.machine.memory import check_memory
 from trainer.machine.memory_estimate import MemoryEstimate
 from trainer.machine.memory_use import PeakMemory
 from trainer.machine.precision import autocast, resolve_precision
+from trainer.parallel.sharded import ShardedProgram
 from trainer.parallel.world import World, alone
 from trainer.plan import RunPlan, check_share, learning_rate, plan_run
 from trainer.program import Program, SingleProgram, StackedProgram
@@ -150,8 +151,6 @@ class TrainingRun:
         if len(configs) > 1:
             return StackedProgram(configs, self.backend, self.device)
         if self.world.size > 1:
-            from trainer.parallel.sharded import ShardedProgram  # 0.6 s, which proxies do not need
-
             program: SingleProgram = ShardedProgram(
                 configs[0], self.backend, self.world, self.precision, self.compilation
             )

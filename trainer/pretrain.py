@@ -6,7 +6,7 @@ batch alone and not on their number, which may change from one start to the next
 
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def pretrain(
         config = read_pretrain_config(folder)
         config = config.model_copy(update={"corpus": resolve_corpus(config.corpus, roots, "pretrain.corpus")})
         check_share(config, world.size)
-    with _locked(folder, world, messages), named_memory_errors():
+    with _locked_by_first(folder, world, messages), named_memory_errors():
         data = _prepare(folder, config, storage, world, messages)
         config_key = _config_key(config, data)
         messages.check_same(
@@ -104,21 +104,31 @@ def pretrain(
 
 
 @contextmanager
-def _locked(folder: Path, world: World, messages: Messages) -> Iterator[None]:
-    """Keep other runs out of the folder; the first process holds the lock for all."""
-    lock = FileLock(folder / "checkpoints" / ".lock", timeout=0 if world.size == 1 else LOCK_SECONDS)
-    with messages.agreement():
-        checkpoints = _checkpoints_folder(folder)
-        if world.rank == 0:
-            try:
-                lock.acquire()
-            except Timeout as error:
-                reason = f"another process trains in {folder}"
-                raise InvalidInput(checkpoints.name, reason, "wait for it or stop it") from error
+def locked(folder: Path, seconds: float = 0.0) -> Iterator[None]:
+    """Keep other runs out of a folder.
+
+    Raises:
+        InvalidInput: a run is there, for longer than ``seconds``, or ``checkpoints`` is a link.
+    """
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    if checkpoints.is_symlink():
+        raise InvalidInput("checkpoints", f"{checkpoints} is a link", "replace it by a folder")
     try:
+        with FileLock(checkpoints / ".lock", timeout=seconds):
+            yield
+    except Timeout as error:
+        raise InvalidInput("checkpoints", f"another process trains in {folder}", "wait for it or stop it") from error
+
+
+@contextmanager
+def _locked_by_first(folder: Path, world: World, messages: Messages) -> Iterator[None]:
+    """The first process holds the lock for all."""
+    with ExitStack() as stack:
+        with messages.agreement():
+            if world.rank == 0:
+                stack.enter_context(locked(folder, 0.0 if world.size == 1 else LOCK_SECONDS))
         yield
-    finally:
-        lock.release()
 
 
 def _prepare(folder: Path, config: PretrainConfig, storage: Path, world: World, messages: Messages) -> PreparedData:
@@ -245,14 +255,6 @@ def _read_json(path: Path) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InvalidInput("formulary.json", f"it is not JSON ({error})", "export the recipe again") from error
-
-
-def _checkpoints_folder(folder: Path) -> Path:
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
-    if checkpoints.is_symlink():
-        raise InvalidInput("checkpoints", f"{checkpoints} is a link", "replace it by a folder")
-    return checkpoints
 
 
 def _inside(folder: Path, name: str, field: str) -> Path:

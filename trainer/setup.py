@@ -38,7 +38,8 @@ class RunSetup:
         accumulated = -(-self.batch_tokens // (self.processes * self.micro_batch_tokens))
         return (
             f"{where} {self.device}: {self.precision}, attention {self.attention}, {kept}, "
-            f"batch {self.batch_tokens} = {accumulated} × {self.processes} × {self.micro_batch_tokens} tokens at most"
+            f"batch {self.batch_tokens} = {accumulated} × {self.processes} × {self.micro_batch_tokens} tokens at most, "
+            f"peak {self.peak_flops_per_second / 1e12:.3g} TFLOP/s ({self.peak_source})"
         )
 
     def utilisation(self, tokens_per_second: float) -> float:
@@ -51,12 +52,13 @@ class Meter:
 
     def __init__(self) -> None:
         self._before: tuple[int, float] | None = None
-        self._rate = 0.0
+        self.latest = 0.0
+        """The rate at the last step."""
 
     def rate(self, tokens: int, seconds: float) -> float:
         """The rate at a step after which ``tokens`` have been seen in ``seconds`` of training."""
         tokens_before, seconds_before = self._before or (0, 0.0)
         if seconds > seconds_before and tokens > tokens_before:
-            self._rate = (tokens - tokens_before) / (seconds - seconds_before)
+            self.latest = (tokens - tokens_before) / (seconds - seconds_before)
         self._before = tokens, seconds
-        return self._rate
+        return self.latest

@@ -1,33 +1,50 @@
 """``formulary pretrain``: trains what export wrote."""
 
 import shlex
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from api.commands.options import CorpusRootOption, examples, placed
 from api.settings import Settings
 from api.terminal.consoles import messages, results
+from api.terminal.training import TrainingDisplay
 from model.errors import InvalidInput
 from trainer.results import StepResult
 
+if TYPE_CHECKING:
+    from trainer.lm_eval import Tasks
+
 CORPUS_PATH = "pretrain.corpus.path"
 """Field of an export that holds where its corpus lies."""
-LINE_EVERY_S = 10.0
-"""Pause between two plain lines (assumed)."""
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by formulary export.")]
 StepsOption = Annotated[int | None, typer.Option("--max-steps", help="Stop after this many steps.", min=1)]
+ProcessesOption = Annotated[
+    int | None, typer.Option("--processes", help="Train on so many processes with CPUs, through Ray.", min=1)
+]
+GpusOption = Annotated[int | None, typer.Option("--gpus", help="Train on so many GPUs, through Ray.", min=1)]
+AddressOption = Annotated[
+    str | None, typer.Option("--ray-address", help="A Ray cluster (HOST:PORT or auto); else a Ray of this machine.")
+]
+TasksOption = Annotated[
+    str | None, typer.Option("--lm-eval", help="Tasks of lm-evaluation-harness for the trained network: NAME,NAME.")
+]
+IncludeOption = Annotated[
+    Path | None, typer.Option("--lm-eval-include", help="Folder with further tasks, which you trust.", file_okay=False)
+]
+LimitOption = Annotated[int | None, typer.Option("--lm-eval-limit", help="Most documents of each task.", min=1)]
 
 EXAMPLES = examples(
     "formulary pretrain model",
     "formulary pretrain model --max-steps 20",
     "formulary pretrain model --corpus-root ~/texts",
+    "formulary pretrain model --gpus 16 --ray-address auto",
+    "formulary pretrain model --lm-eval hellaswag,arc_easy",
 )
 
 
@@ -37,14 +54,23 @@ def pretrain(
     folder: FolderArgument,
     max_steps: StepsOption = None,
     corpus_root: CorpusRootOption = None,
+    processes: ProcessesOption = None,
+    gpus: GpusOption = None,
+    ray_address: AddressOption = None,
+    lm_eval: TasksOption = None,
+    lm_eval_include: IncludeOption = None,
+    lm_eval_limit: LimitOption = None,
 ) -> None:
-    """Train an exported config; it goes on from its last checkpoint when it is started again."""
-    from trainer.checkpoints.state import latest_checkpoint  # loads torch, as the next one does
-    from trainer.pretrain import pretrain as train
+    """Train an exported config; it goes on from its last checkpoint when it is started again.
 
-    roots = settings.for_operator(folder, corpus_root or ()).corpus_roots
+    Alone it trains in this process, on its GPU where there is one. DIR/tensorboard holds the curves, DIR/checkpoints
+    the checkpoints, and when the run is done DIR/trained the network for transformers.
+    """
+    tasks = _tasks(folder, lm_eval, lm_eval_include, lm_eval_limit)
+    display = TrainingDisplay(messages(), max_steps)
     try:
-        watched = _watch(train(folder, settings.storage, roots, max_steps), max_steps, messages())
+        with _steps(settings, folder, max_steps, corpus_root or (), (processes, gpus, ray_address), display) as steps:
+            display.follow(steps)
     except KeyboardInterrupt:
         again = f"formulary pretrain {shlex.quote(str(folder))}"
         messages().print(f"stopped; go on from the last checkpoint, if there is one: {again}", soft_wrap=True)
@@ -54,61 +80,87 @@ def pretrain(
             raise
         remedy = f"name the folder that holds it with --corpus-root, or change the path in {folder / 'formulary.json'}"
         raise InvalidInput(error.field, error.reason, remedy) from error
-    console = results()
-    if watched is not None:
-        _report(console, *watched)
-    found = latest_checkpoint(folder / "checkpoints")
-    if found is not None:
-        if watched is None:
-            again = f"remove {folder / 'checkpoints'} to start again"
-            messages().print(f"the run is already at step {found[1].step}; {again}", soft_wrap=True)
-        console.print(f"checkpoint: {found[0]}", soft_wrap=True)
+    display.report(results())
+    _conclude(folder, display, tasks)
 
 
-def _report(console: Console, first: StepResult, last: StepResult) -> None:
-    count = last.step - first.step + 1
-    console.print(f"loss {first.train_loss:.2f} -> {last.train_loss:.2f} over {count} steps ({_speed(last)})")
-    if last.evaluation is not None:
-        console.print(f"bits per byte {last.evaluation.bits_per_byte:.3f} on the validation text")
+@contextmanager
+def _steps(
+    settings: Settings,
+    folder: Path,
+    max_steps: int | None,
+    corpus_roots: "list[Path] | tuple[()]",
+    where: tuple[int | None, int | None, str | None],
+    display: TrainingDisplay,
+) -> Iterator[Generator[StepResult, None, None]]:
+    """The steps of the run, in this process or through Ray; leaving the block ends it."""
+    roots = settings.for_operator(folder, corpus_roots).corpus_roots
+    processes, gpus, ray_address = where
+    if processes is not None and gpus is not None:
+        raise InvalidInput("processes", "--processes trains on CPUs, --gpus on GPUs", "give one of them")
+    count = gpus or processes or 1
+    if ray_address is not None and gpus is None and processes is None:
+        raise InvalidInput("ray_address", "how much of the cluster to use is not said", "give --gpus or --processes")
+    with ExitStack() as stack:
+        if count == 1 and ray_address is None:
+            from trainer.pretrain import pretrain as train  # loads torch
+
+            steps = train(folder, settings.storage, roots, max_steps, on_start=display.started)
+        else:
+            from search.cluster import connection, quiet_environment, quiet_logs  # loads Ray
+            from trainer.launch import Processes, launch
+
+            stack.enter_context(quiet_environment())
+            stack.enter_context(quiet_logs())
+            stack.enter_context(connection(ray_address))
+            chosen = Processes(count, on_gpus=gpus is not None)
+            steps = launch(folder, settings.storage, roots, max_steps, chosen, display.started)
+        stack.callback(steps.close)
+        yield steps
 
 
-def _watch(
-    steps: Iterator[StepResult], max_steps: int | None, console: Console
-) -> tuple[StepResult, StepResult] | None:
-    """Follow the run to its end; its first and last result, or None when it was already there."""
-    with console.status("preparing the data …"):
-        first = next(steps, None)
-    if first is None:
+def _tasks(folder: Path, names: str | None, include: Path | None, limit: int | None) -> "Tasks | None":
+    if names is None:
+        if include is not None or limit is not None:
+            raise InvalidInput("lm_eval", "no tasks are named", "give --lm-eval NAME,NAME")
         return None
-    last = first
-    if first.step > 1:
-        console.print(f"going on from step {first.step - 1}")
-    with _bar(console) as progress:
-        total = min(first.steps, max_steps or first.steps)
-        task = progress.add_task(_line(first), total=total, completed=first.step)
-        spoken = time.monotonic()
-        for last in steps:
-            progress.update(task, completed=last.step, description=_line(last))
-            if not console.is_terminal and time.monotonic() - spoken > LINE_EVERY_S:
-                spoken = time.monotonic()
-                console.print(f"step {last.step} of {total}: {_line(last)}")
-    return first, last
+    from trainer.lm_eval import Tasks, check_tasks  # loads torch and transformers
+
+    tasks = Tasks([name.strip() for name in names.split(",") if name.strip()], include, limit)
+    check_tasks(folder, tasks)
+    return tasks
 
 
-def _bar(console: Console) -> Progress:
-    columns = (
-        TextColumn("step"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+def _conclude(folder: Path, display: TrainingDisplay, tasks: "Tasks | None") -> None:
+    """Say where the checkpoint is; write the trained network where the run is done, and evaluate it where asked."""
+    from trainer.checkpoints.state import latest_checkpoint
+
+    console = results()
+    found = latest_checkpoint(folder / "checkpoints")
+    if found is None:
+        return
+    if display.last is None:
+        again = f"remove {folder / 'checkpoints'} to start again"
+        messages().print(f"the run is already at step {found[1].step}; {again}", soft_wrap=True)
+    done = display.last is not None and display.last.step == display.last.steps
+    if tasks is not None or done:
+        _write_trained(folder, tasks, console)
+    console.print(f"checkpoint: {found[0]}", soft_wrap=True)
 
 
-def _line(result: StepResult) -> str:
-    return f"loss {result.train_loss:.3f}, {_speed(result)}"
+def _write_trained(folder: Path, tasks: "Tasks | None", console: Console) -> None:
+    from trainer.trained import can_write_trained, write_trained  # loads transformers
 
+    if not can_write_trained(folder):
+        return
+    trained, step = write_trained(folder)
+    console.print(f"for transformers: {trained}", soft_wrap=True)
+    if tasks is None:
+        return
+    from trainer.lm_eval import evaluate_tasks, write_results
 
-def _speed(result: StepResult) -> str:
-    return f"{result.tokens / max(result.seconds, 1e-9):,.0f} tokens/s"
+    evaluated = evaluate_tasks(trained, tasks)
+    for task, numbers in evaluated.items():
+        said = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        console.print(f"{task}: {said}", soft_wrap=True)
+    console.print(f"lm-eval: {write_results(folder, step, evaluated)}", soft_wrap=True)
