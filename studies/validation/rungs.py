@@ -15,12 +15,15 @@ from studies.recipe.recipe import leaves
 from studies.recipe.shape import FFN_RATIOS
 from studies.spec import StudySpec, build_space
 from studies.specs.parsing import parse_spec
-from studies.validation.candidates import TOLERANCE, Candidate, candidates_of, distinct
+from studies.validation.candidates import Candidate, candidates_of, distinct
 from studies.validation.request import CandidatePlan, RungPlan
 from trainer.config import OptimizationConfig, PretrainConfig, ProxySettings
 from trainer.plan import plan_run
 
 TAG = "validation"
+EXACT = 1e-9
+"""Tolerance of the budget beyond the distance of the candidates from each other (derived: no network has 10^9 times as
+many parameters as its FFN has channels, so that only their own FFN widths are met)."""
 SOURCES = ("architecture.depth", "architecture.width", "optimization.learning_rate", "optimization.batch_tokens")
 """Fields whose source is kept, to be compared with that of a recipe that is exported."""
 RUN_LEAVES = frozenset(
@@ -103,7 +106,7 @@ def _document(
     varied = [name for name in said[0] if len({values[name] for values in said}) > 1]
     same = {name: value for name, value in said[0].items() if name not in varied}
     points = [{name: values[name] for name in varied} for values in said]
-    total = count_parameters(configs[0].architecture).total
+    sizes = [count_parameters(config.architecture).total for config in configs]
     low, high = FFN_RATIOS
     return {
         "name": name,
@@ -117,8 +120,8 @@ def _document(
         "inner": {"seed": list(seeds)},
         "constraints": {
             "total_parameters": {
-                "target": total,
-                "tolerance": TOLERANCE,
+                "target": sizes[0],
+                "tolerance": max(abs(size / sizes[0] - 1) for size in sizes) + EXACT,
                 "solve_for": "ffn_ratio",
                 "range": {"low": low, "high": high},
             }
