@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from numpy.random import Generator
 
 from studies.formulas.depth_width.architectures import Architecture, build_architectures
 from studies.formulas.depth_width.growth import RATIO, growth_laws
-from studies.formulas.depth_width.optima import Optima, find_optima
+from studies.formulas.depth_width.optima import find_optima
 from studies.formulas.depth_width.power_law import fit_power_law
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
@@ -67,7 +67,7 @@ def _gemstone(number: int, row: dict[str, Any]) -> Observation:
 
 
 def read_openlm() -> Table | None:
-    """The lowest loss of each shape over heads and warm-up: one learning rate, so that it describes and decides nothing.
+    """The lowest loss of each shape over heads and warm-up: one learning rate, so that it only describes.
 
     Sizes are counted as 12 · depth · width² + 2 · vocabulary · width, the vocabulary being that of GPT-NeoX, 50 432
     (derived from the repository's configs: blocks of 4 · width² attention and 8 · width² FFN, an untied head).
