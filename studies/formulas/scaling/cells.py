@@ -88,9 +88,9 @@ def conventions(observations: Sequence[Observation]) -> list[str]:
     return [name for name in CONVENTIONS if any(row.number_of(name) for row in observations)]
 
 
-def varies(observations: Sequence[Observation]) -> bool:
+def varies(observations: Sequence[Observation], size_name: str) -> bool:
     """Whether sizes or lengths differ by more than the tolerance of one budget."""
-    names = [*CONVENTIONS, _length_name(observations)]
+    names = (size_name, _length_name(observations))
     ranges = ([number for row in observations if (number := row.number_of(name) or 0) > 0] for name in names)
     return any(max(numbers, default=1) > EQUAL_BUDGET * min(numbers, default=1) for numbers in ranges)
 

@@ -43,7 +43,9 @@ def fit_scaling(observations: Sequence[Observation], context: FitContext) -> Seq
         None where the objective is no loss, or neither size nor length varies: the law does not apply.
     """
     names = conventions(observations)
-    if context.metric not in LOSS_METRICS or context.direction != "minimize" or not names or not varies(observations):
+    if context.metric not in LOSS_METRICS or context.direction != "minimize":
+        return ()
+    if not names or not varies(observations, names[0]):
         return ()
     formulas: list[Formula] = []
     for name in names:

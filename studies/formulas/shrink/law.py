@@ -48,9 +48,11 @@ def fit_shrink(observations: Sequence[Observation], context: FitContext) -> Sequ
     if context.metric not in LOSS_METRICS or context.direction != "minimize":
         return ()
     formulas: list[Formula] = []
-    budgets = [name for name in BUDGETS if _varies(observations, name)]
-    for name in (*budgets[:1], *(budget for budget in budgets[1:] if budget == FLOPS)):
-        formulas += _by_budget(observations, context, name, name != budgets[0])
+    reported = [name for name in BUDGETS if any(budget_of(row, name) for row in observations)]
+    if not reported or not _varies(observations, reported[0]):
+        return ()
+    for name in (reported[0], *(budget for budget in reported[1:] if budget == FLOPS)):
+        formulas += _by_budget(observations, context, name, name != reported[0])
     return formulas
 
 
