@@ -53,6 +53,7 @@ FIGURES = (
     Figure("steplaw_intervals", "steplaw", 1.0, "measure_intervals"),
     Figure("steplaw_left_out_loss", "steplaw", 1.0, "measure_left_out_loss"),
     Figure("steplaw_against_constant", "steplaw", 1.0, "measure_against_constant"),
+    Figure("published_shapes", "published_shapes", 0.6),
     Figure("api_start", "api_start", 1.0),
     Figure("post_to_first_step", "first_step", 1.0),
     Figure("read_latency", "read_latency", 1.0),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from api.plots.comparisons import comparison_figure
+from api.plots.depth import depth_figure
 from api.plots.formulas import formula_figure
 from api.plots.history import history
 from api.plots.learning_curves import learning_curves
@@ -57,6 +58,7 @@ OF_SEVERAL_OBJECTIVES: Mapping[str, Builder] = {"pareto": _pareto, "hypervolume"
 
 
 OF_KINDS: Mapping[FormulaKind, Callable[[Formula], Json]] = {
+    "depth_width": depth_figure,
     "vocabulary": vocabulary_figure,
     "initialization": comparison_figure,
     "inheritance": comparison_figure,

@@ -27,6 +27,7 @@ ROUND_STEPS = ((10, (1, 1.5, 2, 3, 4, 6, 8)), (2000, (1, 2, 5)), (math.inf, (1,)
 """Ticks of each decade of a logarithmic axis whose ends differ by less than a factor."""
 UNITS: Mapping[str, str] = {
     "depth": "layers",
+    "best_depth": "layers",
     "width": "units",
     "head_dim": "units",
     "vocabulary_size": "tokens",

@@ -6,9 +6,11 @@ from plotly.graph_objects import Figure
 from api.plots.registry import OF_KINDS
 from api.web.mathml import mathml
 from studies.formulas.comparisons.law import fit_inheritance, fit_initialization
+from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext
 from studies.formulas.simulation.comparisons import STEPS, ComparisonPlan, plant_comparison
+from studies.formulas.simulation.depth_variants import GrowthPlan, SpeedPlan, plant_growth, plant_speeds
 from studies.formulas.simulation.vocabularies import VocabularyPlan, bowl_over_vocabulary, plant_vocabulary
 from studies.formulas.vocabulary.law import fit_vocabulary
 
@@ -71,3 +73,23 @@ def test_names_of_methods_are_escaped() -> None:
     plan = ComparisonPlan({"<b>a": 0.0, "b": 0.1}, lambda method: {"init_scheme": method})
     formula = fit_initialization(plant_comparison(plan, np.random.default_rng(0)), CONTEXT)[0]
     assert "<" not in str(OF_KINDS[formula.kind](formula)["layout"]["yaxis"]["ticktext"])
+
+
+def test_a_knee_is_a_star_on_the_front() -> None:
+    rows = plant_speeds(SpeedPlan(), np.random.default_rng(0))
+    formula = next(formula for formula in fit_depth_width(rows, CONTEXT) if formula.variant == "knee")
+    traces = drawn(formula)
+    (knee,) = (trace for name, trace in traces.items() if name.startswith("knee: "))
+    front = traces["front"]
+    assert (knee["x"][0], knee["y"][0]) in zip(front["x"], front["y"], strict=True)
+    assert len(traces["measured"]["x"]) + len(traces["measured, on the front"]["x"]) == 20
+
+
+def test_a_budget_that_only_bounds_its_optimum_is_an_arrow() -> None:
+    rows = plant_growth(GrowthPlan(0.33, (1e6, 4e6, 16e6, 64e6), middle=9.0), np.random.default_rng(0))
+    laws = {formula.variant: formula for formula in fit_depth_width(rows, CONTEXT)}
+    traces = drawn(laws["growth"])
+    beyond = traces["may lie above what was tried"]
+    assert beyond["marker"]["symbol"] == "triangle-up-open"
+    assert max(beyond["x"]) > max(traces["best of a budget"]["x"])
+    drawn(laws["ratio_growth"])

@@ -8,11 +8,12 @@ import numpy as np
 
 from search.events import Value
 from studies.formulas.depth_width.checkpoints import at_one_length
+from studies.formulas.fitting.budget import CONVENTIONS
 from studies.formulas.fitting.profiles import Edge, Profile, profile_cells
 from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key
 
 INNER = frozenset({"learning_rate", "seed"})
-CONVENTIONS = ("total_parameters", "non_embedding_parameters", "train_flops")
+AMOUNTS = (*CONVENTIONS, "train_flops")
 """What may be equal between architectures, the preferred one first."""
 SPEED = "decode_tokens_per_second"
 MIN_PROFILED = 0.8
@@ -33,7 +34,7 @@ class Architecture:
     log_rate: float | None
     runs: int
     sizes: Mapping[str, float]
-    """Geometric mean over its runs of each of ``CONVENTIONS`` that they report."""
+    """Geometric mean over its runs of each of ``AMOUNTS`` that they report."""
     log_speed: float | None
     """Mean log of the tokens decoded in a second, None where no run reports them."""
 
@@ -109,7 +110,7 @@ def _architecture(
         edge,
         log_rate,
         len(group),
-        {name: math.exp(log) for name in CONVENTIONS if (log := _mean_log(group, name)) is not None},
+        {name: math.exp(log) for name in AMOUNTS if (log := _mean_log(group, name)) is not None},
         _mean_log(group, SPEED),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.formulas.depth_width.architectures import CONVENTIONS, Architecture
+from studies.formulas.depth_width.architectures import AMOUNTS, Architecture
 from studies.formulas.depth_width.forms import build_design
 from studies.formulas.fitting.budget import are_equal
 
@@ -50,14 +50,14 @@ def principal_budget(rows: Sequence[Architecture]) -> Budget:
 
     Where there is neither, the budget of the total, with the problem of each.
     """
-    found = [find_budget(rows, convention) for convention in CONVENTIONS]
+    found = [find_budget(rows, convention) for convention in AMOUNTS]
     usable = [budget for budget in found if budget.problem is None]
     if usable:
         return min(usable, key=lambda budget: budget.conditioned)
     problems = "; ".join(budget.problem for budget in found if budget.problem)
     remedy = "repeat the design with constraints.total_parameters, so that every architecture has the same size"
     reason = f"the budget is not equal ({problems}), so that depth is mixed up with size: {remedy}"
-    return Budget(CONVENTIONS[0], False, tuple(rows), reason)
+    return Budget(AMOUNTS[0], False, tuple(rows), reason)
 
 
 def _is_independent(rows: Sequence[Architecture], convention: str) -> bool:

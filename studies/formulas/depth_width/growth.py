@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.formulas.depth_width import supply
-from studies.formulas.depth_width.architectures import CONVENTIONS, Architecture, Architectures
+from studies.formulas.depth_width.architectures import Architecture, Architectures
 from studies.formulas.depth_width.claims import DOMAIN_COLUMNS, GROWTH_REGION, KIND, PAPER_DOMAIN
 from studies.formulas.depth_width.judgement import obstacles, remarks
 from studies.formulas.depth_width.optima import BUDGET_FACTOR, BudgetOptimum, Optima, Value, find_optima
 from studies.formulas.depth_width.power_law import PowerLaw, fit_power_law
 from studies.formulas.evaluation import curve_points
-from studies.formulas.fitting.budget import split_budgets
+from studies.formulas.fitting.budget import CONVENTIONS, split_budgets
 from studies.formulas.fitting.fit import Interval
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict, latex_number
 from studies.formulas.observations import FitContext, Observation, ranges
@@ -60,7 +60,7 @@ class _Growth:
 
 def growth_laws(observations: Sequence[Observation], context: FitContext, found: Architectures) -> Iterator[Formula]:
     """Both laws of growth; none where the trials have one budget, or shapes without a width for the ratio."""
-    convention = next((name for name in CONVENTIONS[:2] if all(name in row.sizes for row in found.rows)), None)
+    convention = next((name for name in CONVENTIONS if all(name in row.sizes for row in found.rows)), None)
     if convention is None or not found.rows:
         return
     sizes = [row.sizes[convention] for row in found.rows]
@@ -77,7 +77,7 @@ def _law(asked: _Growth) -> Formula:
     if missing > 0:
         return _without_fit(asked, optima, missing)
     law = fit_power_law(optima.budgets)
-    return _formula(asked, optima, law)
+    return _formula(asked, optima, law) if law.located else _bounded(asked, optima, law)
 
 
 def _formula(asked: _Growth, optima: Optima, law: PowerLaw) -> Formula:
@@ -100,10 +100,35 @@ def _formula(asked: _Growth, optima: Optima, law: PowerLaw) -> Formula:
         verdict=verdict,
         reasons=(*reasons, *_remarks(optima), *remarks(asked.found)),
         supply=_supply(asked, optima, law, verdict),
-        evidence={**_evidence(asked, optima, law), "rivals": rivals},
+        evidence={**_evidence(asked, optima), **_law_evidence(optima, law), "rivals": rivals},
     )
     curve = curve_points(formula, size, quantity.name, CURVE_POINTS)
     return formula.model_copy(update={"evidence": {**formula.evidence, "curve": curve}})
+
+
+def _bounded(asked: _Growth, optima: Optima, law: PowerLaw) -> Formula:
+    """The law where the budgets leave the exponent open to one side or both: its bound, and no number to evaluate."""
+    domain = _domain(asked, optima)
+    verdict, reasons = _judge(asked, optima, law, Ground(asked.context, overlaps(domain, PAPER_DOMAIN)))
+    low, high = law.exponent_ends
+    bound = Coefficient(estimate=None, low=low, high=high, level=LEVEL, paper=_claim(), verdict=verdict)
+    ends = {"at least": low, "at most": high}
+    words = " and ".join(f"{word} {end:.2f}" for word, end in ends.items() if end is not None)
+    return Formula(
+        **_common(asked),
+        form="power",
+        statement=f"the {asked.quantity.words} goes as N^g, {f'g {words}' if words else 'g not bounded'}",
+        latex=rf"{asked.quantity.symbol}^* = c\,N^g",
+        observations=sum(budget.runs for budget in optima.budgets),
+        domain=domain,
+        held_out_error=None,
+        held_out_unit=f"log {asked.quantity.name}",
+        coefficients={"g": bound},
+        verdict=verdict,
+        reasons=(*reasons, *_remarks(optima), *remarks(asked.found)),
+        supply=_supply(asked, optima, law, verdict),
+        evidence=_evidence(asked, optima) | {"curve": [], "residuals": []},
+    )
 
 
 def _common(asked: _Growth) -> dict[str, Any]:
@@ -154,14 +179,14 @@ def _judge(asked: _Growth, optima: Optima, law: PowerLaw, ground: Ground) -> tup
         limit if end is None else end for end, limit in zip(law.exponent_ends, (-math.inf, math.inf), strict=True)
     )
     where = position(Interval(law.exponent, low, high), GROWTH_REGION)
-    said = f"over {len(optima.budgets)} budgets g is {law.exponent:.2f} ({_end(low)} to {_end(high)})"
+    said = f"over {len(optima.budgets)} budgets g lies between {_end(low)} and {_end(high)}"
     if where != "across":
         return ground.verdict(where), (said,)
     return ground.verdict(where), (said, _what_decides(asked, optima))
 
 
 def _end(end: float) -> str:
-    return f"{end:.2f}" if math.isfinite(end) else "open"
+    return f"{end:.2f}" if math.isfinite(end) else "an open end"
 
 
 def _what_decides(asked: _Growth, optima: Optima) -> str:
@@ -223,29 +248,29 @@ def _predicted(budgets: Sequence[BudgetOptimum], size: float, slope: bool) -> fl
     return (fit_power_law(budgets) if slope else fit_power_law(budgets, steepest=0.0)).at(size)
 
 
-def _evidence(asked: _Growth, optima: Optima, law: PowerLaw) -> dict[str, Any]:
-    points = [_point(asked, budget) for budget in optima.budgets]
-    residuals = [
-        math.log(2) * (budget.estimate - law.at(budget.size))
-        for budget in optima.budgets
-        if budget.estimate is not None
-    ]
-    deviation = math.sqrt(float(law.covariance[1, 1]))
-    low, high = law.exponent_ends
-    multiplier = (high - low) / 2 / deviation if low is not None and high is not None and deviation > 0 else 1.96
+def _evidence(asked: _Growth, optima: Optima) -> dict[str, Any]:
     return {
-        "points": points,
+        "points": [_point(asked, budget) for budget in optima.budgets],
         "axes": [asked.convention, asked.quantity.name],
-        "residuals": residuals,
+        "jitter": optima.jitter,
+        "profiled": asked.found.profiled,
+    }
+
+
+def _law_evidence(optima: Optima, law: PowerLaw) -> dict[str, Any]:
+    """Residuals of the optima that are located, in log value, and the covariance of log c and g."""
+    located = [budget for budget in optima.budgets if budget.estimate is not None]
+    deviation = math.sqrt(max(float(law.covariance[1, 1]), 1e-30))
+    low, high = (end or 0.0 for end in law.exponent_ends)
+    return {
+        "residuals": [math.log(2) * ((budget.estimate or 0.0) - law.at(budget.size)) for budget in located],
         "covariance": {
             "names": ["c", "g"],
             "matrix": law.covariance.tolist(),
-            "multiplier": multiplier,
+            "multiplier": (high - low) / 2 / deviation,
             "logs": ["c"],
             "logarithmic": True,
         },
-        "jitter": optima.jitter,
-        "profiled": asked.found.profiled,
     }
 
 

@@ -17,7 +17,7 @@ against decode speed; ``growth`` of the best depth and ``ratio_growth`` of the b
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from studies.formulas.depth_width.architectures import CONVENTIONS, Architectures, build_architectures
+from studies.formulas.depth_width.architectures import AMOUNTS, Architectures, build_architectures
 from studies.formulas.depth_width.budgets import Budget, find_budget, principal_budget
 from studies.formulas.depth_width.contrast import Contrast, fitted, without_fit
 from studies.formulas.depth_width.growth import growth_laws
@@ -59,7 +59,7 @@ def _repeated(
 
     One that is not determined says what is missing beside a principal law that is; else the principal says it.
     """
-    for convention in CONVENTIONS[1:]:
+    for convention in AMOUNTS[1:]:
         reported = any(convention in row.sizes for row in found.rows)
         budget = find_budget(found.rows, convention)
         if reported and convention != principal.convention and (determined or budget.problem is None):

@@ -75,10 +75,15 @@ class BudgetOptimum:
         return float(self.positions[ruled_out[0]]) if len(ruled_out) else None
 
     @property
+    def likeliest(self) -> float:
+        """Where the evidence is least, the ends of what was tried among it."""
+        return float(self.positions[np.argmin(np.maximum(self.must_lie_below, self.must_lie_above))])
+
+    @property
     def estimate(self) -> float | None:
         """Where the evidence is least; None where that is an end of what was tried."""
-        place = int(np.argmin(np.maximum(self.must_lie_below, self.must_lie_above)))
-        return float(self.positions[place]) if 0 < place < POSITIONS - 1 else None
+        best = self.likeliest
+        return best if self.positions[0] < best < self.positions[-1] else None
 
 
 @dataclass(frozen=True, slots=True)
