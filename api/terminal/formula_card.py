@@ -38,7 +38,7 @@ def _coefficients(coefficients: Mapping[str, Mapping[str, Any]]) -> Table:
         table.add_column(name, overflow="fold")
     for name, value in coefficients.items():
         interval = "" if value["low"] is None and value["high"] is None else _range(value["low"], value["high"])
-        level = f" at {value['level']:.0%}" if interval else ""
+        level = f" at {100 * value['level']:.3g}%" if interval else ""
         cells = (_number(value["estimate"]), interval + level, value["unit"], _claim(value), value["verdict"] or "")
         table.add_row(printable(name), *map(printable, cells))
     return table
