@@ -10,7 +10,7 @@ import typer
 
 from api.archive import save, unpack
 from api.client import Client, connect
-from api.commands.options import StudyArgument, examples, home_option, placed
+from api.commands.options import StudyArgument, WithOption, examples, home_option, placed
 from api.commands.targets import (
     BatchOption,
     FlopsOption,
@@ -57,6 +57,7 @@ def export(
     gpu_peak_flops: FlopsOption = None,
     decode_tokens_per_second: SpeedOption = None,
     max_batch_tokens: BatchOption = None,
+    others: WithOption = None,
 ) -> None:
     """Export a full-training config from a study; the last line is the export's id.
 
@@ -64,6 +65,7 @@ def export(
     study's formulas. `formulary pretrain DIR` trains it.
     """
     wanted = asked_target(
+        **{"with": others or None},
         trial=_trial(trial),
         total_parameters=total_parameters,
         tokens=tokens,

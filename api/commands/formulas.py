@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from api.client import connect
-from api.commands.options import JsonOption, StudyArgument, examples, placed
+from api.commands.options import JsonOption, StudyArgument, WithOption, examples, placed
 from api.settings import Settings
 from api.terminal.consoles import results
 from api.terminal.formula_card import formula_card
@@ -17,10 +17,6 @@ EXAMPLES = examples(
     "formulary formulas 3 --json",
     "formulary formulas 3 --suggest-study > next.yaml && formulary study create next.yaml",
 )
-WithOption = Annotated[
-    list[int] | None,
-    typer.Option("--with", metavar="ID", min=1, help="Another study, fitted together with this one; may be repeated."),
-]
 SuggestOption = Annotated[
     bool, typer.Option("--suggest-study", help="Print the spec of a study that would decide an undetermined formula.")
 ]

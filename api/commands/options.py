@@ -29,6 +29,10 @@ CorpusRootOption = Annotated[
     typer.Option("--corpus-root", help="Folder below which a corpus may lie; may be repeated.", file_okay=False),
 ]
 StudyArgument = Annotated[int, typer.Argument(metavar="ID", help="The study's id.", min=1)]
+WithOption = Annotated[
+    list[int] | None,
+    typer.Option("--with", metavar="ID", min=1, help="Another study, fitted together with this one; may be repeated."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from api.client import connect
-from api.commands.options import JsonOption, examples, placed
+from api.commands.options import JsonOption, WithOption, examples, placed
 from api.commands.targets import (
     BatchOption,
     FlopsOption,
@@ -47,6 +47,7 @@ def show_recipe(
     gpu_peak_flops: FlopsOption = None,
     decode_tokens_per_second: SpeedOption = None,
     max_batch_tokens: BatchOption = None,
+    others: WithOption = None,
     every_field: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,6 +57,7 @@ def show_recipe(
     Without a target it is the best trial's. `formulary export` writes it.
     """
     asked = asked_target(
+        **{"with": others or None},
         total_parameters=total_parameters,
         tokens=tokens,
         gpus=gpus,

@@ -10,11 +10,12 @@ from model.errors import InvalidInput
 from studies.errors import NotFound
 from studies.recipe import Recipe, Target, check_format, recipe_for_target, recipe_from_trial
 from studies.records import Export, Operation
-from studies.repository import formulas, operations, studies, trials
+from studies.repository import operations, studies, trials
+from studies.service.formulas import MAX_TOGETHER, list_formulas
 from studies.service.studies import get_study
 from studies.service.targets import TargetRequest
 from studies.service.trials import best_trial, get_trial
-from studies.spec import MAX_TRIALS, ImportSpec, stored_spec
+from studies.spec import MAX_TRIALS, ImportSpec, StudyId, stored_spec
 
 EXPORT = "export"
 """Kind of the operation that writes an export."""
@@ -26,6 +27,8 @@ class RecipeRequest(TargetRequest):
 
     trial: Annotated[int, Field(ge=0, le=MAX_TRIALS)] | Literal["best"] | None = None
     """Number of a trial, or the best one; the best one when nothing is asked."""
+    further: Annotated[tuple[StudyId, ...], Field(alias="with", max_length=MAX_TOGETHER)] = ()
+    """Further studies whose trials the laws are fitted to together with this one's."""
 
     def target(self) -> Target | None:
         """The target; None where a trial is asked for.
@@ -56,7 +59,7 @@ def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest) 
     spec = stored_spec(study.spec)
     if isinstance(spec, ImportSpec):
         raise InvalidInput("study", f"study {study_id} was imported: how its runs were trained is not known", REMEDY)
-    laws = formulas.latest(session, study_id)
+    laws = list_formulas(session, owner, study_id, request.further)
     target = request.target()
     if target is not None:
         return recipe_for_target(spec, trials.page(session, study_id, None, None), laws, target)
@@ -77,7 +80,7 @@ def request_export(session: Session, owner: str, study_id: int, request: ExportR
     """
     check_format(request.format, recipe(session, owner, study_id, request))
     now = datetime.now(UTC)
-    operation = operations.add(session, study_id, EXPORT, request.model_dump(mode="json"), now)
+    operation = operations.add(session, study_id, EXPORT, request.model_dump(mode="json", by_alias=True), now)
     return operation, operations.add_export(session, operation, request.format, now)
 
 

@@ -31,7 +31,7 @@ Amount = Annotated[float, Field(gt=0, le=LARGEST_TARGET, allow_inf_nan=False)]
 class TargetRequest(BaseModel):
     """A model for which a recipe is wanted. Numbers may be texts, as in a query."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     total_parameters: Count | None = None
     """N, embedding and head included."""

@@ -85,7 +85,7 @@ def _write_export(database: Database, operation: Operation, storage: Path) -> Ma
         if study is None or export is None:
             raise NotFound(f"study {operation.study_id} was deleted")
         recipe = service.recipe(session, study.owner, study.id, request)
-        laws = formulas.latest(session, study.id)
+        laws = service.list_formulas(session, study.owner, study.id, request.further)
         complete = trials.numbers(session, study.id, TrialState.COMPLETE)
     remove_exports(storage, [export.id])
     _remove_abandoned(database, storage, export.id)

@@ -23,9 +23,9 @@ BFLOAT16_PEAKS = {
     "RTX 3090": 71e12,
     "MI300X": 1307.4e12,
 }
-"""Dense bfloat16 products with float32 sums, FLOPs a second, by a part of the device's name (NVIDIA's data sheets,
-whose figures "with sparsity" are halved; A10G: AWS; of the RTX cards the white papers of Ada and GA102; MI300X: AMD).
-The first name that fits counts, so that a card stands before the one whose name begins its own."""
+"""Dense bfloat16 products with float32 sums, FLOPs a second, by a part of the device's name (the makers' data sheets,
+whose figures "with sparsity" are halved; A10G: AWS; of the RTX cards the white papers of Ada and GA102). The first name
+that fits counts, so that a card stands before the one whose name begins its own."""
 
 
 @dataclass(frozen=True, slots=True)
