@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from api.cli import app as commands
 from api.terminal.sparkline import sparkline
+from studies import service
 from studies.database import Database
-from studies.workers.operations import execute_operation
 
 PAPER = {"total_parameters": "1e9", "tokens": "1.6e12"}
 TARGET = {"total_parameters": 20_000, "tokens": 30_000}
@@ -78,15 +78,17 @@ def test_laws_may_be_those_of_several_studies(http: httpx.Client, planted: int) 
     assert http.get(path, params={**TARGET, "with": list(range(1, 30))}).status_code == 422
 
 
-def test_an_export_takes_the_whole_target(app: FastAPI, http: httpx.Client, planted: int) -> None:
-    body = {"format": "formulary", **TARGET, "max_batch_tokens": 128, "with": [planted]}
-    asked = http.post(f"/v1/studies/{planted}/exports", json=body)
-    assert asked.status_code == 202, asked.text
-    assert asked.json()["request"]["max_batch_tokens"] == 128
-    operation = execute_operation(app.state.database, asked.json()["operation_id"], app.state.settings.storage)
-    assert operation.state == "SUCCEEDED", operation.error
-    folder = next((app.state.settings.storage / "exports").rglob("formulary.json"))
-    assert json.loads(folder.read_text())["pretrain"]["optimization"]["batch_tokens"] == 128
+def test_an_export_keeps_the_whole_target(app: FastAPI, http: httpx.Client, planted: int) -> None:
+    """What its executor will read makes the same recipe as asking for it."""
+    asked = {**TARGET, "max_batch_tokens": 128, "with": [planted]}
+    answer = http.post(f"/v1/studies/{planted}/exports", json={"format": "formulary", **asked})
+    assert answer.status_code == 202, answer.text
+    request = service.ExportRequest.model_validate(answer.json()["request"])
+    with app.state.database.read_session() as session:
+        recipe = service.recipe(session, "local", planted, request)
+    assert recipe.config.optimization.batch_tokens == 128
+    document = http.get(f"/v1/studies/{planted}/recipe", params=asked).json()
+    assert recipe.model_dump(mode="json") == document
 
 
 class TestPage:
