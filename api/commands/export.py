@@ -29,6 +29,7 @@ from model.errors import InvalidInput
 BEST = "best"
 FORMATS = "hf (Hugging Face transformers), litgpt, torchtitan, internevo (the paper's framework) or formulary."
 
+ELSEWHERE = ("litgpt", "torchtitan", "internevo")
 METHODS = {"training": "trained some steps with", "loading": "loaded with", "schema": "compared with"}
 
 FormatOption = Annotated[str, typer.Option("--format", help=FORMATS)]
@@ -62,7 +63,7 @@ def export(
     """Export a full-training config from a study; the last line is the export's id.
 
     The config is that of a trial (the best one unless said), or one for a size and a number of tokens, from the
-    study's formulas. `formulary pretrain DIR` trains it.
+    study's formulas. It is tried before it is offered. `formulary pretrain DIR` trains it, whatever its format.
     """
     wanted = asked_target(
         **{"with": others or None},
@@ -85,6 +86,8 @@ def export(
     messages().print(f"wrote {', '.join(names)} to {out}", soft_wrap=True)
     _print_smoke_test(written["result"])
     messages().print(f"train it: formulary {home_option(settings)}pretrain {shlex.quote(str(out))}", soft_wrap=True)
+    if format in ELSEWHERE:
+        messages().print(f"or with {format}: the commands are in {out / 'README.md'}", soft_wrap=True, markup=False)
     typer.echo(written["id"])
 
 

@@ -27,12 +27,13 @@ With InternEvo (https://github.com/InternLM/InternEvo, commit {commit}). The cor
 
     python prepare_internevo_data.py DOCUMENTS.jsonl data/train/en
 
-Then, from InternEvo's folder, on GPUS GPUs, where DIR is this folder (`train_folder` in `internevo_config.py` becomes
+Then, from InternEvo's folder, on {gpus}, where DIR is this folder (`train_folder` in `internevo_config.py` becomes
 DIR/data/train):
 
-    torchrun --nproc_per_node=GPUS train.py --config DIR/internevo_config.py --launcher torch --seed {seed}
+    {torchrun} train.py --config DIR/internevo_config.py --launcher torch --seed {seed}
 
-`micro_num` is for one GPU: on GPUS GPUs write {micro_num} / GPUS, so that a batch stays {batch} sequences.
+`micro_num` ({micro_num}) is for these GPUs: times `micro_bsz` ({micro_bsz}) and the number of GPUs it is the batch of {batch}
+sequences. On other GPUs change it so that this stays true.
 """
 HEADER = "# Written by Formulary for InternEvo; README.md beside this file tells how to start it.\n"
 
@@ -133,7 +134,7 @@ def job_name(title: str) -> str:
 def _data(run: Run) -> dict[str, Any]:
     return {
         "seq_len": run.config.architecture.sequence_length,
-        "micro_num": run.batch_sequences // run.micro_batch_sequences,
+        "micro_num": run.accumulation,
         "micro_bsz": run.micro_batch_sequences,
         "valid_micro_num": 1,
         "valid_every": 0,
@@ -201,8 +202,15 @@ def warmup_ratio(warmup_steps: int, steps: int) -> float:
 
 def usage(run: Run) -> str:
     """The commands that start it, and how the corpus is cut."""
-    micro_num = run.batch_sequences // run.micro_batch_sequences
-    return USAGE.format(commit=COMMIT, seed=run.seed, micro_num=micro_num, batch=run.batch_sequences)
+    return USAGE.format(
+        commit=COMMIT,
+        gpus=run.gpus_in_words,
+        torchrun=run.torchrun,
+        seed=run.seed,
+        micro_num=run.accumulation,
+        micro_bsz=run.micro_batch_sequences,
+        batch=run.batch_sequences,
+    )
 
 
 def differences(config: PretrainConfig) -> list[str]:

@@ -94,7 +94,7 @@ def pretrain_config(run: Run, title: str) -> dict[str, Any]:
             },
         },
         "devices": "auto",
-        "num_nodes": 1,
+        "num_nodes": run.nodes,
         "tokenizer_dir": "initial",
         "logger_name": "tensorboard",
         "seed": run.seed,

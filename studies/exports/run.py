@@ -9,6 +9,9 @@ from trainer.plan import RunPlan, plan_run
 SEED_LIMIT = 2**32
 """NumPy, which other frameworks seed too, takes seeds below it."""
 
+GPUS_OF_A_NODE = 8
+"""GPUs of a machine (assumed, of more than that many GPUs)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -28,10 +31,40 @@ class Run:
         return self.config.optimization.batch_tokens // self.config.architecture.sequence_length
 
     @property
+    def gpus(self) -> int:
+        """GPUs of the recipe's target where they can share a batch in whole sequences; else, and without a target, 1."""
+        said = (self.recipe.prediction and self.recipe.prediction.gpus) or 1
+        return said if self.batch_sequences % said == 0 else 1
+
+    @property
     def micro_batch_sequences(self) -> int:
-        """Sequences of one forward pass: the most that ``micro_batch_tokens`` allows and that divide the batch."""
+        """Sequences of one forward pass: the most that ``micro_batch_tokens`` allows and that divide a GPU's share."""
         limit = max(self.config.micro_batch_tokens // self.config.architecture.sequence_length, 1)
-        return max(size for size in range(1, min(limit, self.batch_sequences) + 1) if self.batch_sequences % size == 0)
+        share = self.batch_sequences // self.gpus
+        return max(size for size in range(1, min(limit, share) + 1) if share % size == 0)
+
+    @property
+    def gpus_in_words(self) -> str:
+        """``1 GPU`` or ``8 GPUs``."""
+        return f"{self.gpus} GPU{'' if self.gpus == 1 else 's'}"
+
+    @property
+    def accumulation(self) -> int:
+        """Forward passes of one GPU in an optimizer step."""
+        return self.batch_sequences // self.gpus // self.micro_batch_sequences
+
+    @property
+    def nodes(self) -> int:
+        """Machines, of ``GPUS_OF_A_NODE`` GPUs where there are more."""
+        return self.gpus // GPUS_OF_A_NODE if self.gpus % GPUS_OF_A_NODE == 0 else 1
+
+    @property
+    def torchrun(self) -> str:
+        """How ``torchrun`` is called for these GPUs; on several machines, on each of them."""
+        if self.nodes <= 1:
+            return f"torchrun --nproc_per_node={self.gpus}"
+        meeting = "--rdzv_backend=c10d --rdzv_endpoint=HOST:29500"
+        return f"torchrun --nnodes={self.nodes} --nproc_per_node={GPUS_OF_A_NODE} {meeting}"
 
     @property
     def tokens(self) -> int:

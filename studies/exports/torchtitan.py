@@ -23,13 +23,13 @@ CONFIG = "train.toml"
 MODEL_ARGS = "model_args.json"
 MODULE = "formulary_torchtitan"
 USAGE = """\
-With torchtitan 0.2.2 (`pip install torchtitan==0.2.2`), from this folder, on GPUS GPUs:
+With torchtitan 0.2.2 (`pip install torchtitan==0.2.2`), from this folder, on {gpus}:
 
-    PYTHONPATH=. torchrun --nproc_per_node=GPUS -m torchtitan.train --job.config_file train.toml
+    PYTHONPATH=. {torchrun} -m torchtitan.train --job.config_file train.toml
 
 It starts from `model.safetensors`, logs to `outputs/tb` for TensorBoard, and goes on from `outputs/checkpoint` when it
-is started again. The batch of {batch} sequences is that of all GPUs together: GPUS times `local_batch_size`
-({local}) must divide it.
+is started again. The batch of {batch} sequences is that of all GPUs together: `local_batch_size` ({local}) times
+the number of GPUs must divide it; lower it for more GPUs.
 
 The corpus goes to `data/train/` as files of JSON lines, each line `{{"text": "one document"}}`; torchtitan cuts it
 with `tokenizer.json`. `train.toml` names the folder in `training.dataset_path` (the dataset `c4_test` is torchtitan's
@@ -127,7 +127,9 @@ def _lr_scheduler(run: Run) -> dict[str, Any]:
 
 def usage(run: Run) -> str:
     """The command that starts it, and where the corpus goes."""
-    return USAGE.format(batch=run.batch_sequences, local=run.micro_batch_sequences)
+    return USAGE.format(
+        gpus=run.gpus_in_words, torchrun=run.torchrun, batch=run.batch_sequences, local=run.micro_batch_sequences
+    )
 
 
 def differences(config: PretrainConfig) -> list[str]:

@@ -47,7 +47,7 @@ def run_check(format: str, module: str, folder: Path, *arguments: int) -> Checke
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HF_HUB_OFFLINE": "1"}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", module, str(folder), *map(str, arguments)]
+    command = [sys.executable, "-B", "-P", "-m", module, str(folder), *map(str, arguments)]
     try:
         ended = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False

@@ -229,11 +229,8 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
     except (ValidationError, ValueError, SyntaxError) as error:
         raise SmokeTestFailed("internevo", f"its config is not what InternEvo documents ({error})") from error
     check_count("internevo", document.model.parameters(), run.config.architecture)
-    scheduled = document.lr_scheduler
-    warmup, batch = (
-        int(scheduled.total_steps * scheduled.warmup_ratio),
-        document.data.micro_num * document.data.micro_bsz,
-    )
+    scheduled, data = document.lr_scheduler, document.data
+    warmup, batch = int(scheduled.total_steps * scheduled.warmup_ratio), data.micro_num * data.micro_bsz * run.gpus
     if (warmup, scheduled.total_steps, batch) != (run.plan.warmup_steps, run.plan.steps, run.batch_sequences):
         raise SmokeTestFailed("internevo", f"it warms up for {warmup} steps, with batches of {batch} sequences")
     return SmokeTest(

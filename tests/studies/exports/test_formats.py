@@ -34,6 +34,7 @@ from studies.exports.smoke import torchtitan as torchtitan_smoke
 from studies.exports.smoke.child import Checked, run_check
 from studies.exports.smoke.internevo import ConfigFile, read_literals
 from studies.recipe import Recipe, check_format
+from studies.recipe.evidence import Prediction
 from studies.recipe.formats import FORMATS
 from studies.service import ExportRequest
 from tests.studies.exports.recipes import STEPS, changed, recipe_on
@@ -139,6 +140,7 @@ class TestFrameworks:
         test = manifest.smoke_test
         assert (test.method, test.software) == ("loading", f"{name} {INSTALLED[name]}")
         assert any("logits differ by at most" in line for line in test.done)
+        assert all(path.is_file() for path in (tmp_path / name).iterdir())  # the check leaves nothing behind
         assert name != "torchtitan" or any("learning rates are Formulary's" in line for line in test.done)
 
 
@@ -268,6 +270,19 @@ class TestSettings:
         run = Run(RECIPE.model_copy(update={"config": small}), PLAN)
         assert run.batch_sequences % run.micro_batch_sequences == 0
         assert run.micro_batch_sequences == 1 or run.micro_batch_sequences * 64 <= micro_batch_tokens
+
+    @pytest.mark.parametrize(("gpus", "used", "command"), [(4, 4, "=4"), (3, 1, "=1"), (16, 16, "--nnodes=2")])
+    def test_the_targets_gpus_share_a_batch(self, gpus: int, used: int, command: str, recipe: Recipe) -> None:
+        asked = changed(recipe, batch_tokens=64 * 32)
+        prediction = Prediction(
+            total_parameters=1, non_embedding_parameters=1, embedding_share=0.5, steps=1, train_flops=1.0, gpus=gpus,
+            memory_bytes=None, memory_limit_bytes=None, memory_basis="", mfu=None, mfu_basis="", days=None,
+        )  # fmt: skip
+        run = Run(asked.model_copy(update={"prediction": prediction}), PLAN)
+        assert run.gpus == used
+        assert run.accumulation * run.micro_batch_sequences * used == 32
+        assert command in torchtitan.usage(run)
+        assert command in internevo.usage(run)
 
     @given(st.integers(2, 10**7), st.data())
     def test_internevo_warms_up_for_the_steps_of_the_plan(self, steps: int, data: st.DataObject) -> None:
