@@ -92,9 +92,15 @@ def write_results(folder: Path, step: int, results: Mapping[str, Mapping[str, fl
 
 
 def _manager(tasks: Tasks) -> Any:
+    """The index of tasks: that of the folder given where it has all of them, since the package's takes seconds."""
     from lm_eval.tasks import TaskManager
 
-    return TaskManager(include_path=None if tasks.include is None else str(tasks.include))
+    include = None if tasks.include is None else str(tasks.include)
+    if include is not None:
+        own = TaskManager(include_path=include, include_defaults=False)
+        if all(own.match_tasks([name]) for name in tasks.names):
+            return own
+    return TaskManager(include_path=include)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from trainer.pretrain import locked, pretrain
 from trainer.setup import RunSetup
 from trainer.text.data import PreparedData
 
-STEPS = 150
+STEPS = 100
 """Enough to kill a process long before the end."""
 
 CPUS = Processes(2, on_gpus=False)
