@@ -7,6 +7,7 @@ from model.config import FrozenConfig
 from studies.digest import document_digest
 from studies.formulas.formula import Formula, Verdict
 from studies.spec import StudySpec
+from studies.validation.statement import OF_A_TRIAL, ValidationStatement
 from trainer.machine.software import code_revision, installed_versions
 
 PACKAGES = ("formulary", "torch", "transformers", "ray", "optuna", "torchtitan", "litgpt")
@@ -34,13 +35,19 @@ class Provenance(FrozenConfig):
     formulas: tuple[FormulaReference, ...]
     git_revision: str | None
     """Commit of Formulary's own checkout, ``-dirty`` where files differ; None when it is installed as a package."""
+    validation: ValidationStatement = OF_A_TRIAL
+    """How far the recipe was validated."""
     versions: dict[str, str]
     """Python and the packages that decide the numbers; a package that is not installed is left out."""
     created_at: datetime
 
 
 def collect_provenance(
-    study_id: int, spec: StudySpec, trials: Sequence[int], formulas: Sequence[Formula]
+    study_id: int,
+    spec: StudySpec,
+    trials: Sequence[int],
+    formulas: Sequence[Formula],
+    validation: ValidationStatement = OF_A_TRIAL,
 ) -> Provenance:
     """Describe an export that is about to be written from these trials and formulas."""
     return Provenance(
@@ -52,6 +59,7 @@ def collect_provenance(
             FormulaReference(id=formula.id, revision=formula.revision, kind=formula.kind, verdict=formula.verdict)
             for formula in formulas
         ),
+        validation=validation,
         git_revision=code_revision(),
         versions=installed_versions(PACKAGES),
         created_at=datetime.now(UTC),

@@ -28,6 +28,10 @@ where DIR is this folder. It goes on from the last checkpoint when it is started
 {smoke_test}
 
 {differences}
+## What was validated
+
+{validation}
+
 ## What to keep in mind
 
 {warnings}
@@ -88,6 +92,7 @@ def render_readme(
         usage=usage,
         smoke_test=_bullets(smoke_test_lines(smoke_test), ""),
         differences=DIFFERENCES.format(lines=_bullets(differences, "")) if differences else "",
+        validation=_bullets(provenance.validation.words, ""),
         warnings=_bullets(recipe.warnings, "Nothing in this config reaches beyond what was measured."),
         fields="\n".join(_row(field) for field in recipe.fields),
         takes=_bullets(_takes(recipe), "Nothing was predicted: this is the config of a trial."),

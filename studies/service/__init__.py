@@ -57,6 +57,7 @@ from studies.service.validations import (
     get_validation,
     list_validations,
     prepare_validation,
+    validation_statement,
 )
 from studies.service.watching import changed_trials, look, new_values
 from studies.service.workers import a_worker_lives_here, list_workers
@@ -126,5 +127,6 @@ __all__ = [
     "store_answer",
     "suggest_study",
     "use_is_due",
+    "validation_statement",
     "warnings_of",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
 from studies.errors import Conflict, NotFound
+from studies.recipe import Recipe
 from studies.records import ACTIVE_STUDY_STATES, StudyState, Validation
 from studies.repository import formulas, leases, studies, trials, validations
 from studies.service.spaces import MAX_TIMED, measured_speed
@@ -21,6 +22,7 @@ from studies.validation.judgement import Judgement
 from studies.validation.plan import Evidence, plan_validation
 from studies.validation.request import ValidationPlan, ValidationRequest
 from studies.validation.results import ended_runs, rung_of, runs_of
+from studies.validation.statement import Judged, ValidationStatement, statement_of
 
 MAX_LISTED = 100
 """Newest validations that are listed (assumed)."""
@@ -148,6 +150,12 @@ def list_validations(session: Session, owner: str, study_id: int) -> list[Judged
     """
     get_study(session, owner, study_id)
     return [judged(session, validation) for validation in validations.of_study(session, study_id, MAX_LISTED)]
+
+
+def validation_statement(session: Session, study_id: int, recipe: Recipe) -> ValidationStatement:
+    """Say how far a study's recipe for a target was validated."""
+    found = (judged(session, one) for one in validations.of_study(session, study_id, MAX_LISTED))
+    return statement_of(recipe, [Judged(one.id, one.plan, one.judgement) for one in found])
 
 
 def judged(session: Session, validation: Validation) -> JudgedValidation:

@@ -22,6 +22,7 @@ from studies.service.exports import EXPORT
 from studies.service.formulas import fit
 from studies.spec import StudySpec
 from studies.tables import OperationRow
+from studies.validation.statement import OF_A_TRIAL
 
 MAX_TRIES = 5
 """How often an operation is begun whose executors die, before it has failed (assumed)."""
@@ -87,10 +88,11 @@ def _write_export(database: Database, operation: Operation, storage: Path) -> Ma
         recipe = service.recipe(session, study.owner, study.id, request)
         laws = service.list_formulas(session, study.owner, study.id, request.further)
         complete = trials.numbers(session, study.id, TrialState.COMPLETE)
+        validation = service.validation_statement(session, study.id, recipe) if request.target() else OF_A_TRIAL
     remove_exports(storage, [export.id])
     _remove_abandoned(database, storage, export.id)
     folder = export_folder(export.id)
-    provenance = collect_provenance(study.id, StudySpec.model_validate(study.spec), complete, laws)
+    provenance = collect_provenance(study.id, StudySpec.model_validate(study.spec), complete, laws, validation)
     manifest = write_export(request.format, recipe, provenance, storage, storage / folder)
     with database.session() as session:
         kept = operations.set_export_folder(session, export.id, folder)
