@@ -10,6 +10,7 @@ from api.plots.learning_curves import learning_curves
 from api.plots.parameters import objective_by_parameter
 from api.plots.pareto import hypervolume, pareto
 from api.plots.style import Json
+from api.plots.validations import validation_figure
 from api.plots.vocabulary import vocabulary_figure
 from studies import service
 from studies.database import Session
@@ -19,6 +20,7 @@ from studies.records import TRAIN_LOSS
 from studies.service import fronts, overviews
 
 FORMULA = "formula-"
+VALIDATION = "validation-"
 Builder = Callable[[Session, str, int, int | None], Json]
 """Draws a study of an owner, with one trial highlighted."""
 
@@ -70,7 +72,17 @@ OF_KINDS: Mapping[FormulaKind, Callable[[Formula], Json]] = {
 def names(session: Session, owner: str, study_id: int) -> list[str]:
     """Names of the figures that a study has."""
     formulas = service.list_formulas(session, owner, study_id)
-    return [*_figures(session, owner, study_id), *(FORMULA + formula.id for formula in formulas)]
+    validations = service.list_validations(session, owner, study_id)
+    return [
+        *_figures(session, owner, study_id),
+        *(FORMULA + formula.id for formula in formulas),
+        *(f"{VALIDATION}{one.id}" for one in validations),
+    ]
+
+
+def _validation(session: Session, owner: str, study_id: int, name: str) -> service.JudgedValidation | None:
+    found = service.list_validations(session, owner, study_id)
+    return next((one for one in found if name == f"{VALIDATION}{one.id}"), None)
 
 
 def _figures(session: Session, owner: str, study_id: int) -> Mapping[str, Builder]:
@@ -90,5 +102,8 @@ def figure(session: Session, owner: str, study_id: int, name: str, trial: int | 
     formula = service.find_formula(session, owner, study_id, name.removeprefix(FORMULA))
     if name.startswith(FORMULA) and formula is not None:
         return OF_KINDS.get(formula.kind, formula_figure)(formula)
+    validation = _validation(session, owner, study_id, name)
+    if validation is not None:
+        return validation_figure(validation.judgement)
     known = ", ".join(names(session, owner, study_id))
     raise NotFound(f"study {study_id} has no plot {name[:100]!r}; it has {known}")

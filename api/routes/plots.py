@@ -16,7 +16,7 @@ PlotName = Annotated[
     Path(
         max_length=200,
         description="learning-curves, training-loss, history, objective-by-parameter, formula-ID of a formula, "
-        "or of a study with several objectives pareto and hypervolume.",
+        "validation-ID of a validation, or of a study with several objectives pareto and hypervolume.",
     ),
 ]
 

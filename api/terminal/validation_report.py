@@ -8,16 +8,9 @@ from rich.table import Table
 
 from api.terminal.consoles import printable, short
 from api.terminal.tables import plain_table
+from studies.validation.judgement import TITLES
 
 Json = Mapping[str, Any]
-NAMES = {
-    "recipe": "recipe",
-    "default": "default config",
-    "step_law": "Step Law",
-    "half_rate": "lr / 2",
-    "double_rate": "lr × 2",
-}
-"""What candidates are called in tables."""
 
 
 def print_plan(console: Console, plan: Json) -> None:
@@ -73,7 +66,7 @@ def _candidate_table(rung: Json) -> Table:
     for candidate in rung["candidates"]:
         shape = (str(candidate[name]) for name in ("depth", "width", "ffn_width"))
         rates = (short(candidate[name]) for name in ("learning_rate", "batch_tokens", "weight_decay"))
-        table.add_row(NAMES[candidate["name"]], *shape, *rates)
+        table.add_row(TITLES[candidate["name"]], *shape, *rates)
     return table
 
 
@@ -97,7 +90,7 @@ def _result_table(validation: Json) -> Table:
         for place, result in enumerate(rung["candidates"]):
             size = f"{rung['total_parameters']:,}" if place == 0 else ""
             compared = differences.get(result["name"])
-            table.add_row(size, NAMES[result["name"]], _runs(result), _number(result["mean"]), *_difference(compared))
+            table.add_row(size, TITLES[result["name"]], _runs(result), _number(result["mean"]), *_difference(compared))
     return table
 
 
@@ -120,7 +113,7 @@ def _regret_table(validation: Json) -> Table:
         regret = rung["regret"]
         if regret is not None:
             numbers = (_signed(regret[name]) for name in ("estimate", "low", "high"))
-            table.add_row(f"{rung['total_parameters']:,}", NAMES[rung["best_rival"]], *numbers)
+            table.add_row(f"{rung['total_parameters']:,}", TITLES[rung["best_rival"]], *numbers)
     return table
 
 

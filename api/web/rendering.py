@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import HTMLResponse
 
-from api.web import formula_cards, words
+from api.web import formula_cards, validation_cards, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,4 +30,5 @@ def _environment() -> "Environment":
     )
     environment.filters.update(words.FILTERS)
     environment.filters.update(formula_cards.FILTERS)
+    environment.filters.update(validation_cards.FILTERS)
     return environment

@@ -93,6 +93,8 @@ def study_page(session: Session, identity: Identity, study_id: int, others: Sequ
         "may_write": may_write,
         "is_admin": identity.role is Role.ADMIN,
         "spec_yaml": spec_yaml(shown.study.spec),
+        "validations": service.list_validations(session, identity.owner, study_id),
+        "validates": service.validation_of(session, study_id),
         "exports": service.list_exports(session, identity.owner, study_id),
         "formats": FORMATS,
         "workers": service.list_workers(session),

@@ -57,6 +57,7 @@ from studies.service.validations import (
     get_validation,
     list_validations,
     prepare_validation,
+    validation_of,
     validation_statement,
 )
 from studies.service.watching import changed_trials, look, new_values
@@ -127,6 +128,7 @@ __all__ = [
     "store_answer",
     "suggest_study",
     "use_is_due",
+    "validation_of",
     "validation_statement",
     "warnings_of",
 ]

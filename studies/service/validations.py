@@ -152,6 +152,11 @@ def list_validations(session: Session, owner: str, study_id: int) -> list[Judged
     return [judged(session, validation) for validation in validations.of_study(session, study_id, MAX_LISTED)]
 
 
+def validation_of(session: Session, study_id: int) -> Validation | None:
+    """The validation of which a study trains one size."""
+    return validations.owning(session, study_id)
+
+
 def validation_statement(session: Session, study_id: int, recipe: Recipe) -> ValidationStatement:
     """Say how far a study's recipe for a target was validated."""
     found = (judged(session, one) for one in validations.of_study(session, study_id, MAX_LISTED))

@@ -19,6 +19,7 @@ from statistics import fmean
 
 from studies.validation.judgement import (
     RECIPE,
+    TITLES,
     Bounds,
     CandidateName,
     CandidateResult,
@@ -181,7 +182,7 @@ def _verdict(
     said = f"at {judged[-1].total_parameters:,} parameters"
     if regret.low > margin:
         reason = f"{said} the recipe's regret is at least {regret.low:.4f} bits per byte, above the margin {margin:.4f}"
-        return "failed", (reason, f"the best rival is {judged[-1].best_rival}"), None
+        return "failed", (reason, f"the best rival is {TITLES[judged[-1].best_rival or RECIPE]}"), None
     doubts = [*_doubts(judged, trends, margin)]
     if regret.high > margin:
         top = [estimate for (place, _), estimate in estimates.items() if place == len(rungs) - 1]
@@ -209,7 +210,7 @@ def _lacking(rungs: Sequence[Rung], judged: Sequence[RungJudgement]) -> list[str
         size = f"at {rung.total_parameters:,} parameters"
         compared = {difference.rival for difference in of.differences}
         lacking = [name for name, runs in rung.runs.items() if not _is_there(name, runs, compared)]
-        found += [f"{name} has no value to compare {size}; train it again" for name in lacking]
+        found += [f"{TITLES[name]} has no value to compare {size}; train it again" for name in lacking]
         if not lacking and not compared:
             found.append(f"{size} every rival diverged: there is nothing to compare with")
     return found
@@ -228,11 +229,13 @@ def _doubts(judged: Sequence[RungJudgement], trends: Sequence[RivalTrend], margi
     found = []
     for trend in trends:
         if not trend.stable:
-            sides = f"the recipe is {_sides(judged, trend.rival)} than {trend.rival}, each beyond noise"
+            sides = f"the recipe is {_sides(judged, trend.rival)} than {TITLES[trend.rival]}, each beyond noise"
             found.append(f"{sides}: the ranking depends on size; add a size above")
         if trend.growing and trend.at_target is not None and trend.at_target.estimate > margin:
             carried = f"{trend.at_target.estimate:.4f} bits per byte at the target along a straight line"
-            found.append(f"the regret to {trend.rival} grows with size and would be {carried}; add a size above")
+            found.append(
+                f"the regret to {TITLES[trend.rival]} grows with size and would be {carried}; add a size above"
+            )
     return found
 
 

@@ -1,5 +1,6 @@
 """What a validation concludes: numbers with their bounds, a verdict and its reasons."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from model.config import FrozenConfig
@@ -7,6 +8,14 @@ from model.config import FrozenConfig
 CandidateName = Literal["recipe", "default", "step_law", "half_rate", "double_rate"]
 """What is trained at each size: the recipe and its rivals."""
 RECIPE: CandidateName = "recipe"
+TITLES: Mapping[CandidateName, str] = {
+    "recipe": "recipe",
+    "default": "default config",
+    "step_law": "Step Law",
+    "half_rate": "lr / 2",
+    "double_rate": "lr × 2",
+}
+"""What candidates are called in sentences and tables."""
 GateVerdict = Literal["passed", "failed", "undecided"]
 Sign = Literal["better", "worse", "noise"]
 """The recipe against a rival: where the 95 % interval of their difference lies below 0, above it, or around it."""

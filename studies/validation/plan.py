@@ -11,6 +11,7 @@ from studies.recipe import Target, best_trial, recipe_for_target
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
 from studies.validation.candidates import candidates_of, distinct
+from studies.validation.judgement import TITLES
 from studies.validation.request import MARGIN_SHARE, MIN_SIZES, RungPlan, ValidationPlan, ValidationRequest
 from studies.validation.rungs import plan_rung, run_flops
 
@@ -195,6 +196,6 @@ def _warnings(evidence: Evidence, request: ValidationRequest, rungs: Sequence[Ru
             found.append(f"The target trains {own:.3g} tokens per parameter, the runs here {ratio:.3g}.")
     for rung in rungs:
         found += [f"At {rung.total_parameters:,} parameters, {line}." for line in rung.held]
-        same = [one.name for one in rung.candidates[1:] if one.point == 0]
+        same = [TITLES[one.name] for one in rung.candidates[1:] if one.point == 0]
         found += [f"At {rung.total_parameters:,} parameters {name} is the recipe itself." for name in same]
     return list(dict.fromkeys(found))

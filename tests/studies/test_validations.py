@@ -183,7 +183,7 @@ def test_a_diverged_rival_is_told_from_one_that_failed(
     failed = create(database, study, roots)
     ended = train_all(database, failed, loss("out of memory"))
     assert ended.judgement.verdict == "undecided"
-    assert ended.judgement.reasons[0].startswith("double_rate has no value to compare")
+    assert ended.judgement.reasons[0].startswith("lr × 2 has no value to compare")
 
 
 def test_a_recipe_that_loses_fails(database: Database, study: int, roots: list[Path], tmp_path: Path) -> None:

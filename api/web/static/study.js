@@ -12,6 +12,7 @@ import { TrialTable } from "./trials.js";
 const PAGE_SIZE = 1000;
 const MOST_TRIALS = 5000;
 const FRONT_PAUSE_MS = 2500;
+const VALIDATION_PAUSE_MS = 15000;
 
 const study = JSON.parse(find("#study-data").textContent);
 const summary = new Summary(study);
@@ -19,7 +20,7 @@ const table = new TrialTable(study, highlight);
 const exports = new Exports(study.id, () => (summary.study.counts.COMPLETE ?? 0) > 0);
 const plots = plotsIn(document, study.id, study.plotly);
 const curves = plots.find((plot) => plot.name === "learning-curves");
-const ofTrials = plots.filter((plot) => !plot.name.startsWith("formula-"));
+const ofTrials = plots.filter((plot) => !/^(formula|validation)-/.test(plot.name));
 
 let frontTimer = null;
 
@@ -63,6 +64,7 @@ const live = new Live(study.id, study.revision, {
 
 await loadTrials();
 live.open();
+refreshValidations();
 
 async function loadTrials() {
   let token = null;
@@ -82,6 +84,16 @@ function refreshFront() {
     frontTimer = null;
     refresh(["best-card", "front-trials"]);
   }, FRONT_PAUSE_MS);
+}
+
+/** Sizes are trained by studies of their own, whose events do not come here. */
+async function refreshValidations() {
+  while (Number(find("#validations").dataset.running)) {
+    await new Promise((resolve) => setTimeout(resolve, VALIDATION_PAUSE_MS));
+    if (document.hidden) continue;
+    await refresh(["validations"]);
+    plotsIn(find("#validations"), study.id, study.plotly);
+  }
 }
 
 async function refreshFormulas() {

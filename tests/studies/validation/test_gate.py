@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studies.validation.gate import Rung, Runs, judge
-from studies.validation.judgement import RECIPE, CandidateName, Judgement
+from studies.validation.judgement import RECIPE, TITLES, CandidateName, Judgement
 from studies.validation.noise import PRIOR_DEGREES, Cell, moderated, t_quantile
 from studies.validation.simulation import SCENARIOS, tally
 
@@ -134,7 +134,7 @@ def test_what_is_missing_is_named_and_decides_nothing(name: CandidateName) -> No
     last = Rung(SIZES[2], {**rung(SIZES[2], CLEAR).runs, name: Runs({}, missing=3)})
     found = judge([rung(SIZES[0], CLEAR), rung(SIZES[1], CLEAR), last], MARGIN, None)
     assert found.verdict == "undecided"
-    assert any(reason.startswith(f"{name} has no value") for reason in found.reasons)
+    assert any(reason.startswith(f"{TITLES[name]} has no value") for reason in found.reasons)
 
 
 def test_two_sizes_are_too_few() -> None:

@@ -121,7 +121,7 @@ def test_a_rival_that_is_the_recipe_is_not_trained_twice() -> None:
     evidence = Evidence(spec, planted_trials(spec, best=3), (), None, 0)
     planned = plan_validation(evidence, ValidationRequest(sizes=(2_000_000, 4_000_000, 8_000_000)))
     assert [candidate.point for candidate in planned.plan.rungs[0].candidates] == [0, 0, 1, 2, 3]
-    assert any("default is the recipe itself" in warning for warning in planned.plan.warnings)
+    assert any("default config is the recipe itself" in warning for warning in planned.plan.warnings)
 
 
 def test_seeds_are_fresh_in_each_validation(evidence: Evidence) -> None:
