@@ -41,7 +41,9 @@ class Observation:
         """The fittable number called ``name`` among parameters, metrics and attributes, else None."""
         for values in (self.parameters, self.metrics, self.attributes):
             value = values.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and is_fittable(value):
+            if value is None or isinstance(value, (str, bool)):
+                continue
+            if value == 0 or SMALLEST <= abs(value) <= LARGEST:
                 return float(value)
         return None
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from studies.formulas.fitting.profiles import Profile, profile_cells
+from studies.formulas.fitting.profiles import MIN_RATES, Profile, profile_cells
 from studies.formulas.observations import FitContext, Observation, collect_runs, group_by
 
 INNER = frozenset({"learning_rate", "seed"})
@@ -28,7 +28,8 @@ def profiled_configs(
 ) -> list[Config]:
     """One config for each key; ``rows`` are runs that ended with a cost."""
     members = list(group_by(rows, key).values())
-    if len({row.number_of("learning_rate") for row in rows} - {None}) < 2:
+    rates = {row.number_of("learning_rate") for row in rows} - {None}
+    if len(rates) < MIN_RATES or max(map(len, members)) < MIN_RATES:
         return [_config(group, None, context) for group in members]
     profiles = profile_cells([collect_runs(group, context) for group in members])
     found = [None] * len(members) if profiles is None else list(profiles.cells)

@@ -347,11 +347,12 @@ def held_out_errors(problem: Problem, jitter: float) -> Floats:
 
 
 def _row_errors(problem: Problem, weights: Floats) -> Floats:
-    """Leave-one-out errors by the hat matrix, residual / (1 - leverage)."""
+    """Leave-one-out errors, residual / (1 - leverage)."""
     design = np.column_stack([np.ones(len(weights)), problem.columns])
     weighted = (weights[:, None] * design).T
-    hat = design @ np.linalg.pinv(weighted @ design) @ weighted
-    errors: Floats = (problem.response - hat @ problem.response) / np.maximum(1 - np.diag(hat), 1e-6)
+    solver = np.linalg.pinv(weighted @ design) @ weighted
+    leverage = np.einsum("nk,kn->n", design, solver)
+    errors: Floats = (problem.response - design @ (solver @ problem.response)) / np.maximum(1 - leverage, 1e-6)
     return errors
 
 

@@ -48,6 +48,9 @@ class Data:
         return Data(size, length, loss, self.size_centre, self.length_centre)
 
 
+_ALL = np.eye(5)
+
+
 class Form(Protocol):
     """A law of the log loss with p parameters."""
 
@@ -79,14 +82,15 @@ class Additive:
         """Log loss and its derivatives."""
         full = parameters @ self.basis.T + self.offset
         level, size, alpha, length, beta = (full[:, [index]] for index in range(5))
-        logs = np.stack([level + 0 * data.size, size - alpha * data.size, length - beta * data.length], axis=-1)
-        largest = logs.max(axis=-1, keepdims=True)
-        terms = np.exp(logs - largest)
-        total = terms.sum(axis=-1, keepdims=True)
-        shares = terms / total
-        slopes = [shares[..., 0], shares[..., 1], -data.size * shares[..., 1]]
-        slopes += [shares[..., 2], -data.length * shares[..., 2]]
-        return (largest + np.log(total))[..., 0], np.stack(slopes, axis=-1) @ self.basis
+        first, second = size - alpha * data.size, length - beta * data.length
+        largest = np.maximum(np.maximum(first, second), level)
+        terms = [np.exp(log - largest) for log in (level, first, second)]
+        total = terms[0] + terms[1] + terms[2]
+        floor, of_size, of_length = (term / total for term in terms)
+        slopes = np.empty((*total.shape, 5))
+        slopes[..., 0], slopes[..., 1], slopes[..., 3] = floor, of_size, of_length
+        slopes[..., 2], slopes[..., 4] = -data.size * of_size, -data.length * of_length
+        return largest + np.log(total), slopes if self.basis is _ALL else slopes @ self.basis
 
     def starts(self, data: Data) -> Floats:
         """Each pair of exponents with the E, A and B of least squares of L / loss - 1, none of them negative."""
@@ -143,7 +147,6 @@ class Product:
         )
 
 
-_ALL = np.eye(5)
 CHINCHILLA = Additive(_ALL, np.zeros(5))
 RIVALS: Mapping[str, Form] = {
     "no_floor": Additive(_ALL[:, 1:], np.array([NO_TERM, 0.0, 0.0, 0.0, 0.0])),
