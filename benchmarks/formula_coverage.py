@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from studies.formulas.simulation.comparisons import COMPARISON_SCENARIOS
 from studies.formulas.simulation.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, Scenario, tally
+from studies.formulas.simulation.scaling_scenarios import SCALING_SCENARIOS
+from studies.formulas.simulation.shrink_scenarios import SHRINK_SCENARIOS
 from studies.formulas.simulation.vocabularies import VOCABULARY_SCENARIOS
 
 SEED = 2024
@@ -17,6 +19,8 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "learning_rate_batch": RATE_BATCH_SCENARIOS,
     "depth_width": DEPTH_WIDTH_SCENARIOS,
     "vocabulary": VOCABULARY_SCENARIOS,
+    "scaling": SCALING_SCENARIOS,
+    "shrink": SHRINK_SCENARIOS,
     "comparisons": COMPARISON_SCENARIOS,
 }
 """By law."""

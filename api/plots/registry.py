@@ -9,6 +9,7 @@ from api.plots.history import history
 from api.plots.learning_curves import learning_curves
 from api.plots.parameters import objective_by_parameter
 from api.plots.pareto import hypervolume, pareto
+from api.plots.scaling import scaling_figure
 from api.plots.style import Json
 from api.plots.validations import validation_figure
 from api.plots.vocabulary import vocabulary_figure
@@ -62,6 +63,7 @@ OF_SEVERAL_OBJECTIVES: Mapping[str, Builder] = {"pareto": _pareto, "hypervolume"
 OF_KINDS: Mapping[FormulaKind, Callable[[Formula], Json]] = {
     "depth_width": depth_figure,
     "vocabulary": vocabulary_figure,
+    "scaling": scaling_figure,
     "initialization": comparison_figure,
     "inheritance": comparison_figure,
     "multiple_rounds": comparison_figure,

@@ -37,6 +37,7 @@ UNITS: Mapping[str, str] = {
     "train_tokens": "tokens",
     "train_bytes": "bytes",
     "train_flops": "FLOPs",
+    "compute": "6·N·D, FLOPs",
     "validation_loss": "nats a token",
     "train_loss": "nats a token",
     "train_tokens_per_second": "tokens/s",

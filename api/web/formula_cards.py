@@ -32,7 +32,14 @@ TITLES: Mapping[str, str] = {
     "scaling/non_embedding_parameters": "Loss by size without embeddings, and length",
     "scaling/optimal_size": "Best size for a budget of compute",
     "scaling/optimal_length": "Best length for a budget of compute",
-    "shrink": "How each dimension shrinks with the budget",
+    "shrink": "How the shape shrinks with the budget",
+    "shrink/width": "How the width shrinks with the budget",
+    "shrink/vocabulary_size": "How the vocabulary shrinks with the budget",
+    "shrink/ffn_ratio": "How the FFN ratio shrinks with the budget",
+    "shrink/depth_by_flops": "How the depth shrinks with the FLOPs a token",
+    "shrink/width_by_flops": "How the width shrinks with the FLOPs a token",
+    "shrink/vocabulary_size_by_flops": "How the vocabulary shrinks with the FLOPs a token",
+    "shrink/ffn_ratio_by_flops": "How the FFN ratio shrinks with the FLOPs a token",
 }
 """By kind, or by kind and variant as ``kind/variant``."""
 VERDICTS: Mapping[str, tuple[str, str]] = {

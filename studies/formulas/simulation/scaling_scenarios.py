@@ -1,7 +1,5 @@
 """Planted scaling laws, and what should be concluded from them."""
 
-from collections.abc import Sequence
-
 from numpy.random import Generator
 
 from studies.formulas.scaling.law import fit_scaling
@@ -39,7 +37,7 @@ def scaling_number(name: str, plan: ScalingPlan, coefficient: str, truth: float)
 
 
 RATES = (1.5e-3, 3e-3, 6e-3)
-SCALING_SCENARIOS: Sequence[Scenario] = (
+SCALING_SCENARIOS: tuple[Scenario, ...] = (
     scaling("a=0.51, 8 sizes x 6 lengths, span 30", ScalingPlan()),
     scaling("a=0.51, no jitter", ScalingPlan(jitter=0.0)),
     scaling("a=0.51, span 64", ScalingPlan(span=64.0)),

@@ -1,7 +1,5 @@
 """Planted fronts, and what should be concluded from them."""
 
-from collections.abc import Sequence
-
 from numpy.random import Generator
 
 from studies.formulas.shrink.law import fit_shrink
@@ -26,7 +24,7 @@ def shrink(name: str, plan: ShrinkPlan, dimension: str = "") -> Scenario:
 
 
 FAST_DEPTH = ShrinkPlan(depth_exponent=0.7)
-SHRINK_SCENARIOS: Sequence[Scenario] = (
+SHRINK_SCENARIOS: tuple[Scenario, ...] = (
     shrink("depth^0.25, 5 budgets x 16 networks", ShrinkPlan()),
     shrink("the same, its width", ShrinkPlan(), "width"),
     shrink("the same, its FFN ratio", ShrinkPlan(), "ffn_ratio"),
