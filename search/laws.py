@@ -30,7 +30,10 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """lr* = rate(N, D) · (B / B0)^batch_exponent and B* = batch(N, D): a peak rate, and a batch in tokens."""
+    """lr* = rate(N, D) · (B / B0)^batch_exponent and B* = batch(N, D): a peak rate, and a batch in tokens.
+
+    Above B0 the exponent may be another one.
+    """
 
     name: str
     source: str
@@ -43,6 +46,8 @@ class Law:
     """The best batch; None where the law does not say."""
     batch_exponent: float = 0.0
     """How the best rate moves with the batch."""
+    exponent_above: float | None = None
+    """The same above B0; ``batch_exponent`` when left out."""
     reference_batch: float | None = None
     """B0; the best batch when left out."""
 
@@ -54,7 +59,10 @@ class Law:
         """The best peak rate at a batch."""
         rate = self.rate.at(size, tokens)
         reference = self.reference_batch or self.best_batch(size, tokens)
-        return rate if reference is None else rate * math.pow(batch_tokens / reference, self.batch_exponent)
+        if reference is None:
+            return rate
+        above = self.batch_exponent if self.exponent_above is None else self.exponent_above
+        return rate * math.pow(batch_tokens / reference, above if batch_tokens > reference else self.batch_exponent)
 
 
 STEP_LAW = Law(

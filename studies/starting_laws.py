@@ -38,9 +38,9 @@ def check_starting_law(session: Session, owner: str, spec: StudySpec) -> None:
 
 
 def formula_law(formula: Formula) -> Law | None:
-    """A fitted formula as a law of the best rate over the batch; None where it has no numbers.
+    """A fitted principal formula as a law of the best rate over the batch; None where it has no numbers.
 
-    It says nothing of other sizes and lengths, nor of the best batch. A broken power becomes the power through the
+    It says nothing of other sizes and lengths, nor of the best batch. A form that bends becomes the power through the
     ends of its domain.
     """
     domain = formula.domain.get("batch_tokens")
@@ -61,6 +61,47 @@ def formula_law(formula: Formula) -> Law | None:
     )
 
 
+def joint_law(formulas: Sequence[Formula]) -> Law | None:
+    """lr*(N, D) at B*(D) as a law of size, length and batch; None where a study has not determined both.
+
+    Away from the best batch the best rate moves as the ``joint_rate`` law says of four times less and four times more.
+    """
+    found = {formula.variant: formula for formula in formulas if formula.kind == RATE_KIND and formula.expression}
+    rate, batch = found.get("rate_at_best_batch"), found.get("best_batch")
+    if rate is None or batch is None:
+        return None
+    below, above = _exponents(found.get("joint_rate"), batch)
+    return Law(
+        name=f"study {'+'.join(rate.studies)}",
+        source=f"formulas {rate.id} and {batch.id}, revision {rate.revision}",
+        size_convention=_size_convention(rate),
+        rate=_power(rate, "c", (rate.size_convention, "a"), ("train_tokens", "b")),
+        batch=_power(batch, "c_batch", None, ("train_tokens", "e")),
+        batch_exponent=below,
+        exponent_above=above,
+    )
+
+
+def _power(formula: Formula, level: str, size: tuple[str, str] | None, tokens: tuple[str, str]) -> Power:
+    """Coefficient · N^size · D^tokens, of a formula that is written about references."""
+    numbers = {name: value.estimate for name, value in formula.coefficients.items() if value.estimate is not None}
+    log, exponents = math.log(numbers[level]), [0.0, 0.0]
+    for place, pair in enumerate((size, tokens)):
+        if pair is not None and pair[1] in numbers:
+            exponents[place] = numbers[pair[1]]
+            log -= exponents[place] * math.log(numbers[f"reference_{pair[0]}"])
+    return Power(math.exp(log), size=exponents[0], tokens=exponents[1])
+
+
+def _exponents(formula: Formula | None, batch: Formula) -> tuple[float, float]:
+    """R below and above the best batch, at the formulas' references; 0 where it is not known."""
+    best = batch.coefficients["c_batch"].estimate
+    if formula is None or best is None:
+        return 0.0, 0.0
+    lower, middle, upper = (evaluate(formula, {"batch_tokens": best * factor}).estimate for factor in (1 / 4, 1, 4))
+    return math.log(middle / lower) / math.log(4), math.log(upper / middle) / math.log(4)
+
+
 def _size_convention(formula: Formula) -> SizeConvention:
     return "non_embedding_parameters" if formula.size_convention == "non_embedding_parameters" else "total_parameters"
 
@@ -73,5 +114,6 @@ def _law_of_study(session: Session, owner: str, study_id: int, spec: StudySpec) 
 
 
 def _first(fitted: Sequence[Formula], parametrisation: str) -> Law | None:
-    laws = (formula_law(formula) for formula in fitted if formula.parametrisation == parametrisation)
-    return next((law for law in laws if law is not None), None)
+    """The joint law of a study where it has one, else that of the batch."""
+    own = [formula for formula in fitted if formula.parametrisation == parametrisation]
+    return joint_law(own) or next((law for law in map(formula_law, own) if law is not None), None)

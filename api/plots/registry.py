@@ -9,6 +9,7 @@ from api.plots.history import history
 from api.plots.learning_curves import learning_curves
 from api.plots.parameters import objective_by_parameter
 from api.plots.pareto import hypervolume, pareto
+from api.plots.rate_families import rate_figure
 from api.plots.scaling import scaling_figure
 from api.plots.style import Json
 from api.plots.validations import validation_figure
@@ -64,6 +65,7 @@ OF_KINDS: Mapping[FormulaKind, Callable[[Formula], Json]] = {
     "depth_width": depth_figure,
     "vocabulary": vocabulary_figure,
     "scaling": scaling_figure,
+    "learning_rate_batch": rate_figure,
     "initialization": comparison_figure,
     "inheritance": comparison_figure,
     "multiple_rounds": comparison_figure,

@@ -15,7 +15,7 @@ from search.problem import SearchProblem
 from studies import service
 from studies.database import Database
 from studies.formulas.formula import Formula
-from studies.formulas.learning_rate_batch.law import BROKEN_POWER, POWER
+from studies.formulas.learning_rate_batch.principal import BROKEN_POWER, POWER
 from studies.problem import stored_problem
 from studies.records import Study
 from studies.repository import formulas

@@ -31,6 +31,8 @@ MIN_SIDE_BATCHES = 2
 IDENTIFIED = 0.99
 """Level at which one exponent must be contradicted (assumed: above 0.95, since the knot is placed with the same
 data)."""
+BOUNDED = 0.95
+"""Level at which a B_noise without batches on both sides must be ruled out."""
 SLOPES: Mapping[str, int] = {"broken_power": 2, "saturating": 1}
 """Parameter that is zero where the form is a simpler one."""
 
@@ -72,25 +74,34 @@ class KnotFit:
 
     fit: Fit
     knot: float
-    """Where the likelihood is highest."""
+    """The best one."""
     scales: tuple[float, float, float]
     """Jitter, level and spread, at the best knot."""
+    knots: Floats
+    """Those that were tried."""
+    logs: Floats
+    """Log-likelihood of each, at these scales."""
 
 
 def fit_knot(problem: KnotProblem) -> KnotFit:
-    """Fit a law with a knot between the tried batches; the scales' posterior is that at the best knot."""
-    knots = _knots(problem.x)
+    """Fit a law with a knot; the scales' posterior is that at the best knot.
+
+    Two powers meet between the tried batches; B_noise is looked for beyond them too, so that one beyond is not taken
+    for one inside.
+    """
+    knots = _knots(problem.x, problem.form)
     start = fit_mixed(problem.at(float(np.median(knots))))
-    full = fit_mixed(problem.at(_best(problem, knots, start.scales)))
+    place = _best(problem, knots, start.scales)
+    full = fit_mixed(problem.at(float(knots[place])))
     solved = [solve_at(problem.at(float(knot)), full.scales) for knot in knots]
     logs = np.array([log for _, log in solved])
-    fitted = _with_knot(full, knots, np.array([means for means, _ in solved]), logs)
-    return KnotFit(fitted, float(knots[np.argmax(logs)]), full.scales)
+    fitted = _with_knot(full, knots, np.array([means for means, _ in solved]), logs, place)
+    return KnotFit(fitted, float(knots[place]), full.scales, knots, logs)
 
 
 def has_room(x: Floats) -> bool:
     """Whether batches lie on both sides of some knot."""
-    return len(_batches(x)) > 2 * MIN_SIDE_BATCHES and len(_knots(x)) > 0
+    return len(_batches(x)) > 2 * MIN_SIDE_BATCHES and len(_knots(x, "broken_power")) > 0
 
 
 def _batches(x: Floats) -> Floats:
@@ -98,23 +109,28 @@ def _batches(x: Floats) -> Floats:
     return batches
 
 
-def _knots(x: Floats) -> Floats:
-    """Multiples of ``STEP`` with enough batches on both sides."""
+def _ends(x: Floats) -> tuple[float, float]:
+    """Between them a knot has enough batches on both sides."""
     batches = _batches(x)
-    first, last = batches[MIN_SIDE_BATCHES - 1] / STEP, batches[-MIN_SIDE_BATCHES] / STEP
-    knots: Floats = np.arange(np.ceil(first + 1e-6), np.floor(last - 1e-6) + 1) * STEP
+    return float(batches[MIN_SIDE_BATCHES - 1]), float(batches[-MIN_SIDE_BATCHES])
+
+
+def _knots(x: Floats, form: str) -> Floats:
+    """Multiples of ``STEP``."""
+    low, high = (x.min() - BEYOND, x.max() + BEYOND) if form == "saturating" else _ends(x)
+    knots: Floats = np.arange(np.ceil(low / STEP + 1e-6), np.floor(high / STEP - 1e-6) + 1) * STEP
     return knots
 
 
-def _best(problem: KnotProblem, knots: Floats, scales: tuple[float, float, float]) -> float:
-    return float(knots[np.argmax([solve_at(problem.at(float(knot)), scales)[1] for knot in knots])])
+def _best(problem: KnotProblem, knots: Floats, scales: tuple[float, float, float]) -> int:
+    return int(np.argmax([solve_at(problem.at(float(knot)), scales)[1] for knot in knots]))
 
 
 def is_identified(problem: KnotProblem, fitted: KnotFit) -> bool:
     """Whether the data contradict one exponent, and for a saturating law also that it has no end.
 
-    A broken power must change its slope. The likelihood of a saturating law must fall on both sides of its knot: far
-    below, the law is a constant, far above it is a power.
+    A broken power must change its slope. The likelihood of a saturating law must fall on both sides of its knot, while
+    batches still lie on both sides: far below, the law is a constant, far above it is a power.
     """
     slope = fitted.fit.interval(np.eye(fitted.fit.means.shape[1])[SLOPES[problem.form]], IDENTIFIED)
     if problem.form == "broken_power":
@@ -122,22 +138,23 @@ def is_identified(problem: KnotProblem, fitted: KnotFit) -> bool:
     freedom = len(problem.x) - problem.mixed.columns.shape[1] - 3
     if freedom < 1 or slope.low <= 0:
         return False
-    ends = (float(problem.x.min()) - BEYOND, float(problem.x.max()) + BEYOND)
-    best, *others = (solve_at(problem.at(knot), fitted.scales)[1] for knot in (fitted.knot, *ends))
-    return best - max(others) > float(f_distribution.ppf(IDENTIFIED, 1, freedom)) / 2
+    inside = _is_between(fitted.knots, problem.x)
+    fall = fitted.logs.max() - fitted.logs
+    bounds = [float(f_distribution.ppf(level, 1, freedom)) / 2 for level in (BOUNDED, IDENTIFIED)]
+    return bool(fall[~inside].min() > bounds[0] and min(fall[0], fall[-1]) > bounds[1])
 
 
-def _with_knot(full: MixedFit, knots: Floats, means: Floats, logs: Floats) -> Fit:
-    """Spread the fit at the best knot over all knots, by their likelihood."""
+def _with_knot(full: MixedFit, knots: Floats, means: Floats, logs: Floats, place: int) -> Fit:
+    """Spread the fit at the knot in ``place`` over all knots, by their likelihood."""
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
+    moves = means - means[place]
     kept = weights > 1e-4
-    knots, means, weights = knots[kept], means[kept], weights[kept] / weights[kept].sum()
+    knots, moves, weights = knots[kept], moves[kept], weights[kept] / weights[kept].sum()
     fitted = full.fit
     size = means.shape[1]
     count = len(fitted.weights)
-    moved = np.tile(means - means[np.argmax(weights)], 1)
-    centres = (fitted.means[None] + moved[:, None]).reshape(-1, size)
+    centres = (fitted.means[None] + moves[:, None]).reshape(-1, size)
     covariances = np.zeros((len(knots) * count, size + 1, size + 1))
     covariances[:, :size, :size] = np.tile(fitted.covariances, (len(knots), 1, 1))
     covariances[:, size, size] = STEP**2 / 12
@@ -155,9 +172,16 @@ def _with_knot(full: MixedFit, knots: Floats, means: Floats, logs: Floats) -> Fi
 def predict_without(problem: KnotProblem, held: NDArray[np.bool_], fitted: KnotFit) -> Floats:
     """Values of the rows in ``held`` by the law, knot included, that the other rows give; shape (held rows,)."""
     rest = problem.only(~held)
-    knots = _knots(rest.x)
-    near = knots[np.abs(knots - fitted.knot) <= NEAR + 1e-6]
-    knot = _best(rest, near if len(near) else knots, fitted.scales)
+    near = fitted.knots[np.abs(fitted.knots - fitted.knot) <= NEAR + 1e-6]
+    possible = near if problem.form == "saturating" else near[_is_between(near, rest.x)]
+    knots = possible if len(possible) else _knots(rest.x, problem.form)
+    knot = float(knots[_best(rest, knots, fitted.scales)])
     means, _ = solve_at(rest.at(knot), fitted.scales)
     values: Floats = means[0] + problem.at(knot).columns[held] @ means[1:]
     return values
+
+
+def _is_between(knots: Floats, x: Floats) -> NDArray[np.bool_]:
+    low, high = _ends(x)
+    between: NDArray[np.bool_] = (knots > low) & (knots < high)
+    return between

@@ -33,7 +33,7 @@ class GridOptimum:
     """Log of the largest batch."""
 
 
-def best_batches(cells: Sequence[Cell]) -> dict[int, GridOptimum]:
+def best_batches(cells: Sequence[Cell], half_widths: Sequence[float] = BATCH_HALF_WIDTHS) -> dict[int, GridOptimum]:
     """By group, of the grids with batches enough; empty where no bowl over the batch can be fitted."""
     groups: dict[int, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -43,7 +43,7 @@ def best_batches(cells: Sequence[Cell]) -> dict[int, GridOptimum]:
         Runs(tuple(cell.batch_tokens for cell in own), tuple(cell.profile.cost for cell in own), ())
         for own in grids.values()
     ]
-    profiles = profile_cells(runs, BATCH_HALF_WIDTHS)
+    profiles = profile_cells(runs, half_widths)
     if profiles is None:
         return {}
     return {

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -31,10 +31,12 @@ class SurfaceScenario:
 def outcomes(plan: SurfacePlan, generator: Generator) -> dict[str, Outcome]:
     """What one simulated study concludes of each thing.
 
-    A number is decided where its interval is stated; a form where the planted one is reported (a planted break is
-    rounded, so that a saturating law is no false claim there).
+    A number is decided where its interval is stated. A form is decided where the planted one is reported, of a planted
+    break either form that bends; it is false where one bends that should not, or saturates at a sharp break.
     """
     fitted = {law.variant: law for law in fit_learning_rate_batch(plant_surfaces(plan, generator), CONTEXT)}
+    if len({tokens for _, tokens in plan.grids}) == 1:
+        return _of_one_length(fitted[""], plan)
     a, b = plan.rate_exponents
     return {
         "e of best_batch": _number(fitted.get("best_batch"), "e", plan.batch_exponent),
@@ -45,6 +47,19 @@ def outcomes(plan: SurfacePlan, generator: Generator) -> dict[str, Outcome]:
         "rate at a point inside": _value(fitted.get("joint_rate"), plan, INSIDE),
         "rate at a point outside": _value(fitted.get("joint_rate"), plan, OUTSIDE),
         "form of joint_rate": _form(fitted.get("joint_rate"), plan.ridge),
+    }
+
+
+def _of_one_length(formula: Formula, plan: SurfacePlan) -> dict[str, Outcome]:
+    """The principal law; B_noise is that of a grid of the reference length."""
+    saturation = plan.ridge.saturation
+    found = {"form": _form(formula, plan.ridge)}
+    if saturation is None:
+        return found
+    return {
+        **found,
+        "alpha": _number(formula, "alpha", plan.ridge.below),
+        "B_noise": _number(formula, "noise_batch_tokens", saturation * plan.middle_batch),
     }
 
 
@@ -74,8 +89,9 @@ def _form(formula: Formula | None, ridge: Ridge) -> Outcome:
         return MISSING
     if ridge.saturation is None and ridge.below == ridge.above:
         return Outcome(None, formula.form != "power", formula.form == "power")
-    bent = {"saturating"} if ridge.saturation is not None else {"broken_power", "saturating"}
-    return Outcome(None, formula.form == "power", formula.form in bent)
+    if ridge.saturation is not None:
+        return Outcome(None, False, formula.form == "saturating")
+    return Outcome(None, ridge.rounding == 0 and formula.form == "saturating", formula.form != "power")
 
 
 def tally_surfaces(scenario: SurfaceScenario, studies: int, seed: int) -> dict[str, Tally]:
@@ -97,6 +113,9 @@ def _tally(found: Sequence[Outcome]) -> Tally:
 
 CENSORED_RATES = tuple(2.0 ** (step - 10) for step in range(5))
 FIVE_BATCHES = tuple(2.0**power for power in (16, 17.5, 19, 20.5, 22))
+ONE_GRID = SurfacePlan(grids=((5e8, 2e10),), batch_jitter=0, ridge=Ridge(0.8, saturation=1.5))
+"""One size and length, whose batches are known to lie on both sides of B_noise = 1.5 B*."""
+ONE_LENGTH = ((2e8, 2e10), (5e8, 2e10), (1.2e9, 2e10))
 SURFACE_SCENARIOS: tuple[SurfaceScenario, ...] = (
     SurfaceScenario("9 grids as published", SurfacePlan()),
     SurfaceScenario("9 grids, twice the jitter", SurfacePlan(rate_jitter=0.12, batch_jitter=0.3, cell_jitter=0.08)),
@@ -107,4 +126,10 @@ SURFACE_SCENARIOS: tuple[SurfaceScenario, ...] = (
     SurfaceScenario("9 grids, 5 rates, edges censored", SurfacePlan(rates=CENSORED_RATES)),
     SurfaceScenario("9 grids, 5 batches", SurfacePlan(batches=FIVE_BATCHES)),
     SurfaceScenario("5 grids", SurfacePlan(grids=STEP_LAW_GRIDS[::2])),
+    SurfaceScenario("1 grid, saturating in the middle", ONE_GRID),
+    SurfaceScenario("1 grid, saturating late", replace(ONE_GRID, ridge=Ridge(0.8, saturation=8.0))),
+    SurfaceScenario("1 grid, saturating, cells scatter 0.08", replace(ONE_GRID, cell_jitter=0.08)),
+    SurfaceScenario("3 grids of one length, saturating", replace(ONE_GRID, grids=ONE_LENGTH)),
+    SurfaceScenario("1 grid, r = 0.5 everywhere", replace(ONE_GRID, ridge=Ridge(0.5, 0.5))),
+    SurfaceScenario("1 grid, a sharp break", replace(ONE_GRID, ridge=Ridge(rounding=0.0))),
 )
