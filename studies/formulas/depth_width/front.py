@@ -67,7 +67,7 @@ def find_front(cost: Curve, log_speed: Curve, low: float, high: float, level: fl
 
 def fronts(costs: Floats, speeds: Floats) -> NDArray[np.bool_]:
     """Which places no faster place is as good as; rows are curves, shape (curves, places)."""
-    order = np.argsort(-speeds, axis=1, kind="stable")
+    order = np.lexsort((costs, -speeds), axis=1)
     sorted_costs = np.take_along_axis(costs, order, axis=1)
     best = np.minimum.accumulate(sorted_costs, axis=1)
     kept = np.ones(costs.shape, dtype=np.bool_)

@@ -15,10 +15,10 @@ from studies.formulas.depth_width import supply
 from studies.formulas.depth_width.architectures import Architecture, Architectures
 from studies.formulas.depth_width.claims import DOMAIN_COLUMNS, GROWTH_REGION, KIND, PAPER_DOMAIN
 from studies.formulas.depth_width.judgement import obstacles, remarks
-from studies.formulas.depth_width.optima import BUDGET_FACTOR, BudgetOptimum, Optima, Value, find_optima
+from studies.formulas.depth_width.optima import BudgetOptimum, Optima, Value, find_optima, group_budgets
 from studies.formulas.depth_width.power_law import PowerLaw, fit_power_law
 from studies.formulas.evaluation import curve_points
-from studies.formulas.fitting.budget import CONVENTIONS, split_budgets
+from studies.formulas.fitting.budget import CONVENTIONS
 from studies.formulas.fitting.fit import Interval
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict, latex_number
 from studies.formulas.observations import FitContext, Observation, ranges
@@ -59,16 +59,18 @@ class _Growth:
 
 
 def growth_laws(observations: Sequence[Observation], context: FitContext, found: Architectures) -> Iterator[Formula]:
-    """Both laws of growth; none where the trials have one budget, or shapes without a width for the ratio."""
-    convention = next((name for name in CONVENTIONS if all(name in row.sizes for row in found.rows)), None)
-    if convention is None or not found.rows:
-        return
-    sizes = [row.sizes[convention] for row in found.rows]
-    if len(split_budgets(sizes, BUDGET_FACTOR)) < 2:
-        return
-    for quantity in (DEPTH, RATIO):
-        if all(quantity.value(row) is not None for row in found.rows):
-            yield _law(_Growth(observations, context, found, convention, quantity))
+    """Both laws of growth; none where shapes do not vary in two budgets; no ratio where widths are not known."""
+    for convention in [name for name in CONVENTIONS if all(name in row.sizes for row in found.rows)][:1]:
+        for quantity in (DEPTH, RATIO):
+            wide, _ = group_budgets(found.rows, convention, quantity.value)
+            if len(wide) > 1 and all(quantity.value(row) is not None for row in found.rows):
+                yield _law(_Growth(observations, context, found, convention, quantity))
+
+
+def is_bounded(law: Formula) -> bool:
+    """Whether a law of growth says anything of its exponent."""
+    exponent = law.coefficients["g"]
+    return exponent.low is not None or exponent.high is not None
 
 
 def _law(asked: _Growth) -> Formula:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from studies.formulas.depth_width.architectures import AMOUNTS, Architectures, build_architectures
 from studies.formulas.depth_width.budgets import Budget, find_budget, principal_budget
 from studies.formulas.depth_width.contrast import Contrast, fitted, without_fit
-from studies.formulas.depth_width.growth import growth_laws
+from studies.formulas.depth_width.growth import growth_laws, is_bounded
 from studies.formulas.depth_width.knee import knee_law
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
@@ -43,7 +43,12 @@ def fit_depth_width(observations: Sequence[Observation], context: FitContext) ->
     else:
         principal, knee = fitted(contrast, analysis), tuple(knee_law(contrast, analysis))
     repeated = _repeated(observations, context, found, budget, bool(principal.expression))
-    return (principal, *repeated, *knee, *growth_laws(observations, context, found))
+    growth = [
+        law
+        for law in growth_laws(observations, context, found)
+        if principal.expression or is_bounded(law)  # else the principal says what is missing
+    ]
+    return (principal, *repeated, *knee, *growth)
 
 
 def _within(found: Architectures, budget: Budget) -> Architectures:

@@ -39,6 +39,7 @@ THRESHOLD = 1.96
 """Standard deviations at which a position is ruled out (derived: a two-sided interval of 95 %)."""
 
 Value = Callable[[Architecture], float | None]
+Group = list[Architecture]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,8 @@ class Optima:
 
 def find_optima(rows: Sequence[Architecture], convention: str, value: Value) -> Optima:
     """Fit all budgets together; none where they do not determine the curvature of their bowls."""
-    known = [row for row in rows if convention in row.sizes and (value(row) or 0) > 0]
-    groups = [[known[place] for place in places] for places in split_budgets(_sizes(known, convention), BUDGET_FACTOR)]
-    wide = [group for group in groups if _shapes(group, value) >= MIN_SHAPES]
-    left_out = tuple(_mean_size(group, convention) for group in groups if _shapes(group, value) < MIN_SHAPES)
+    wide, narrow = group_budgets(rows, convention, value)
+    left_out = tuple(_mean_size(group, convention) for group in narrow)
     design = _Design.of(wide, convention, value) if len(wide) > 1 else None
     fitted = design.fit() if design else None
     if design is None or fitted is None:
@@ -113,6 +112,14 @@ def find_optima(rows: Sequence[Architecture], convention: str, value: Value) -> 
         for place, group in enumerate(wide)
     ]
     return Optima(tuple(budgets), left_out, fitted.jitter)
+
+
+def group_budgets(rows: Sequence[Architecture], convention: str, value: Value) -> tuple[list[Group], list[Group]]:
+    """The budgets that have shapes enough, and those that have too few, each smallest first."""
+    known = [row for row in rows if convention in row.sizes and (value(row) or 0) > 0]
+    groups = [[known[place] for place in places] for places in split_budgets(_sizes(known, convention), BUDGET_FACTOR)]
+    wide = [group for group in groups if _shapes(group, value) >= MIN_SHAPES]
+    return wide, [group for group in groups if _shapes(group, value) < MIN_SHAPES]
 
 
 def _sizes(rows: Sequence[Architecture], convention: str) -> list[float]:

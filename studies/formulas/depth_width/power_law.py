@@ -68,7 +68,8 @@ def fit_power_law(budgets: Sequence[BudgetOptimum], steepest: float = STEEPEST) 
     high = max(float(budget.positions[-1]) for budget in budgets) + ROOM
     places = np.arange(low, high + STEP, STEP)
     surfaces = [_surfaces(budget, places) for budget in budgets]
-    limits = ((low, high), (-steepest, steepest))
+    reach = steepest * float(np.abs(logs - centre).max())
+    limits = ((low - reach, high + reach), (-steepest, steepest))
     box = limits
     for _ in range(ROUNDS):
         levels, exponents = (np.linspace(*ends, CELLS) for ends in box)
@@ -120,12 +121,24 @@ def _narrowed(
 
 
 def _ends(grid: Floats, profile: Floats, limits: tuple[float, float]) -> tuple[float | None, float | None]:
-    """Where the profile crosses the threshold; None where it does not do so before the limit."""
-    inside = np.flatnonzero(profile > profile.max() - DROP)
+    """Where the profile crosses the threshold, between cells; None where it does not do so before the limit."""
+    above = profile - profile.max() + DROP
+    inside = np.flatnonzero(above > 0)
     first, last = int(inside[0]), int(inside[-1])
-    low = None if first == 0 and grid[0] <= limits[0] else float(grid[max(first - 1, 0)])
-    high = None if last == CELLS - 1 and grid[-1] >= limits[1] else float(grid[min(last + 1, CELLS - 1)])
+    low = _crossing(grid, above, first - 1, first) if first > 0 else _edge(float(grid[0]), limits)
+    high = _crossing(grid, above, last, last + 1) if last < CELLS - 1 else _edge(float(grid[-1]), limits)
     return low, high
+
+
+def _crossing(grid: Floats, above: Floats, left: int, right: int) -> float:
+    """Where a line between two cells, one on each side of 0, has the value 0."""
+    share = above[left] / (above[left] - above[right])
+    return float(grid[left] + share * (grid[right] - grid[left]))
+
+
+def _edge(end: float, limits: tuple[float, float]) -> float | None:
+    """The end of a grid that the interval reaches: open where the grid ends at a limit."""
+    return None if end in limits else end
 
 
 def _covariance(levels: Floats, exponents: Floats, table: Floats) -> Floats:
