@@ -26,6 +26,7 @@ def recipe_view(recipe: Recipe, title: str, every_field: bool = False) -> Render
     for heading, lines in (
         ("Risk of divergence", _divergence(recipe)),
         ("What the run takes", _prediction(recipe["prediction"])),
+        ("What the scaling law expects", _expectation(recipe["expectation"])),
         ("Its text", _data(recipe["data"])),
     ):
         said = list(lines)
@@ -176,6 +177,17 @@ def _days(days: float) -> str:
     if days * 24 >= 1:
         return f"{days * 24:.1f} hours"
     return f"{days * 1440:.2g} minutes" if days * 1440 >= 1 else f"{days * 86_400:.2g} seconds"
+
+
+def _expectation(found: Mapping[str, Any] | None) -> Iterator[Text]:
+    if found is None:
+        return
+    interval = f" ({found['low']:.4g} to {found['high']:.4g})"
+    yield Text.assemble((f"{found['estimate']:.4g}", "bold"), f" {printable(found['metric'])}{interval}")
+    if found["optimal_parameters"] is not None and found["optimal_tokens"] is not None:
+        sizes = f"{found['optimal_parameters']:.3g} parameters and {found['optimal_tokens']:.3g} tokens"
+        yield Text(f"the same compute would be best spent on {sizes}")
+    yield Text(printable(found["basis"]), style="dim")
 
 
 def _data(found: Mapping[str, Any] | None) -> Iterator[Text]:

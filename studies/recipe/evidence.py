@@ -105,6 +105,21 @@ class Prediction(FrozenConfig):
     """At the high and at the low utilisation."""
 
 
+class Expectation(FrozenConfig):
+    """What a scaling law says of the target."""
+
+    metric: str
+    estimate: float
+    """The objective at the end of the run."""
+    low: float
+    high: float
+    """Ends of its 95 % interval."""
+    optimal_parameters: float | None
+    optimal_tokens: float | None
+    """Size and length at which 6·N·D FLOPs of the target give the lowest loss; null where the law does not say."""
+    basis: str
+
+
 class DataUse(FrozenConfig):
     """The corpus against the run's length."""
 

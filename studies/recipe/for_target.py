@@ -18,7 +18,7 @@ from studies.recipe.defaults import (
 )
 from studies.recipe.from_trial import pretrain_fields
 from studies.recipe.judgement import with_evidence
-from studies.recipe.laws import knows_size
+from studies.recipe.laws import INITIALIZATION_KIND, knows_size, label, newest
 from studies.recipe.optimization import RATE, check_tokens, choose_batch, choose_learning_rate
 from studies.recipe.prediction import choose_micro_batch
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, outside
@@ -29,7 +29,7 @@ from trainer.config import TrainingLength
 from trainer.plan import MAX_DEFAULT_WARMUP_STEPS
 
 WARMUP = "optimization.warmup_tokens"
-DEVIATION = "initialization.std"
+SCHEME, DEVIATION = "initialization.scheme", "initialization.std"
 
 
 def recipe_for_target(
@@ -62,6 +62,7 @@ def recipe_for_target(
     chosen = [*shape_fields, batch, choose_learning_rate(basis, architecture, batch_tokens), *_length(basis)]
     chosen += [_warmup(basis, batch_tokens), *pretrain_fields()]
     chosen.append(_deviation(basis, architecture))
+    chosen.append(_scheme(basis))
     names = {field.name for field in chosen}
     inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if name not in names]
     extrapolation = _extrapolation(basis, batch_tokens)
@@ -94,6 +95,12 @@ def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
     if basis.in_reach and tokens is not None:
         note += f"; the trial's {tokens} tokens would take more than half of it"
     return default_field(WARMUP, round(PAPER_WARMUP_RATIO * run), PAPER_CONFIG, note)
+
+
+def _scheme(basis: Basis) -> RecipeField:
+    """The trial's scheme of initialisation; what a comparison of schemes found is said beside it."""
+    law = newest(basis.formulas, INITIALIZATION_KIND)
+    return basis.inherit(SCHEME, "" if law is None else f"{label(law)} ({law.verdict}): {law.statement}")
 
 
 def _deviation(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:

@@ -12,6 +12,7 @@ from studies.recipe.decoding import depth_limit
 from studies.recipe.defaults import DEEPSEEK_LAW
 from studies.recipe.divergence import divergence_risk
 from studies.recipe.evidence import DataUse
+from studies.recipe.expectation import expectation
 from studies.recipe.frame import frame_of
 from studies.recipe.optimization import RATE
 from studies.recipe.prediction import predict
@@ -42,6 +43,7 @@ def with_evidence(recipe: Recipe, basis: Basis) -> Recipe:
             "divergence": divergence_risk(basis, cells, fields[RATE], recipe.extrapolation),
             "laws": beside,
             "prediction": predict(basis, config),
+            "expectation": expectation(basis, architecture, config.optimization.batch_tokens),
             "data": data,
             "warnings": (*recipe.warnings, *_warnings(recipe, basis, data)),
         }

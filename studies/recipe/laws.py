@@ -14,12 +14,14 @@ DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at
 RATE_KIND: FormulaKind = "learning_rate_batch"
 DEPTH_KIND: FormulaKind = "depth_width"
 VOCABULARY_KIND: FormulaKind = "vocabulary"
+SCALING_KIND: FormulaKind = "scaling"
+INITIALIZATION_KIND: FormulaKind = "initialization"
 JOINT_RATE = "joint_rate"
 """lr*(N, D, B): it holds at any batch, so that a capped one is no exception."""
 BEST_BATCH = "best_batch"
 """B*(D)."""
-SATURATING = "saturating"
-"""lr* that levels off above the noise scale, a rival of the principal lr*(B)."""
+OPTIMAL_SIZE, OPTIMAL_LENGTH = "optimal_size", "optimal_length"
+"""Of the scaling law: N and D at which a compute of 6·N·D gives the lowest loss."""
 GROWTH = "growth"
 """Best depth over N."""
 KNEE = "knee"
@@ -34,6 +36,8 @@ BATCH_REACH = 4.0
 REACHES: Mapping[str, float] = {"batch_tokens": BATCH_REACH}
 """By variable; that of the others is ``REACH``."""
 SIZES = ("total_parameters", "non_embedding_parameters")
+ALIKE: Mapping[str, Sequence[str]] = {"total_parameters": SIZES}
+"""A size may be known by either count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def usable(
         return None, f"{label(found)} is {found.verdict} and not used"
     if variant and not found.expression:
         return None, f"{label(found)} has no fitted numbers and is not used"
-    missing = [variable for variable in variables if variable not in found.domain]
+    missing = [variable for variable in variables if found.domain.keys().isdisjoint(ALIKE.get(variable, (variable,)))]
     if missing:
         return None, f"{label(found)} does not say at which {missing[0]} it was measured and is not used"
     return found, ""
@@ -161,7 +165,7 @@ def use(formula: Formula, point: Mapping[str, float]) -> Use:
     """
     read = names_of(formula.expression)
     variables = {name: value for name, value in point.items() if name in read}
-    sizes = read.intersection(SIZES) or {"total_parameters"}
+    sizes = read.intersection(SIZES) or {next((name for name in SIZES if name in formula.domain), SIZES[0])}
     measured = [name for name in point if name in formula.domain and name in read | sizes]
     distances = {name: outside(point[name], *formula.domain[name]) for name in measured}
     return Use(formula, evaluate(formula, variables), distances)

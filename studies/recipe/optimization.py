@@ -1,11 +1,8 @@
 """Batch and learning rate: from laws where they are determined and near, else measured, else published."""
 
-import math
-
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
-from studies.formulas.formula import Formula
 from studies.recipe.basis import Basis
 from studies.recipe.defaults import (
     DEEPSEEK_LAW,
@@ -13,7 +10,7 @@ from studies.recipe.defaults import (
     default_batch_tokens,
     default_learning_rate,
 )
-from studies.recipe.laws import BEST_BATCH, JOINT_RATE, RATE_KIND, SATURATING, Use, ask, newest
+from studies.recipe.laws import BEST_BATCH, JOINT_RATE, RATE_KIND, Use, ask, newest
 from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field
 from trainer.plan import MIN_STEPS
 
@@ -139,21 +136,12 @@ def choose_learning_rate(basis: Basis, architecture: ArchitectureConfig, batch_t
 def rate_law(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> tuple[Use | None, str]:
     """The law that gives the rate, evaluated at the target; or None and why there is none.
 
-    The joint law comes first; then, of the laws over the batch alone, the one with the smaller held-out error.
+    The joint law comes first, then the law over the batch alone.
     """
     point = point_of(basis, architecture, batch_tokens)
-    asked = {name: ask(basis, RATE_KIND, name, point, SIZE_AND_BATCH) for name in (JOINT_RATE, "", SATURATING)}
-    found = {name: law for name, (law, _) in asked.items() if law is not None}
-    if JOINT_RATE in found:
-        return found[JOINT_RATE], ""
-    if found:
-        return min(found.values(), key=lambda law: _held_out(law.formula)), ""
-    known = [name for name in asked if not name or newest(basis.formulas, RATE_KIND, name) is not None]
-    return None, "; ".join(asked[name][1] for name in known)
-
-
-def _held_out(formula: Formula) -> float:
-    return math.inf if formula.held_out_error is None else formula.held_out_error
+    asked = {name: ask(basis, RATE_KIND, name, point, SIZE_AND_BATCH) for name in (JOINT_RATE, "")}
+    reasons = [reason for name, (_, reason) in asked.items() if not name or newest(basis.formulas, RATE_KIND, name)]
+    return next((law for law, _ in asked.values() if law is not None), None), "; ".join(reasons)
 
 
 def _rate_of_trial(basis: Basis, batch_tokens: int, reason: str) -> RecipeField:

@@ -10,6 +10,7 @@ from studies.formulas.formula import Formula
 from studies.recipe.evidence import (
     DataUse,
     DivergenceRisk,
+    Expectation,
     FieldRange,
     LawBeside,
     Leaf,
@@ -68,6 +69,8 @@ class Recipe(FrozenConfig):
     laws: tuple[LawBeside, ...] = ()
     """This recipe's rate and batch, and beside them those of published laws."""
     prediction: Prediction | None = None
+    expectation: Expectation | None = None
+    """What the scaling law says of the target; null where the study has none that is determined and near."""
     data: DataUse | None = None
 
     def starting_from(self, weights: str) -> "Recipe":
@@ -128,7 +131,9 @@ def trial_field(name: str, value: Leaf, number: int, note: str = "") -> RecipeFi
 
 def formula_field(name: str, value: Leaf, formula: Formula, note: str) -> RecipeField:
     """A leaf that a fitted law gives."""
-    fitted = f"{formula.kind} {formula.id}, revision {formula.revision} ({formula.verdict})"
+    claimed = any(value.paper is not None for value in formula.coefficients.values())
+    verdict = formula.verdict if claimed or formula.verdict != "undetermined" else "no claim of the paper"
+    fitted = f"{formula.kind} {formula.id}, revision {formula.revision} ({verdict})"
     reference = str(formula.evidence.get(STATED_BY, fitted))
     return RecipeField(name=name, value=value, source="formula", reference=reference, note=note)
 

@@ -15,7 +15,8 @@ from search.space import Space
 from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Coefficient, Formula, Verdict
-from studies.formulas.learning_rate_batch.law import POWER, fit_learning_rate_batch
+from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
+from studies.formulas.learning_rate_batch.principal import POWER
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.regimes import by_regime
 from studies.formulas.registry import fit_all

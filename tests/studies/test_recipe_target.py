@@ -55,13 +55,20 @@ class TestLaws:
             expected = at_2048 * (batch / 2048) ** 0.5
             assert recipe(laws).config.optimization.learning_rate == pytest.approx(expected, rel=5e-3)
 
-    def test_of_two_laws_over_the_batch_the_one_with_less_error_speaks(self) -> None:
-        power = law("learning_rate_batch", "", "c", {"c": 0.001})
-        saturating = law("learning_rate_batch", "saturating", "c", {"c": 0.002}, held_out_error=0.001)
-        assert recipe([power]).config.optimization.learning_rate == 0.001
-        assert recipe([power, saturating]).config.optimization.learning_rate == 0.002
-        worse = saturating.model_copy(update={"held_out_error": 0.1})
-        assert recipe([power, worse]).config.optimization.learning_rate == 0.001
+    def test_a_law_that_knows_the_other_count_of_parameters_is_used_too(self) -> None:
+        domain = {name: ends for name, ends in JOINT.domain.items() if name != "total_parameters"}
+        other = JOINT.model_copy(
+            update={
+                "expression": JOINT.expression.replace("total_parameters", "non_embedding_parameters"),
+                "domain": {**domain, "non_embedding_parameters": (BUDGET / 4, BUDGET)},
+            }
+        )
+        found = recipe([other], total_parameters=4 * BUDGET)
+        size = count_parameters(found.config.architecture).non_embedding
+        batch = found.config.optimization.batch_tokens
+        expected = 0.004 * (size / 1e6) ** -0.5 * (batch / 2048) ** 0.5
+        assert found.config.optimization.learning_rate == pytest.approx(expected, rel=5e-3)
+        assert "outside its sizes" in field_of(found, "learning_rate").note
 
     @pytest.mark.parametrize("verdict", ["exploratory", "interim"])
     def test_a_law_without_a_claim_is_still_not_one_of_unfinished_or_chosen_trials(self, verdict: str) -> None:
@@ -88,6 +95,29 @@ class TestLaws:
         assert (capped.value, capped.source, capped.reference) == (1280, "derived", "max_batch_tokens")
         assert capped.range is not None
         assert capped.range.high == 1500
+
+    def test_the_scaling_law_says_what_to_expect_and_where_the_compute_were_best(self) -> None:
+        scaling = law(
+            "scaling",
+            "",
+            "E + A / total_parameters ** alpha + B / train_tokens ** beta",
+            {"E": 1.0, "A": 100.0, "alpha": 0.3, "B": 100.0, "beta": 0.3},
+        )
+        optimal = law(
+            "scaling",
+            "optimal_size",
+            "N * (compute / reference_compute) ** a",
+            {"N": 1e6, "reference_compute": 2.4e12, "a": 0.5},
+            domain={"compute": (1e11, 2.4e12)},
+            verdict="undetermined",
+        )
+        found = recipe([scaling, optimal], total_parameters=4 * BUDGET, tokens=800_000).expectation
+        assert found is not None
+        assert found.estimate == pytest.approx(1 + 100 * (4e6**-0.3 + 8e5**-0.3))
+        assert found.low < found.estimate < found.high
+        assert found.optimal_parameters == pytest.approx(1e6 * (6 * 4e6 * 8e5 / 2.4e12) ** 0.5)
+        assert found.optimal_tokens is None
+        assert recipe([scaling], tokens=10**9).expectation is None
 
     def test_the_best_depth_grows_with_the_size(self) -> None:
         for factor in (1, 4, 16):

@@ -116,7 +116,7 @@ function riskLines(risk) {
   ];
 }
 
-function predict({ prediction, data }) {
+function predict({ prediction, expectation, data }) {
   const gib = (bytes) => `${number(bytes / 2 ** 30)} GiB`;
   const limit = prediction.memory_limit_bytes;
   const tiles = [
@@ -127,9 +127,18 @@ function predict({ prediction, data }) {
     ["Memory of a GPU", gib(prediction.memory_bytes), limit === null ? null : `of ${gib(limit)}`],
     ["Epochs", data.epochs === null ? "unknown" : number(data.epochs), data.unique_tokens === null ? null : `${number(data.unique_tokens)} unique tokens`],
   ];
+  if (expectation) {
+    const interval = `${number(expectation.low)} to ${number(expectation.high)}`;
+    tiles.push([`Expected ${plain(expectation.metric)}`, number(expectation.estimate), interval]);
+  }
   find("#prediction").replaceChildren(...tiles.map(([name, value, more]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value, more && element("span", { class: "muted small block" }, more)))));
   const bases = [`Utilisation: ${prediction.mfu_basis}.`, `Memory: ${prediction.memory_basis}.`, `Text: ${data.basis}.`];
+  if (expectation) {
+    const { optimal_parameters: size, optimal_tokens: tokens } = expectation;
+    const best = size && tokens ? `; its compute would be best spent on ${number(size)} parameters and ${number(tokens)} tokens` : "";
+    bases.push(`Expected loss: ${expectation.basis}${best}.`);
+  }
   find("#bases").replaceChildren(...bases.map((line) => element("li", {}, line)));
 }
 
