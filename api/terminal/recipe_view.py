@@ -70,13 +70,10 @@ def _basis(field: Mapping[str, Any]) -> str:
 def _range(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
-    if found["low"] is None and found["high"] is None:
-        return "unknown"
-    return f"{_end(found['low'], '0')} … {_end(found['high'], '∞')}"
-
-
-def _end(value: float | None, open_end: str) -> str:
-    return open_end if value is None else _number(value)
+    low, high = found["low"], found["high"]
+    if low is None:
+        return "unknown" if high is None else f"up to {_number(high)}"
+    return f"from {_number(low)}" if high is None else f"{_number(low)} … {_number(high)}"
 
 
 def _number(value: Any) -> str:
