@@ -32,7 +32,7 @@ EXPORTERS = MappingProxyType(
     }
 )
 """Formats by the name a user gives."""
-EVIDENCE = {"regrets", "divergence", "laws", "prediction", "data"}
+EVIDENCE = {"regrets", "divergence", "laws", "prediction", "expectation", "data"}
 """What a recipe says beside its values."""
 
 
