@@ -31,13 +31,24 @@ STARTS_IN_VAIN = 5
 """Starts in a row without a further checkpoint after which a run is given up (assumed, as for the jobs of a study)."""
 SENDING_S = 0.25
 """Longest time that a result waits in the first process for others to be sent with it (assumed)."""
+WAITING_S = 30.0
+"""How long Ray may take to start the processes before the command says that it waits (assumed; 5 s measured)."""
 LOOKING_S = 0.2
 """Pause between two looks for what was sent (assumed)."""
 COLLECTIVE_S = 1800
 """How long a step's collective call may take (assumed: Ray's own; an evaluation is the longest wait)."""
 
-Said = StepResult | RunSetup | str | int
-"""What the first process sends: results, how it was set up, an error as text, or the step from which it starts."""
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A process ended by an error that is nobody's refusal, such as a lost connection; it is started again."""
+
+    said: str
+
+
+Said = StepResult | RunSetup | Broken | str | int
+"""What processes send. The first one: results, how it was set up, or the step from which it starts; any: a refusal as
+text, or what broke it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +66,15 @@ class _Starts:
 
     step: int = -1
     in_vain: int = 0
+    broken: str = "they were killed"
+    """What was said last."""
 
     def add(self, step: int) -> None:
+        if step <= self.step and self.in_vain >= STARTS_IN_VAIN:
+            reason = f"its processes were lost {STARTS_IN_VAIN} times in a row before a checkpoint beyond step {step}"
+            raise OtherFailed(f"the run was given up: {reason}; the last time: {self.broken}")
         self.in_vain = 1 if step > self.step else self.in_vain + 1
         self.step = step
-        if self.in_vain >= STARTS_IN_VAIN:
-            reason = (
-                f"its processes were lost {STARTS_IN_VAIN} times in a row at step {step}, before a further checkpoint"
-            )
-            raise OtherFailed(f"the run was given up: {reason}; look into the logs of Ray")
 
 
 class _Mailbox:
@@ -102,11 +113,12 @@ def launch(
     max_steps: int | None,
     processes: Processes,
     on_start: Callable[[RunSetup], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Generator[StepResult, None, None]:
     """Train as ``trainer.pretrain.pretrain`` does, on several processes of the Ray that this process is connected to.
 
     After a process was lost the steps since the latest checkpoint are made, and yielded, again; ``on_start`` is told of
-    each start. The run ends with the connection.
+    each start, ``on_wait`` what is free while Ray cannot start the processes. The run ends with the connection.
 
     Raises:
         InvalidInput: the folder cannot be used, the batch cannot be shared, or Ray has not what is asked for.
@@ -127,7 +139,7 @@ def launch(
     records = storage / "ray-train"
     try:
         fitting = _Fitting(_trainer(processes, arguments, RunConfig(name=name, storage_path=str(records))))
-        yield from _follow(mailbox, fitting, on_start)
+        yield from _follow(mailbox, fitting, processes, on_start, on_wait)
     finally:
         shutil.rmtree(records / name, ignore_errors=True)
 
@@ -192,25 +204,47 @@ class _Fitting:
 
 
 def _follow(
-    mailbox: Any, fitting: _Fitting, on_start: Callable[[RunSetup], None] | None
+    mailbox: Any,
+    fitting: _Fitting,
+    processes: Processes,
+    on_start: Callable[[RunSetup], None] | None,
+    on_wait: Callable[[str], None] | None,
 ) -> Generator[StepResult, None, None]:
-    starts = _Starts()
+    starts, patient_until = _Starts(), time.monotonic() + WAITING_S
     ended = False
     while not ended:
         ended = fitting.ended()
         for said in ray.get(mailbox.take.remote()):
+            patient_until = time.monotonic() + WAITING_S if isinstance(said, Broken) else float("inf")
             if isinstance(said, StepResult):
                 yield said
-            elif isinstance(said, RunSetup):
-                if on_start is not None:
-                    on_start(said)
-            elif isinstance(said, int):
-                starts.add(said)
             else:
-                raise as_error(said)
+                _heed(said, starts, on_start)
+        if on_wait is not None and time.monotonic() > patient_until:
+            on_wait(_what_is_free(processes))
+            patient_until = float("inf")
     if fitting.error is not None:
         said = " ".join(str(fitting.error).split())
         raise OtherFailed(f"Ray Train gave up: {said[-1000:]}") from fitting.error
+
+
+def _heed(said: RunSetup | Broken | str | int, starts: _Starts, on_start: Callable[[RunSetup], None] | None) -> None:
+    match said:
+        case RunSetup():
+            if on_start is not None:
+                on_start(said)
+        case Broken():
+            starts.broken = said.said
+        case int():
+            starts.add(said)
+        case str():
+            raise as_error(said)
+
+
+def _what_is_free(processes: Processes) -> str:
+    resource = "GPU" if processes.on_gpus else "CPU"
+    free = ray.available_resources().get(resource, 0)  # type: ignore[no-untyped-call]
+    return f"waiting for Ray to start {processes.count} processes; {free:g} {resource}s are free"
 
 
 def _work(arguments: dict[str, Any]) -> None:
@@ -230,3 +264,6 @@ def _work(arguments: dict[str, Any]) -> None:
                 sender.say(result, at_once=result.evaluation is not None or result.finished)
     except FormularyError as error:
         sender.say(as_text(error))
+    except Exception as error:
+        sender.say(Broken(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"))
+        raise

@@ -114,7 +114,7 @@ def _steps(
             stack.enter_context(quiet_logs())
             stack.enter_context(connection(ray_address))
             chosen = Processes(count, on_gpus=gpus is not None)
-            steps = launch(folder, settings.storage, roots, max_steps, chosen, display.started)
+            steps = launch(folder, settings.storage, roots, max_steps, chosen, display.started, display.waiting)
         stack.callback(steps.close)
         yield steps
 

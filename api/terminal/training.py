@@ -33,6 +33,10 @@ class TrainingDisplay:
                 self._say(f"going on from step {setup.step}")
         self._setup, self._meter, self._spoken = setup, Meter(), time.monotonic()
 
+    def waiting(self, said: str) -> None:
+        """Say why nothing happens yet."""
+        self._say(said)
+
     def follow(self, steps: Iterator[StepResult]) -> None:
         """Show the run until it ends."""
         with self._console.status("preparing the data …"):

@@ -12,6 +12,7 @@ import torch
 
 from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
+from model.counts import count_parameters
 from model.errors import InvalidInput
 from model.transformer import Transformer
 from trainer import loop
@@ -128,6 +129,23 @@ def test_members_and_forks_take_what_they_hold(config: ProxyConfig) -> None:
     assert (three.state, three.activations) == (3 * one.state, 3 * one.activations)
     annealed = config.model_copy(update={"annealed_evaluations": True})
     assert estimate_memory(annealed, 256, "sdpa", "float32", "cpu").state == (16 + 12) * parameters
+
+
+def test_processes_share_what_is_kept_and_gather_what_is_used() -> None:
+    architecture = ArchitectureConfig(vocabulary_size=1000, depth=8, width=512, ffn_width=1376, head_dim=64)
+    config = ProxyConfig.model_validate({"architecture": architecture, "length": {"unit": "tokens", "amount": 1e6}})
+    one, eight = (
+        estimate_memory(config, 4096, "sdpa", "bfloat16", "cuda", processes=processes) for processes in (1, 8)
+    )
+    parameters = count_parameters(architecture).total
+    assert eight.state == 2 * parameters
+    assert eight.activations == one.activations
+    block = (parameters - 512 * 1001) // 8
+    assert eight.casts == 512 * 1001 * 10 + block * 10  # of two blocks, in bfloat16, and a gradient with its cast
+    assert eight.total < one.total
+    kept = estimate_memory(config, 4096, "sdpa", "bfloat16", "cuda", recomputed=True)
+    assert kept.activations == 4096 * (8 * 512 * 4 + 512 * 6)
+    assert kept.total < one.total
 
 
 def test_a_run_that_cannot_fit_is_refused_with_both_figures(

@@ -63,12 +63,16 @@ def alone() -> World:
 
 
 def current_world(device: torch.device | None = None) -> World:
-    """The world of this process: those of ``torch.distributed`` where it has been initialised, else itself.
+    """The world of this process: that of ``torch.distributed`` where it has been initialised, else itself.
+
+    ``device``, where it is a GPU, becomes the one that this process allocates on.
 
     Raises:
         InvalidInput: the network would be on GPUs whose tensors the group's backend moves through the host.
     """
     own = alone()
+    if device is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return own if device is None else World(0, 1, device, "none")
     world = World(dist.get_rank(), dist.get_world_size(), device or own.device, dist.get_backend())
