@@ -54,6 +54,7 @@ def plan_validation(evidence: Evidence, request: ValidationRequest) -> Planned:
     Raises:
         InvalidInput: the study has nothing to validate, a size holds no network, or the cost exceeds the cap.
     """
+    _check_target(request)
     best = best_trial(evidence.spec, evidence.trials)
     if best is None or METRIC not in best.metrics:
         reason = f"has no complete trial with {METRIC}, so that there is no recipe to validate"
@@ -85,6 +86,13 @@ def plan_validation(evidence: Evidence, request: ValidationRequest) -> Planned:
         warnings=tuple(_warnings(evidence, request, rungs, ratio)),
     )
     return Planned(plan, tuple(spec for _, spec in planned))
+
+
+def _check_target(request: ValidationRequest) -> None:
+    given = {"total_parameters": request.total_parameters, "tokens": request.tokens}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == 1:
+        raise InvalidInput(missing[0], "a target needs both total_parameters and tokens", f"give {missing[0]} too")
 
 
 def _tokens_per_parameter(request: ValidationRequest, best: Trial) -> float:

@@ -1,8 +1,8 @@
 """What is asked of a validation, and what it will do: made before anything is stored or trained."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from model.config import FrozenConfig
 from studies.recipe.target import MAX_TOKENS, MAX_TOTAL_PARAMETERS
@@ -37,13 +37,12 @@ class ValidationRequest(BaseModel):
     max_train_flops: Annotated[float, Field(gt=0, le=1e30)] | None = None
     """Most training FLOPs of all runs together; left out, what the study itself spent, unless sizes are given."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.total_parameters is None) != (self.tokens is None):
-            raise ValueError("a target needs both total_parameters and tokens; give the other one too")
-        if self.sizes is not None and list(self.sizes) != sorted(set(self.sizes)):
+    @field_validator("sizes")
+    @classmethod
+    def _grow(cls, sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if sizes is not None and list(sizes) != sorted(set(sizes)):
             raise ValueError("sizes do not grow; list them ascending, each once")
-        return self
+        return sizes
 
 
 class CandidatePlan(FrozenConfig):

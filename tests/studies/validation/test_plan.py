@@ -161,6 +161,8 @@ def test_without_a_budget_it_is_what_the_study_spent(evidence: Evidence) -> None
         ({"sizes": (1_000_000, 1_000_001, 4_000_000)}, "sizes"),
         ({"sizes": (1_000_000, 2_000_000, 4_000_000), "tokens_per_parameter": 1e-5}, "tokens_per_parameter"),
         ({"max_train_flops": 1e6}, "max_train_flops"),
+        ({"total_parameters": 10**6}, "tokens"),
+        ({"tokens": 10**6}, "total_parameters"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(evidence: Evidence, request_: dict[str, Any], field: str) -> None:
@@ -173,7 +175,6 @@ def test_what_cannot_be_trained_is_refused(evidence: Evidence, request_: dict[st
 @pytest.mark.parametrize(
     "request_",
     [
-        {"total_parameters": 10**6},
         {"sizes": (1, 2)},
         {"sizes": (3, 2, 1)},
         {"sizes": (1, 1, 2)},
