@@ -50,6 +50,7 @@ FIGURES = (
     Figure("chinchilla_fit", "chinchilla_fit", 1.0),
     Figure("all_formulas", "all_formulas", 1.0),
     Figure("formula_coverage", "coverage_figure", 0.92),
+    Figure("validation_gate", "validation_gate", 0.95),
     Figure("steplaw_intervals", "steplaw", 1.0, "measure_intervals"),
     Figure("steplaw_left_out_loss", "steplaw", 1.0, "measure_left_out_loss"),
     Figure("steplaw_against_constant", "steplaw", 1.0, "measure_against_constant"),

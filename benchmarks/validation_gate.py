@@ -5,11 +5,12 @@ Run ``python benchmarks/validation_gate.py [validations]`` for the long form; 20
 
 import sys
 
-from studies.validation.simulation import SCENARIOS, tally
+from studies.validation.simulation import MARGIN, SCENARIOS, tally
 
 SEED = 2024
 MAX_FALSE, MIN_COVERAGE = 0.05, 0.92
-SHORT = 300
+SHORT = 1000
+"""Validations of each scenario in the figure; the standard error of a share of 0.05 is then 0.007."""
 
 
 def main() -> None:
@@ -24,15 +25,14 @@ def main() -> None:
 
 
 def measure() -> float:
-    """The share of validations that is right in the scenario with the most false verdicts, in the short form."""
+    """One less the share of false passes in the scenario that has most, of those in which none is right."""
     worst, name = 0.0, ""
-    for scenario in SCENARIOS:
-        found = tally(scenario, SHORT, SEED)
-        false = found.false_passes + found.false_failures
-        print(f"{scenario.name}: false {false:.3f}, decided {found.decided:.3f}", flush=True)
+    for scenario in (one for one in SCENARIOS if one.regret >= MARGIN):
+        false = tally(scenario, SHORT, SEED).false_passes
+        print(f"{scenario.name}: false passes {false:.3f}", flush=True)
         if false >= worst:
             worst, name = false, scenario.name
-    print(f"most false verdicts: {worst:.3f} ({name}), {SHORT} validations each")
+    print(f"most false passes: {worst:.3f} ({name}), {SHORT} validations each")
     return 1 - worst
 
 
