@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from studies.formulas.simulation.comparisons import COMPARISON_SCENARIOS
 from studies.formulas.simulation.coverage import DEPTH_WIDTH_SCENARIOS, RATE_BATCH_SCENARIOS, Scenario, tally
+from studies.formulas.simulation.depth_variants import EQUAL_AMOUNT_SCENARIOS, GROWTH_SCENARIOS, KNEE_SCENARIOS
 from studies.formulas.simulation.scaling_scenarios import SCALING_SCENARIOS
 from studies.formulas.simulation.shrink_scenarios import SHRINK_SCENARIOS
 from studies.formulas.simulation.vocabularies import VOCABULARY_SCENARIOS
@@ -18,6 +19,9 @@ MIN_COVERAGE, MAX_FALSE = 0.92, 0.05
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "learning_rate_batch": RATE_BATCH_SCENARIOS,
     "depth_width": DEPTH_WIDTH_SCENARIOS,
+    "equal_amounts": EQUAL_AMOUNT_SCENARIOS,
+    "knee": KNEE_SCENARIOS,
+    "growth": GROWTH_SCENARIOS,
     "vocabulary": VOCABULARY_SCENARIOS,
     "scaling": SCALING_SCENARIOS,
     "shrink": SHRINK_SCENARIOS,

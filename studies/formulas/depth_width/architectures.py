@@ -8,9 +8,10 @@ import numpy as np
 
 from search.events import Value
 from studies.formulas.depth_width.checkpoints import at_one_length
+from studies.formulas.depth_width.claims import DOMAIN_COLUMNS
 from studies.formulas.fitting.budget import CONVENTIONS
 from studies.formulas.fitting.profiles import Edge, Profile, profile_cells
-from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key
+from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key, ranges
 
 INNER = frozenset({"learning_rate", "seed"})
 AMOUNTS = (*CONVENTIONS, "train_flops")
@@ -55,13 +56,15 @@ class Architectures:
     """Rows left out because their runs are compared at another length."""
     rates: tuple[float, ...]
     """Learning rates tried, ascending."""
+    domain: Mapping[str, tuple[float, float]]
+    """Range of each variable over all observations."""
 
 
 def build_architectures(observations: Sequence[Observation], context: FitContext) -> Architectures:
     """Profile the learning rate out of every architecture, or say that it cannot be done."""
     known = [row for row in observations if (row.number_of("depth") or 0) >= 1]
     rows = at_one_length(known)
-    beside = len(known) - len(rows), _rates(rows)
+    beside = len(known) - len(rows), _rates(rows), ranges(observations, DOMAIN_COLUMNS)
     members = list(group_by(rows, lambda row: parameter_key(row, INNER)).values())
     runs = [collect_runs(group, context) for group in members]
     profiles = profile_cells(runs)

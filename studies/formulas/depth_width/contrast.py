@@ -17,7 +17,6 @@ from studies.formulas.depth_width import supply
 from studies.formulas.depth_width.architectures import Architecture, Architectures
 from studies.formulas.depth_width.budgets import MIN_FREEDOM, Budget
 from studies.formulas.depth_width.claims import (
-    DOMAIN_COLUMNS,
     KIND,
     LOSS_METRICS,
     MIRRORED,
@@ -31,7 +30,7 @@ from studies.formulas.evaluation import curve_points
 from studies.formulas.fitting.fit import Interval, covariance_evidence, determined, predict
 from studies.formulas.fitting.shapes import spearman
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict
-from studies.formulas.observations import FitContext, Observation, ranges
+from studies.formulas.observations import FitContext, Observation
 from studies.formulas.verdicts import LEVEL, Ground, coefficient, constant, missing_trials, overlaps, position
 
 Floats = NDArray[np.float64]
@@ -124,7 +123,7 @@ def without_fit(contrast: Contrast, reason: str, patch: supply.Patch) -> Formula
         studies=context.studies,
         size_convention=contrast.budget.convention,
         observations=len(contrast.observations),
-        domain=ranges(contrast.observations, DOMAIN_COLUMNS),
+        domain=dict(contrast.found.domain),
         held_out_error=None,
         held_out_unit=context.metric,
         coefficients={"depth_effect": unknown},
@@ -144,7 +143,7 @@ def without_fit(contrast: Contrast, reason: str, patch: supply.Patch) -> Formula
 def fitted(contrast: Contrast, analysis: DepthAnalysis) -> Formula:
     """The law of one contrast."""
     found, context = contrast.found, contrast.context
-    domain = ranges(contrast.observations, DOMAIN_COLUMNS)
+    domain = dict(contrast.found.domain)
     domain |= {"ffn_ratio": _ratio_range(found)} if analysis.design.reference_ratio else {}
     ground = Ground(context, overlaps(domain, PAPER_DOMAIN))
     trend = oriented(analysis.linear.interval(unit_vector(analysis.linear.means.shape[1], 1), LEVEL), context)

@@ -13,7 +13,7 @@ from typing import Any
 
 from studies.formulas.depth_width import supply
 from studies.formulas.depth_width.architectures import Architecture, Architectures
-from studies.formulas.depth_width.claims import DOMAIN_COLUMNS, GROWTH_REGION, KIND, PAPER_DOMAIN
+from studies.formulas.depth_width.claims import GROWTH_REGION, KIND, PAPER_DOMAIN
 from studies.formulas.depth_width.judgement import obstacles, remarks
 from studies.formulas.depth_width.optima import BudgetOptimum, Optima, Value, find_optima, group_budgets
 from studies.formulas.depth_width.power_law import PowerLaw, fit_power_law
@@ -21,7 +21,7 @@ from studies.formulas.evaluation import curve_points
 from studies.formulas.fitting.budget import CONVENTIONS
 from studies.formulas.fitting.fit import Interval
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict, latex_number
-from studies.formulas.observations import FitContext, Observation, ranges
+from studies.formulas.observations import FitContext, Observation
 from studies.formulas.verdicts import LEVEL, Ground, constant, overlaps, position
 
 MIN_BUDGETS = 3
@@ -147,7 +147,7 @@ def _common(asked: _Growth) -> dict[str, Any]:
 
 def _domain(asked: _Growth, optima: Optima) -> dict[str, tuple[float, float]]:
     sizes = [budget.size for budget in optima.budgets]
-    return ranges(asked.observations, DOMAIN_COLUMNS) | {asked.convention: (min(sizes), max(sizes))}
+    return dict(asked.found.domain) | {asked.convention: (min(sizes), max(sizes))}
 
 
 def _claim() -> PaperClaim:
@@ -312,7 +312,7 @@ def _without_fit(asked: _Growth, optima: Optima, missing: int) -> Formula:
         statement=f"growth of the {asked.quantity.words} with N, not determined",
         latex=rf"{asked.quantity.symbol}^* = c\,N^g",
         observations=len(asked.observations),
-        domain=ranges(asked.observations, DOMAIN_COLUMNS),
+        domain=dict(asked.found.domain),
         held_out_error=None,
         held_out_unit=f"log {asked.quantity.name}",
         coefficients={"g": unknown},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from search.pareto import is_on_front
 from studies.formulas.depth_width import supply
 from studies.formulas.depth_width.architectures import SPEED, Architecture
-from studies.formulas.depth_width.claims import DOMAIN_COLUMNS, KIND, KNEE_REGION, PAPER_DOMAIN
+from studies.formulas.depth_width.claims import KIND, KNEE_REGION, PAPER_DOMAIN
 from studies.formulas.depth_width.contrast import Contrast, point, unit_vector
 from studies.formulas.depth_width.forms import JITTER_FACTOR, DepthAnalysis, Design, scatter
 from studies.formulas.depth_width.front import FrontCurve, find_front
@@ -32,7 +32,7 @@ from studies.formulas.fitting.fit import (
 )
 from studies.formulas.fitting.shapes import Curve, Optimum
 from studies.formulas.formula import Coefficient, Formula, PaperClaim, Verdict
-from studies.formulas.observations import FitContext, ranges
+from studies.formulas.observations import FitContext
 from studies.formulas.verdicts import LEVEL, Ground, coefficient, constant, overlaps, position
 
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def _formula(contrast: Contrast, analysis: DepthAnalysis, speeds: _Speeds) -> Fo
     found, context, design = contrast.found, contrast.context, analysis.design
     ends = float(design.u.min()), float(design.u.max())
     front = find_front(analysis.skewed, Curve(speeds.fit, 2), *ends, LEVEL)
-    domain = ranges(contrast.observations, DOMAIN_COLUMNS)
+    domain = dict(contrast.found.domain)
     verdict, reasons = _judge(contrast, design, front, Ground(context, overlaps(domain, PAPER_DOMAIN)))
     return Formula(
         id=context.formula_id(KIND, VARIANT),
