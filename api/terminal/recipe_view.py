@@ -24,6 +24,7 @@ def recipe_view(recipe: Recipe, title: str, every_field: bool = False) -> Render
     if recipe["laws"]:
         parts += [_heading("Beside published laws"), _laws(recipe["laws"])]
     for heading, lines in (
+        ("How far this reaches beyond the trials", _extrapolation(recipe["extrapolation"])),
         ("Risk of divergence", _divergence(recipe)),
         ("What the run takes", _prediction(recipe["prediction"])),
         ("What the scaling law expects", _expectation(recipe["expectation"])),
@@ -126,6 +127,12 @@ def _laws(laws: Sequence[Mapping[str, Any]]) -> Table:
 
 def _figures(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _extrapolation(factors: Mapping[str, float]) -> Iterator[Text]:
+    words = [f"×{factor:.3g} in {printable(name)}" for name, factor in factors.items()]
+    if words:
+        yield Text(f"{', '.join(words)} (×1 is inside)")
 
 
 def _divergence(recipe: Recipe) -> Iterator[Text]:

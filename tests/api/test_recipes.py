@@ -136,6 +136,7 @@ class TestCommand:
         assert shown.exit_code == 0, shown.output
         assert any(bar in shown.stdout for bar in "▂▃▄▅▆▇")
         assert "What being wrong costs" in shown.stdout
+        assert "in total_parameters" in shown.stdout
         best = run("recipe", study)
         assert "left out, as in the trials" not in best.stdout
         assert re.search(r"trial \d", best.stdout)

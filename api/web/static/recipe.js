@@ -116,7 +116,7 @@ function riskLines(risk) {
   ];
 }
 
-function predict({ prediction, expectation, data }) {
+function predict({ prediction, expectation, extrapolation, data }) {
   const gib = (bytes) => `${number(bytes / 2 ** 30)} GiB`;
   const limit = prediction.memory_limit_bytes;
   const tiles = [
@@ -134,6 +134,8 @@ function predict({ prediction, expectation, data }) {
   find("#prediction").replaceChildren(...tiles.map(([name, value, more]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value, more && element("span", { class: "muted small block" }, more)))));
   const bases = [`Utilisation: ${prediction.mfu_basis}.`, `Memory: ${prediction.memory_basis}.`, `Text: ${data.basis}.`];
+  const reach = Object.entries(extrapolation).map(([name, factor]) => `×${number(factor)} in ${plain(name)}`);
+  if (reach.length) bases.unshift(`Outside what the trials cover (×1 is inside): ${reach.join(", ")}.`);
   if (expectation) {
     const { optimal_parameters: size, optimal_tokens: tokens } = expectation;
     const best = size && tokens ? `; its compute would be best spent on ${number(size)} parameters and ${number(tokens)} tokens` : "";
