@@ -13,7 +13,7 @@ from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Formula
 from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
-from studies.formulas.simulation.rate_surfaces import INSIDE, planted_rate
+from studies.formulas.simulation.rate_surfaces import INSIDE, ONE_LENGTH, planted_rate
 from studies.formulas.simulation.surfaces import STEP_LAW_GRIDS, Ridge, SurfacePlan, plant_surfaces
 from studies.starting_laws import joint_law
 
@@ -73,13 +73,17 @@ def test_every_law_can_be_stored_written_and_drawn(planted: dict[str, Formula]) 
 
 
 def test_a_saturating_law_is_found_where_it_is_identified() -> None:
-    plan = replace(EXACT, grids=STEP_LAW_GRIDS[:1], ridge=Ridge(0.8, saturation=2.0), middle_batch=2.0**19)
-    (law,) = fitted(plan).values()
+    plan = replace(EXACT, grids=ONE_LENGTH, batch_jitter=0.0, ridge=Ridge(0.8, saturation=1.5))
+    law = fitted(plan)[""]
     assert law.form == "saturating"
     found = law.coefficients
     assert found["alpha"].low <= 0.8 <= found["alpha"].high
-    batch = plan.middle_batch * (1.1e10 / 2e10) ** plan.batch_exponent
-    assert found["noise_batch_tokens"].low <= 2 * batch <= found["noise_batch_tokens"].high
+    assert found["noise_batch_tokens"].low <= 1.5 * plan.middle_batch <= found["noise_batch_tokens"].high
+
+
+def test_a_noise_scale_beyond_the_batches_is_not_claimed() -> None:
+    plan = replace(EXACT, grids=ONE_LENGTH[:1], ridge=Ridge(0.8, saturation=8.0))
+    assert fitted(plan)[""].form != "saturating"
 
 
 def test_one_exponent_stays_a_power() -> None:
