@@ -29,6 +29,7 @@ from studies.formulas.scaling.needs import Needs, needs
 from studies.formulas.scaling.optimum import exponents, log_best
 from studies.formulas.scaling.published import CLAIM, DOMAIN
 from studies.formulas.scaling.variants import optimal_formulas
+from studies.formulas.supply import more_trials
 from studies.formulas.verdicts import LEVEL, Ground, coefficient, constant, further_trials, overlaps, position
 
 KIND: Final = "scaling"
@@ -136,7 +137,7 @@ def _formula(
         coefficients=_coefficients(analysis, exponent, verdict, context),
         verdict=verdict,
         reasons=(*(obstacles or _decision(exponent, place, runs)), *_remarks(table)),
-        supply=missing.supply if obstacles else None,
+        supply=missing.supply if obstacles else _more(observations, exponent, place),
         evidence=evidence(analysis, context),
     )
 
@@ -154,9 +155,16 @@ def _bounds(analysis: Analysis) -> tuple[str, ...]:
 def _decision(exponent: Interval, place: str, runs: int) -> tuple[str, ...]:
     said = f"the best size grows as compute to the {exponent.estimate:.3f} ({exponent.low:.3f} to {exponent.high:.3f})"
     if place != "across":
-        where = {"inside": "inside", "outside": "outside"}[place]
-        return (f"{said}: {where} Chinchilla's region of {CLAIM.region[0]} to {CLAIM.region[1]}",)
+        return (f"{said}: {place} Chinchilla's region of {CLAIM.region[0]} to {CLAIM.region[1]}",)
     return (said, further_trials(exponent, CLAIM.region, runs))
+
+
+def _more(observations: Sequence[Observation], exponent: Interval, place: str) -> dict[str, Any] | None:
+    """As many trials as would bring the interval to one side of the nearest end of the region."""
+    if place != "across":
+        return None
+    ends = [end for end in CLAIM.region if end is not None]
+    return more_trials(observations, exponent, min(ends, key=lambda end: abs(end - exponent.estimate)))
 
 
 def _coefficients(

@@ -238,6 +238,13 @@ def test_published_sizes_reach_a_verdict_in_the_papers_domain():
     assert fit_scaling(planted(kaplan), CONTEXT)[0].verdict == "refuted"
 
 
+def test_an_interval_across_the_region_asks_for_more_trials():
+    rows = planted(dataclasses.replace(NOISY, noise=0.02, jitter=0.02))
+    formula = fit_scaling(rows, CONTEXT)[0]
+    assert formula.verdict == "undetermined"
+    assert formula.supply["max_trial_count"] > len(rows)
+
+
 def test_data_are_centred():
     data = Data.of(np.array([1e6, 4e6]), np.array([1e7, 1e8]), np.array([3.0, 2.0]))
     assert data.size.sum() == pytest.approx(0)
