@@ -11,7 +11,12 @@ from rich.text import Text
 from api.terminal.chart import draw_chart
 from api.terminal.consoles import printable, short
 
-VERDICT_STYLES = {"recovered": "bold green", "refuted": "bold red", "undetermined": "yellow"}
+VERDICT_STYLES = {
+    "recovered": "bold green",
+    "determined": "bold green",
+    "refuted": "bold red",
+    "undetermined": "yellow",
+}
 
 SUPPLY = "formulary formulas {0} --kind {kind} --suggest-study prints the spec of a study that would decide"
 Formula = Mapping[str, Any]

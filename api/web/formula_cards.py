@@ -55,6 +55,10 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
         "The interval lies outside the region that the paper states; the paper's models were larger, so that this "
         "does not refute it at their scale.",
     ),
+    "determined": (
+        "good",
+        "The law has numbers with intervals. The paper claims nothing about it, so that there is nothing to compare.",
+    ),
     "undetermined": (
         "calm",
         "The data do not decide: the interval reaches across an end of the paper's region, or something is missing.",

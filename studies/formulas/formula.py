@@ -23,12 +23,14 @@ Verdict = Literal[
     "refuted",
     "agrees_at_this_scale",
     "differs_at_this_scale",
+    "determined",
     "undetermined",
     "exploratory",
     "interim",
 ]
 """``recovered``/``refuted``: the interval lies inside/outside the paper's region and the domains overlap;
-``agrees``/``differs_at_this_scale``: the same where they do not. ``exploratory``: fitted to adaptively chosen trials.
+``agrees``/``differs_at_this_scale``: the same where they do not. ``determined``: it has numbers, and nobody claims any.
+``undetermined``: the data do not decide. ``exploratory``: fitted to adaptively chosen trials.
 ``interim``: the study is not finished."""
 
 

@@ -21,7 +21,7 @@ class Ground:
     in_paper_domain: bool
 
     def verdict(self, position: str) -> Verdict:
-        """Turn ``inside``, ``outside`` or ``across`` the paper's region into a verdict."""
+        """Turn ``inside``, ``outside`` or ``across`` the paper's region, or ``unclaimed``, into a verdict."""
         if self.context.purpose == "optimise":
             return "exploratory"
         if not self.context.finished:
@@ -34,6 +34,8 @@ _VERDICTS: Mapping[tuple[str, bool], Verdict] = {
     ("inside", False): "agrees_at_this_scale",
     ("outside", True): "refuted",
     ("outside", False): "differs_at_this_scale",
+    ("unclaimed", True): "determined",
+    ("unclaimed", False): "determined",
     ("across", True): "undetermined",
     ("across", False): "undetermined",
 }

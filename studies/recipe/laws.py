@@ -9,7 +9,7 @@ from studies.formulas.formula import Coefficient, Formula, FormulaKind
 from studies.recipe.basis import REACH, Basis
 from studies.recipe.recipe import STATED_BY, figures, outside, placed
 
-DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale"})
+DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale", "determined"})
 """Verdicts whose interval determines the law, whether or not it is the paper's."""
 RATE_KIND: FormulaKind = "learning_rate_batch"
 DEPTH_KIND: FormulaKind = "depth_width"
@@ -123,15 +123,13 @@ def usable(
 ) -> tuple[Formula | None, str]:
     """The newest law of a kind and variant if it is determined and its domain knows ``variables``; else None and why.
 
-    A law that the paper claims something about is determined by its verdict. One without a claim has nothing to decide:
-    it is used wherever it has numbers, but from trials that were chosen by outcome, or are not all there.
+    Laws from trials that were chosen by outcome, or are not all there, are not used.
     """
     found = newest(formulas, kind, variant)
     name = f"{kind} {variant}".strip()
     if found is None:
         return None, f"the study has no {name} law"
-    claimed = any(value.paper is not None for value in found.coefficients.values())
-    if found.verdict not in DECIDED and (claimed or variant == "" or found.verdict != "undetermined"):
+    if found.verdict not in DECIDED:
         return None, f"{label(found)} is {found.verdict} and not used"
     if variant and not found.expression:
         return None, f"{label(found)} has no fitted numbers and is not used"

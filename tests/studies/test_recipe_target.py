@@ -21,7 +21,7 @@ JOINT = law(
     "joint_rate",
     "c * (total_parameters / 1e6) ** a * (train_tokens / 4e5) ** b * (batch_tokens / 2048) ** r",
     {"c": 0.004, "a": -0.5, "b": 0.2, "r": 0.5},
-    verdict="undetermined",
+    verdict="determined",
 )
 BEST_BATCH = law("learning_rate_batch", "best_batch", "k * (train_tokens / 4e5) ** e", {"k": 2048.0, "e": 0.5})
 GROWTH = law("depth_width", "growth", "d * (total_parameters / 1e6) ** g", {"d": 4.0, "g": 0.3})
@@ -109,7 +109,7 @@ class TestLaws:
             "N * (compute / reference_compute) ** a",
             {"N": 1e6, "reference_compute": 2.4e12, "a": 0.5},
             domain={"compute": (1e11, 2.4e12)},
-            verdict="undetermined",
+            verdict="recovered",
         )
         found = recipe([scaling, optimal], total_parameters=4 * BUDGET, tokens=800_000).expectation
         assert found is not None

@@ -23,7 +23,7 @@ UNITS: Mapping[str, str] = {
     "total_parameters": "parameters",
     LENGTH: "tokens",
 }
-NO_CLAIM = "the paper claims nothing about this law, so that it has no verdict"
+NO_CLAIM = "the paper claims nothing about this law"
 CURVE_POINTS = 25
 
 
@@ -122,7 +122,7 @@ def build(
         held_out_error=held_out[0],
         held_out_unit=held_out[1],
         coefficients=law.coefficients,
-        verdict=Ground(request.context, False).verdict("across"),
+        verdict=Ground(request.context, False).verdict("unclaimed" if law.expression else "across"),
         reasons=tuple(reasons),
         supply=supply,
         evidence=evidence,
