@@ -32,8 +32,8 @@ DIR/data/train):
 
     {torchrun} train.py --config DIR/internevo_config.py --launcher torch --seed {seed}
 
-`micro_num` ({micro_num}) is for these GPUs: times `micro_bsz` ({micro_bsz}) and the number of GPUs it is the batch of {batch}
-sequences. On other GPUs change it so that this stays true.
+`micro_num` ({micro_num}) is for these GPUs: times `micro_bsz` ({micro_bsz}) and the number of GPUs it is the batch of
+{batch} sequences. On more or fewer GPUs change it so that this stays true.
 """
 HEADER = "# Written by Formulary for InternEvo; README.md beside this file tells how to start it.\n"
 

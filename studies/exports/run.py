@@ -32,7 +32,7 @@ class Run:
 
     @property
     def gpus(self) -> int:
-        """GPUs of the recipe's target where they can share a batch in whole sequences; else, and without a target, 1."""
+        """GPUs of the recipe's target where they can share a batch in whole sequences; else, and with none said, 1."""
         said = (self.recipe.prediction and self.recipe.prediction.gpus) or 1
         return said if self.batch_sequences % said == 0 else 1
 
