@@ -13,7 +13,7 @@ from studies.formulas.evaluation import evaluate
 from studies.formulas.formula import Formula
 from studies.formulas.learning_rate_batch.law import fit_learning_rate_batch
 from studies.formulas.observations import FitContext, Observation
-from studies.formulas.simulation.rate_surfaces import INSIDE, ONE_LENGTH, planted_rate
+from studies.formulas.simulation.rate_surfaces import INSIDE, ONE_LENGTH, SurfaceScenario, planted_rate, tally_surfaces
 from studies.formulas.simulation.surfaces import STEP_LAW_GRIDS, Ridge, SurfacePlan, plant_surfaces
 from studies.starting_laws import joint_law
 
@@ -109,6 +109,15 @@ def test_both_parameter_counts_get_laws_of_their_own() -> None:
     assert found["joint_rate_total_parameters"].size_convention == "total_parameters"
     assert "reference_total_parameters" in found["joint_rate_total_parameters"].coefficients
     assert len({law.id for law in found.values()}) == len(found)
+
+
+def test_intervals_of_joint_laws_cover() -> None:
+    """The short form of benchmarks/formula_coverage.py: 8 small studies, five numbers each."""
+    plan = replace(SMALL, rate_jitter=0.06, batch_jitter=0.15, cell_jitter=0.04)
+    tallies = tally_surfaces(SurfaceScenario("small", plan), 8, seed=1)
+    covered = [tallies[name].covered for name in tallies if " of " in name and "form" not in name]
+    assert len(covered) == 5
+    assert np.mean(covered) >= 0.92 - 0.1
 
 
 def test_grids_of_one_size_and_length_have_no_joint_law() -> None:
