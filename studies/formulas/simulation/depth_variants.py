@@ -254,6 +254,6 @@ KNEE_SCENARIOS: tuple[Scenario, ...] = (
     knee("knee, timings 10 % apart", SpeedPlan(noise=0.1), False),
     knee("knee, saturating", SpeedPlan(DepthPlan(cost=falling_over_depth(0.1, 1.0))), False),
     knee("knee, falls 0.02 a doubling", SpeedPlan(DepthPlan(cost=falling_over_depth(0.02))), False),
-    knee("knee at 1B, inside", SpeedPlan(replace(LARGE, cost=bowl_over_depth(45.0, 0.05))), True),
+    knee("knee at 1B, inside", SpeedPlan(replace(LARGE, cost=bowl_over_depth(36.0, 0.05))), True),
     knee("knee at 1B, below", SpeedPlan(replace(LARGE, cost=bowl_over_depth(16.0, 0.05))), False),
 )
