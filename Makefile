@@ -36,7 +36,7 @@ check: setup  ## Lint, format, types and import contracts.
 bench: setup  ## Measure the figures; `make bench FIGURE=name` runs one.
 	@$(BIN)/python -m benchmarks $(FIGURE)
 
-chaos: setup  ## Kill processes at random moments and check that nothing is lost.
+chaos: setup  ## The longest tests: kill processes and check that nothing is lost, train long stacks.
 	@$(BIN)/pytest -m chaos $(TESTS)
 
 secrets:  ## Make the passwords that docker-compose.yml needs, in secrets/.

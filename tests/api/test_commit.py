@@ -17,6 +17,8 @@ from api.dependencies import open_read_session, open_session
 from api.routes import health
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+WITHOUT_ROWS = {"/presets/{preset}/recipe"}
+"""Routes that read published findings and no row of anybody."""
 IMPORT = {
     "type": "http",
     "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -91,6 +93,8 @@ def test_every_session_of_every_route_ends_before_the_response() -> None:
 
 def test_routes_that_change_something_write_and_the_others_only_read() -> None:
     for route in ROUTES:
+        if route.path in WITHOUT_ROWS:
+            continue
         openers = {dependant.call for dependant in sessions_of(route.dependant)}
         assert openers == ({open_read_session} if route.methods == {"GET"} else {open_session}), route.path
 

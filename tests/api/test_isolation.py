@@ -32,7 +32,12 @@ PUBLIC = {
 }
 """A route that needs no key is added here on purpose, or it fails the tests."""
 ADMINS = {("GET", "/v1/keys"), ("POST", "/v1/keys"), ("DELETE", "/v1/keys/{key_id}"), ("GET", "/ray-dashboard")}
-SHARED = {("GET", "/v1/workers"), ("GET", "/metrics")}
+SHARED = {
+    ("GET", "/v1/workers"),
+    ("GET", "/metrics"),
+    ("GET", "/v1/presets/{preset}/recipe"),
+    ("GET", "/presets/{preset}"),
+}
 """What is nobody's: no row of an owner is in it."""
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """What removes rows comes last."""
@@ -42,6 +47,7 @@ VALIDATION = {"sizes": [40_000, 80_000, 160_000], "tokens_per_parameter": 1}
 QUERIES: dict[str, dict[str, Any]] = {
     TABLE_PATH: {"name": "other", "objective": "bits_per_byte"},
     "/v1/studies/{study_id}/validation-plan": VALIDATION,
+    "/v1/presets/{preset}/recipe": {"total_parameters": 10**9, "tokens": 10**11},
 }
 BODIES: dict[str, Any] = {
     "/v1/studies": {
@@ -109,6 +115,7 @@ def places(app: FastAPI, http: httpx.Client, planted: int, settings: Settings) -
         "key_id": 1,
         "verb": "stop",
         "name": "history",
+        "preset": "paper",
     }
 
 

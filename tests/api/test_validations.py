@@ -1,6 +1,7 @@
 """Validations over HTTP, on the page, in a plot and on the command line; the runs are planted."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -210,7 +211,7 @@ def test_the_command_trains_each_size_and_prints_the_verdict(
     assert ended.stdout.splitlines()[-1] == "1"
     assert "passed" in run("--list").stdout
     shown = run("--show", "1")
-    assert "recipe better" in shown.stdout
+    assert re.search(r"recipe\s.*better", shown.stdout, re.DOTALL)
     assert json.loads(run("--show", "1", "--json").stdout)["judgement"]["verdict"] == "passed"
 
 

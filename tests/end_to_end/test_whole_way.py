@@ -144,6 +144,7 @@ def test_transformers_loads_the_hf_export(command_line: CommandLine, study_id: s
     assert model.num_parameters() == best["metrics"]["total_parameters"]
 
 
+@pytest.mark.chaos
 def test_killed_run_goes_on_from_its_rows(tmp_path: Path) -> None:
     command_line = CommandLine(tmp_path)
     write_spec(tmp_path, SPEC)

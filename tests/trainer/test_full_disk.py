@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     (tmp_path / "formulary.json").write_text(json.dumps({"version": 1, "pretrain": fields, "recipe": []}))
     run = pretrain(tmp_path, storage, [Path(corpus.path).parent])
     list(islice(run, 5))
+    while not (tmp_path / "checkpoints" / "latest").exists():  # a thread writes it
+        time.sleep(0.01)
     save_file = rows.save_file
 
     def fill(tensors: object, path: Path, metadata: object) -> None:

@@ -4,11 +4,10 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
-import lm_eval.tasks
 import pytest
 import yaml
-from lm_eval.tasks import TaskManager
 
 from model.errors import InvalidInput
 from trainer.config import JsonlCorpus, ProxyConfig
@@ -17,6 +16,8 @@ from trainer.pretrain import pretrain
 from trainer.text.data import PreparedData
 from trainer.trained import write_trained
 
+lm_eval_tasks = pytest.importorskip("lm_eval.tasks", reason="lm-eval is not installed (extra eval)")
+TASK_MANAGER = lm_eval_tasks.TaskManager
 TEXTS = ["import os", "for x in y:", "def function(self):"]
 
 
@@ -69,9 +70,9 @@ def test_a_trained_network_is_evaluated(
     assert json.loads(path.read_text()) == {"step": 4, "results": results}
 
 
-def _own_tasks(include_path: str, include_defaults: bool = True) -> TaskManager:
+def _own_tasks(include_path: str, include_defaults: bool = True) -> Any:
     """Without those of the package, whose index takes seconds."""
-    return TaskManager(include_path=include_path, include_defaults=False)
+    return TASK_MANAGER(include_path=include_path, include_defaults=False)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def _own_tasks(include_path: str, include_defaults: bool = True) -> TaskManager:
 def test_tasks_that_cannot_be_evaluated_are_refused_before_training(
     folder: Path, include: Path, names: list[str], field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lm_eval.tasks, "TaskManager", _own_tasks)
+    monkeypatch.setattr(lm_eval_tasks, "TaskManager", _own_tasks)
     with pytest.raises(InvalidInput) as caught:
         check_tasks(folder, Tasks(names, include))
     assert caught.value.field == field

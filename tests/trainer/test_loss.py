@@ -3,14 +3,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer import loss
+from trainer import pieces as pieces_of_loss
 from trainer.loss import IGNORED, head_loss, head_nats
 
 
 @pytest.fixture(autouse=True, params=[2**20, 300])
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Logits at once: all of them, or three rows."""
-    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", request.param)
+    monkeypatch.setattr(pieces_of_loss, "LOGITS_AT_ONCE", request.param)
     size: int = request.param
     return size
 

@@ -61,6 +61,7 @@ def test_a_killed_worker_leaves_the_driver_to_the_next_one(shared_home: "Home") 
     assert home.node()["owner"].split(":")[1] == str(second.pid)
 
 
+@pytest.mark.chaos
 def test_a_killed_ray_is_started_anew(shared_home: "Home") -> None:
     home = shared_home
     study = home.create(COUNT)
@@ -76,6 +77,7 @@ def test_a_killed_ray_is_started_anew(shared_home: "Home") -> None:
     assert not Path(node["folder"]).exists()
 
 
+@pytest.mark.chaos
 def test_two_workers_run_a_study_with_one_job(home: "Home") -> None:
     home.start_worker()
     home.start_worker()
@@ -90,6 +92,7 @@ def test_two_workers_run_a_study_with_one_job(home: "Home") -> None:
     assert logs.count("started a Ray") == 1
 
 
+@pytest.mark.chaos
 def test_a_worker_that_ends_leaves_its_study_queued_and_no_process(shared_home: "Home") -> None:
     home, worker = shared_home, shared_home.workers[-1]
     study = home.create(COUNT)
