@@ -15,8 +15,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Formulary needs Python 3.11 or newer; try: make PYTHON=python3.11 setup")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing packages into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 setup: $(VENV)/installed  ## Make the environment in .venv.
@@ -36,7 +36,7 @@ check: setup  ## Lint, format, types and import contracts.
 bench: setup  ## Measure the figures; `make bench FIGURE=name` runs one.
 	@$(BIN)/python -m benchmarks $(FIGURE)
 
-chaos: setup  ## The longest tests: kill processes and check that nothing is lost, train long stacks.
+chaos: setup  ## The longest tests: kill processes, start clusters, train long stacks.
 	@$(BIN)/pytest -m chaos $(TESTS)
 
 secrets:  ## Make the passwords that docker-compose.yml needs, in secrets/.

@@ -21,7 +21,7 @@ from pgserver.postgres_server import get_server
 
 from api.server.record import ServerRecord
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(

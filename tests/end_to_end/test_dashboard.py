@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.server.record import ServerRecord
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 FORMULARY = str(Path(sys.executable).with_name("formulary"))
 DEADLINE_S = 240.0

@@ -13,7 +13,7 @@ from studies.records import IntermediateValue, StudyState, Trial, TrialState
 from studies.repository import trials
 from studies.runner import run_study
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 ALIKE = ("steps", "warmup_tokens", "init_std", "unique_tokens", "repeated_tokens", "precision", "attention_backend")
 """Attributes that do not tell how a trial was trained."""

@@ -16,7 +16,7 @@ from studies.runner import run_study
 from studies.validation.request import ValidationRequest
 from studies.workers.operations import execute_operation
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 SIZES = (16_000, 24_000, 36_000)
 SPEC: dict[str, Any] = {

@@ -50,7 +50,7 @@ def kill_a_worker() -> None:
     workers[1].send_signal(signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_killed_process_is_started_again_and_the_curve_is_the_same(
     ray: None, folder: Path, storage: Path, corpus: JsonlCorpus, tmp_path: Path
 ) -> None:

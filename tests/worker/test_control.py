@@ -61,6 +61,7 @@ def test_a_stopped_study_ends_with_the_trials_that_it_has(shared_home: "Home") -
     wait_until_let_go(shared_home, study)
 
 
+@pytest.mark.chaos
 def test_a_cancelled_study_can_be_deleted(shared_home: "Home") -> None:
     study = started(shared_home)
     shared_home.change(study, service.cancel_study)
@@ -69,6 +70,7 @@ def test_a_cancelled_study_can_be_deleted(shared_home: "Home") -> None:
     shared_home.change(study, service.delete_study)
 
 
+@pytest.mark.chaos
 def test_the_driver_of_a_study_that_is_gone_ends(shared_home: "Home") -> None:
     study = started(shared_home)
 
@@ -79,6 +81,7 @@ def test_the_driver_of_a_study_that_is_gone_ends(shared_home: "Home") -> None:
     wait_until_let_go(shared_home, study)
 
 
+@pytest.mark.chaos
 def test_a_driver_takes_sigterm_as_an_interruption(shared_home: "Home") -> None:
     study = started(shared_home)
     before = shared_home.complete(study)
