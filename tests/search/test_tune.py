@@ -518,6 +518,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("mode", "printed"),
     [
