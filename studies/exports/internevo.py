@@ -11,7 +11,7 @@ from typing import Any
 
 from model.config import InitScheme
 from studies.exports.exporter import Exporter
-from studies.exports.run import SEED_LIMIT, Run
+from studies.exports.run import Run, evaluation_difference, seed_difference
 from studies.exports.scripts import copy_script
 from studies.exports.smoke.internevo import smoke
 from studies.recipe import Recipe
@@ -57,30 +57,65 @@ def _assignment(name: str, value: Any) -> str:
     return f"{name} = {{\n" + "".join(f"    {key!a}: {inner!a},\n" for key, inner in value.items()) + "}\n"
 
 
+GRAD_SCALER = {
+    "fp16": {"initial_scale": 2**16, "min_scale": 1, "growth_interval": 1000},
+    "growth_factor": 2,
+    "backoff_factor": 0.5,
+    "max_scale": 2**24,
+    "hysteresis": 2,
+}
+PARALLEL = {
+    "zero1": {"size": -1},
+    "tensor": {"size": 1, "mode": "mtp"},
+    "pipeline": {"size": 1, "interleaved_overlap": True},
+    "weight": {"size": 1, "overlap": True, "memory_pool": True},
+}
+MONITOR = {
+    "alert": {
+        "enable_feishu_alert": False,
+        "feishu_alert_address": None,
+        "light_monitor_address": None,
+        "alert_file_path": "llm_alter/alert.log",
+    },
+    "tensorboard": {"queue_max_length": 10},
+}
+"""Sections that no recipe changes, as InternEvo's own configs have them."""
+
+
 def config(run: Run, title: str) -> dict[str, Any]:
     """The assignments of the config file, in its order."""
-    optimization, steps = run.config.optimization, run.plan.steps
     return {
         "JOB_NAME": job_name(title),
         "model_type": "LLAMA2",
         "DO_ALERT": False,
-        "ckpt": {
-            "enable_save_ckpt": True,
-            "save_ckpt_folder": "local:llm_ckpts",
-            "load_ckpt_info": None,
-            "auto_resume": True,
-            "checkpoint_every": run.config.checkpoint_every_steps,
-            "async_upload": False,
-            "oss_snapshot_freq": run.config.checkpoint_every_steps,
-        },
+        "ckpt": _checkpoints(run),
         "data": _data(run),
-        "grad_scaler": {
-            "fp16": {"initial_scale": 2**16, "min_scale": 1, "growth_interval": 1000},
-            "growth_factor": 2,
-            "backoff_factor": 0.5,
-            "max_scale": 2**24,
-            "hysteresis": 2,
-        },
+        "grad_scaler": GRAD_SCALER,
+        **_optimization(run),
+        "use_fp32_norm": False,
+        "model": model(run),
+        "parallel": PARALLEL,
+        "cudnn_deterministic": False,
+        "cudnn_benchmark": False,
+        "monitor": MONITOR,
+    }
+
+
+def _checkpoints(run: Run) -> dict[str, Any]:
+    return {
+        "enable_save_ckpt": True,
+        "save_ckpt_folder": "local:llm_ckpts",
+        "load_ckpt_info": None,
+        "auto_resume": True,
+        "checkpoint_every": run.config.checkpoint_every_steps,
+        "async_upload": False,
+        "oss_snapshot_freq": run.config.checkpoint_every_steps,
+    }
+
+
+def _optimization(run: Run) -> dict[str, Any]:
+    optimization, steps = run.config.optimization, run.plan.steps
+    return {
         "hybrid_zero_optimizer": {
             "overlap_sync_grad": True,
             "overlap_sync_param": False,
@@ -104,25 +139,6 @@ def config(run: Run, title: str) -> dict[str, Any]:
             "last_epoch": -1,
         },
         "beta2_scheduler": {"init_beta2": optimization.beta2, "c": 0, "cur_iter": -1},
-        "use_fp32_norm": False,
-        "model": model(run),
-        "parallel": {
-            "zero1": {"size": -1},
-            "tensor": {"size": 1, "mode": "mtp"},
-            "pipeline": {"size": 1, "interleaved_overlap": True},
-            "weight": {"size": 1, "overlap": True, "memory_pool": True},
-        },
-        "cudnn_deterministic": False,
-        "cudnn_benchmark": False,
-        "monitor": {
-            "alert": {
-                "enable_feishu_alert": False,
-                "feishu_alert_address": None,
-                "light_monitor_address": None,
-                "alert_file_path": "llm_alter/alert.log",
-            },
-            "tensorboard": {"queue_max_length": 10},
-        },
     }
 
 
@@ -215,18 +231,15 @@ def usage(run: Run) -> str:
 
 def differences(config: PretrainConfig) -> list[str]:
     """What InternEvo does otherwise."""
-    said = [
+    return [
         "Initial weights: InternEvo draws them from the same distributions; other numbers than formulary's.",
         "Weight decay: InternEvo decays norm gains too, formulary matrices alone.",
         "Precision: under bfloat16 InternEvo holds the weights of the forward pass in bfloat16, beside a float32 copy.",
         "Learning rate: after the warm-up InternEvo is one step behind.",
         "Data: END_OF_TEXT closes a document, and its first token is not trained; the order is InternEvo's.",
+        *seed_difference("InternEvo", config),
+        *evaluation_difference(config),
     ]
-    if config.seed >= SEED_LIMIT:
-        said.append(f"Seed: InternEvo takes those below {SEED_LIMIT}; it got the remainder of {config.seed}.")
-    if config.annealed_evaluations:
-        said.append("Evaluations: none are annealed; the training itself is the same.")
-    return said
 
 
 EXPORTER = Exporter(write=write, smoke=smoke, usage=usage, differences=differences)

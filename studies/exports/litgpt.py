@@ -11,7 +11,7 @@ import yaml
 
 from studies.exports import hf
 from studies.exports.exporter import Exporter
-from studies.exports.run import SEED_LIMIT, Run
+from studies.exports.run import Run, evaluation_difference, seed_difference
 from studies.exports.scripts import copy_script
 from studies.exports.smoke.litgpt import smoke
 from studies.recipe import Recipe
@@ -47,8 +47,8 @@ def write(run: Run, title: str, folder: Path) -> Recipe:
 
 
 def render(document: dict[str, Any]) -> str:
-    """A document as YAML of plain values."""
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    """A document as YAML of plain values, escaped where YAML would take a character for the end of a line."""
+    return yaml.safe_dump(document, sort_keys=False)
 
 
 def pretrain_config(run: Run, title: str) -> dict[str, Any]:
@@ -136,16 +136,13 @@ def usage(run: Run) -> str:
 
 def differences(config: PretrainConfig) -> list[str]:
     """What litgpt does otherwise."""
-    said = [
+    return [
         "Weight decay: litgpt decays norm gains too, formulary matrices alone.",
         "Learning rate: litgpt moves it with each forward pass of a batch, formulary with each batch; its first is 0.",
         "Data: the order of the documents is litgpt's; white space at the ends of a document is cut off.",
+        *seed_difference("litgpt", config),
+        *evaluation_difference(config),
     ]
-    if config.seed >= SEED_LIMIT:
-        said.append(f"Seed: litgpt takes those below {SEED_LIMIT}; it got the remainder of {config.seed}.")
-    if config.annealed_evaluations:
-        said.append("Evaluations: none are annealed; the training itself is the same.")
-    return said
 
 
 EXPORTER = Exporter(write=write, smoke=smoke, usage=usage, differences=differences)

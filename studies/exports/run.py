@@ -94,3 +94,15 @@ def realise(recipe: Recipe, bytes_per_token: float) -> Run:
         InvalidInput: the run cannot be realised (``trainer.plan``).
     """
     return Run(recipe, plan_run(recipe.config, bytes_per_token))
+
+
+def seed_difference(framework: str, config: PretrainConfig) -> list[str]:
+    """What a framework whose seeds are NumPy's does to a larger one."""
+    if config.seed < SEED_LIMIT:
+        return []
+    return [f"Seed: {framework} takes those below {SEED_LIMIT}; it got the remainder of {config.seed}."]
+
+
+def evaluation_difference(config: PretrainConfig) -> list[str]:
+    """What becomes of annealed evaluations, which other frameworks do not have."""
+    return ["Evaluations: none are annealed; the training itself is the same."] if config.annealed_evaluations else []

@@ -13,7 +13,7 @@ import tomlkit
 from model.tokenizer.pairs import END_OF_TEXT_ID
 from studies.exports import hf
 from studies.exports.exporter import Exporter
-from studies.exports.run import Run
+from studies.exports.run import Run, evaluation_difference
 from studies.exports.scripts import copy_script
 from studies.exports.smoke.torchtitan import smoke
 from studies.recipe import Recipe
@@ -134,15 +134,13 @@ def usage(run: Run) -> str:
 
 def differences(config: PretrainConfig) -> list[str]:
     """What torchtitan does otherwise."""
-    said = [
+    return [
         "Weight decay: torchtitan decays norm gains too, formulary matrices alone.",
         "Learning rate: after the warm-up torchtitan is one step behind, so that its last step does not quite reach "
         "the final rate.",
         "Data: the order of the documents is torchtitan's.",
+        *evaluation_difference(config),
     ]
-    if config.annealed_evaluations:
-        said.append("Evaluations: none are annealed; the training itself is the same.")
-    return said
 
 
 EXPORTER = Exporter(write=write, smoke=smoke, usage=usage, differences=differences)

@@ -7,10 +7,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from studies.exports.run import Run
-from studies.exports.smoke.child import run_check
-from studies.exports.smoke.counting import check_count, decoder_parameters
+from studies.exports.smoke.counting import decoder_parameters
+from studies.exports.smoke.framework import Documented, try_framework
 from studies.exports.smoke.result import SmokeTest, SmokeTestFailed
-from trainer.machine.software import installed_versions
 
 DOCUMENTED = "0.5.13"
 """The release whose ``litgpt/config.py``, ``args.py`` and ``pretrain.py`` the schema follows."""
@@ -134,22 +133,12 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
     Raises:
         SmokeTestFailed: something does not fit.
     """
-    document = _read(folder)
-    check_count("litgpt", document.parameters(), run.config.architecture)
-    version = installed_versions(["litgpt"]).get("litgpt")
-    if version is None:
-        return _documented(document, "litgpt is not installed on the machine that wrote this.")
-    checked = run_check("litgpt", "studies.exports.smoke.litgpt_check", folder)
-    if not checked.importable:
-        return _documented(document, f"litgpt {version} is installed, but {' '.join(checked.left_out)}")
-    check_count("litgpt", checked.parameters, run.config.architecture)
-    return SmokeTest(
-        method="loading",
-        software=f"litgpt {version}",
-        done=checked.done,
-        left_out=checked.left_out,
-        parameters=checked.parameters,
+    documented = Documented(
+        software=f"the arguments that litgpt {DOCUMENTED} documents",
+        done="pretrain.yaml has arguments of litgpt pretrain, Config and TrainArgs alone, of their types.",
+        parameters=_read(folder).parameters(),
     )
+    return try_framework("litgpt", "studies.exports.smoke.litgpt_check", run, folder, documented)
 
 
 def _read(folder: Path) -> PretrainFile:
@@ -158,13 +147,3 @@ def _read(folder: Path) -> PretrainFile:
         return PretrainFile.model_validate(content)
     except (ValidationError, yaml.YAMLError) as error:
         raise SmokeTestFailed("litgpt", f"pretrain.yaml is not what litgpt documents ({error})") from error
-
-
-def _documented(document: PretrainFile, why: str) -> SmokeTest:
-    return SmokeTest(
-        method="schema",
-        software=f"the arguments that litgpt {DOCUMENTED} documents",
-        done=("pretrain.yaml has arguments of litgpt pretrain, Config and TrainArgs alone, of their types.",),
-        left_out=(why,),
-        parameters=document.parameters(),
-    )

@@ -8,10 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studies.exports.run import Run
-from studies.exports.smoke.child import run_check
-from studies.exports.smoke.counting import check_count, decoder_parameters
+from studies.exports.smoke.counting import decoder_parameters
+from studies.exports.smoke.framework import Documented, try_framework
 from studies.exports.smoke.result import SmokeTest, SmokeTestFailed
-from trainer.machine.software import installed_versions
 
 DOCUMENTED = "0.2.2"
 """The release whose ``torchtitan/config/job_config.py`` and ``models/qwen3/model/args.py`` the schema follows."""
@@ -133,23 +132,13 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
     Raises:
         SmokeTestFailed: something does not fit.
     """
-    args = _read(folder)
-    check_count("torchtitan", args.parameters(), run.config.architecture)
-    version = installed_versions(["torchtitan"]).get("torchtitan")
-    if version is None:
-        return _documented(args, "torchtitan is not installed on the machine that wrote this.")
-    plan = (run.plan.steps, run.plan.warmup_steps, run.plan.cooldown_steps)
-    checked = run_check("torchtitan", "studies.exports.smoke.torchtitan_check", folder, *plan)
-    if not checked.importable:
-        return _documented(args, f"torchtitan {version} is installed, but {' '.join(checked.left_out)}")
-    check_count("torchtitan", checked.parameters, run.config.architecture)
-    return SmokeTest(
-        method="loading",
-        software=f"torchtitan {version}",
-        done=checked.done,
-        left_out=checked.left_out,
-        parameters=checked.parameters,
+    documented = Documented(
+        software=f"the fields that torchtitan {DOCUMENTED} documents",
+        done="train.toml and model_args.json have fields of JobConfig and Qwen3ModelArgs alone, of their types.",
+        parameters=_read(folder).parameters(),
     )
+    plan = (run.plan.steps, run.plan.warmup_steps, run.plan.cooldown_steps)
+    return try_framework("torchtitan", "studies.exports.smoke.torchtitan_check", run, folder, documented, *plan)
 
 
 def _read(folder: Path) -> ModelArgsFile:
@@ -159,13 +148,3 @@ def _read(folder: Path) -> ModelArgsFile:
         return ModelArgsFile.model_validate(content)
     except (ValidationError, ValueError) as error:
         raise SmokeTestFailed("torchtitan", f"its files are not what torchtitan documents ({error})") from error
-
-
-def _documented(args: ModelArgsFile, why: str) -> SmokeTest:
-    return SmokeTest(
-        method="schema",
-        software=f"the fields that torchtitan {DOCUMENTED} documents",
-        done=("train.toml and model_args.json have fields of JobConfig and Qwen3ModelArgs alone, of their types.",),
-        left_out=(why,),
-        parameters=args.parameters(),
-    )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
@@ -27,10 +27,8 @@ from studies.exports import EXPORTERS, ExportManifest, Provenance, SmokeTestFail
 from studies.exports import write as writing
 from studies.exports.run import Run, realise
 from studies.exports.scripts import convert_to_litgpt, prepare_internevo_data
-from studies.exports.smoke import child, training
+from studies.exports.smoke import child, framework, training
 from studies.exports.smoke import internevo as internevo_smoke
-from studies.exports.smoke import litgpt as litgpt_smoke
-from studies.exports.smoke import torchtitan as torchtitan_smoke
 from studies.exports.smoke.child import Checked, run_check
 from studies.exports.smoke.internevo import ConfigFile, read_literals
 from studies.recipe import Recipe, check_format
@@ -69,8 +67,7 @@ def exported(
     """The recipe in every format, of foreign frameworks as on a machine that has none of them."""
     parent = tmp_path_factory.mktemp("formats")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(litgpt_smoke, "run_check", not_here)
-        patch.setattr(torchtitan_smoke, "run_check", not_here)
+        patch.setattr(framework, "run_check", not_here)
         manifests = {name: writing.write_export(name, recipe, provenance, storage, parent / name) for name in EXPORTERS}
     return parent, manifests
 
@@ -186,8 +183,7 @@ class TestBrokenExports:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(litgpt_smoke, "run_check", not_here)
-        monkeypatch.setattr(torchtitan_smoke, "run_check", not_here)
+        monkeypatch.setattr(framework, "run_check", not_here)
         exporter = replace(EXPORTERS[name], write=write_broken(name, document, old, new))
         monkeypatch.setattr(writing, "EXPORTERS", {**EXPORTERS, name: exporter})
         with pytest.raises(SmokeTestFailed, match=said):
@@ -325,6 +321,7 @@ class TestHostileText:
     """Names come from outside: they stay values, whatever they hold."""
 
     @settings(max_examples=30)
+    @example("\x85")
     @given(st.text(max_size=60))
     def test_stays_inside_its_value(self, title: str) -> None:
         run = Run(RECIPE, PLAN)
