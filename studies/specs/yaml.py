@@ -58,9 +58,19 @@ class SpecDumper(yaml.SafeDumper):
 
 
 SpecDumper.yaml_implicit_resolvers = SpecLoader.yaml_implicit_resolvers
+OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
+"""What YAML 1.1 takes for the end of a line besides a line feed (section 5.4); quotes let it be escaped."""
+
+
+def _style(text: str) -> str | None:
+    if OTHER_BREAKS.search(text):
+        return '"'
+    return "|" if "\n" in text else None
+
+
 SpecDumper.add_representer(
     str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text)),
 )
 
 
