@@ -48,17 +48,31 @@ def suggested_spec(spec: Mapping[str, Any], formula: Formula, runs: Sequence[Tri
     """
     base = _of_imported(spec, runs) if runs is not None else dict(spec)
     supply = formula.supply or {}
-    moved = {
-        "space": dict.fromkeys(name for name in supply.get("inner", {}) if name in base.get("space", {})),
-        "inner": dict.fromkeys(name for name in supply.get("space", {}) if name in base.get("inner", {})),
-    }
     changed = base
     name = f"{spec['name'][:150]}: {formula.kind}"
-    for patch in ({**OF_THE_DESIGN, "name": name}, moved, supply):
+    for patch in ({**OF_THE_DESIGN, "name": name}, _replaced(base, supply), supply):
         changed = merged(changed, patch)
     if "max_trial_count" not in supply:
         changed["max_trial_count"] = _count(base, changed)
     return parse_spec(changed).model_dump(mode="json", exclude_defaults=True) | {"version": 1}
+
+
+def _replaced(base: Json, supply: Json) -> Json:
+    """A patch that takes away what ``supply`` gives anew: a parameter wherever it stood, and another budget."""
+    asked = {name for part in ("space", "inner") for name, said in supply.get(part, {}).items() if said is not None}
+    budgets = {name for name, said in supply.get("constraints", {}).items() if _is_budget(said)}
+    if budgets:
+        asked.add("width")
+    held = base.get("constraints", {}).items()
+    return {
+        **{part: dict.fromkeys(asked & base.get(part, {}).keys()) for part in ("space", "inner")},
+        "constraints": dict.fromkeys(name for name, said in held if budgets and (_is_budget(said) or name in budgets)),
+    }
+
+
+def _is_budget(said: Any) -> bool:
+    """Whether a constraint has a target, from which the width follows."""
+    return isinstance(said, Mapping) and said.get("target") is not None
 
 
 def merged(document: Any, patch: Any) -> Any:

@@ -103,9 +103,10 @@ def figure(session: Session, owner: str, study_id: int, name: str, trial: int | 
     figures = _figures(session, owner, study_id)
     if name in figures:
         return figures[name](session, owner, study_id, trial)
-    formula = service.find_formula(session, owner, study_id, name.removeprefix(FORMULA))
-    if name.startswith(FORMULA) and formula is not None:
-        return OF_KINDS.get(formula.kind, formula_figure)(formula)
+    if name.startswith(FORMULA):
+        formula = service.find_formula(session, owner, study_id, name.removeprefix(FORMULA))
+        if formula is not None:
+            return OF_KINDS.get(formula.kind, formula_figure)(formula)
     validation = _validation(session, owner, study_id, name)
     if validation is not None:
         return validation_figure(validation.judgement)

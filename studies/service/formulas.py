@@ -119,7 +119,8 @@ def suggest_study(session: Session, owner: str, study_id: int, kind: FormulaKind
     if not asked:
         reason = f"study {study_id} has no {kind or 'fitted'} formula"
         raise InvalidInput("kind", reason, f"see 'formulary formulas {study_id}'")
-    lacking = next((law for law in asked if law.supply is not None or law.verdict == "exploratory"), None)
+    undecided_first = sorted(asked, key=lambda law: law.verdict != "undetermined")
+    lacking = next((law for law in undecided_first if law.supply is not None or law.verdict == "exploratory"), None)
     if lacking is None:
         verdicts = ", ".join(f"{law.kind} is {law.verdict}" for law in asked)
         raise InvalidInput("kind", f"no further study is suggested: {verdicts}", "read the reasons of the formulas")

@@ -6,6 +6,7 @@ best learning rate where the rate varies, so that no method is judged at another
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ MIN_PROFILED = 0.8
 CONFIGURATIONS = 5
 """From so many configurations on these, and not their seeds, are the units that are paired (assumed): a method may suit
 one configuration more than another, and seeds do not tell that."""
-Rates = str
+Rates = Literal["profiled", "common", "best_tried"]
 """``profiled``: each method at its own best; ``common``: all at one rate, or the same in a block; ``best_tried``."""
 
 

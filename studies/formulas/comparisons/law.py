@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from studies.formulas.comparisons import report
 from studies.formulas.comparisons.blocks import CONFIGURATIONS, Blocks, build_blocks
-from studies.formulas.comparisons.judge import Judgement, judge
+from studies.formulas.comparisons.judge import MAX_EDGE_SHARE, Judgement, judge
 from studies.formulas.comparisons.kinds import INHERITED, INITIALIZATION, MULTIPLE_ROUNDS, Comparison
 from studies.formulas.comparisons.pairs import MIN_PAIRS, Family, compare
 from studies.formulas.comparisons.supply import more_methods, more_seeds
 from studies.formulas.formula import Coefficient, Formula
 from studies.formulas.observations import FitContext, Observation, ranges
+from studies.formulas.supply import more_rates
 from studies.formulas.verdicts import LEVEL, Domain, Ground, overlaps
 
 Floats = NDArray[np.float64]
@@ -151,6 +152,8 @@ def _formula(
 def _supply(
     comparison: Comparison, rows: Sequence[Observation], blocks: Blocks, judgement: Judgement
 ) -> dict[str, Any] | None:
+    if blocks.rates == "best_tried" or blocks.at_edge > MAX_EDGE_SHARE * blocks.cells:
+        return more_rates(rows, "both", blocks.cells)
     if judgement.missing:
         return more_methods(rows, comparison, len(set(blocks.configurations.tolist())))
     return None if judgement.times is None else more_seeds(rows, judgement.times)

@@ -155,13 +155,21 @@ def compare(blocks: Blocks, comparison: Comparison) -> Family:
 
 
 def _units(blocks: Blocks) -> Floats:
-    """Blocks, or the means of each configuration's complete blocks where there are enough configurations."""
+    """Blocks, or the means of each configuration's complete blocks where there are enough configurations.
+
+    A block is complete that has all methods which its configuration has somewhere.
+    """
     if not blocks.by_configuration:
         return blocks.costs
-    complete = ~np.isnan(blocks.costs).any(axis=1)
-    numbers = np.unique(blocks.configurations[complete])
-    means = [blocks.costs[complete & (blocks.configurations == number)].mean(axis=0) for number in numbers]
-    return np.array(means).reshape(len(means), len(blocks.methods))
+    numbers = np.unique(blocks.configurations)
+    means = np.full((len(numbers), len(blocks.methods)), np.nan)
+    for place, number in enumerate(numbers):
+        own = blocks.costs[blocks.configurations == number]
+        tried = ~np.isnan(own).all(axis=0)
+        complete = ~np.isnan(own[:, tried]).any(axis=1)
+        if complete.any():
+            means[place, tried] = own[complete][:, tried].mean(axis=0)
+    return means
 
 
 def _raw_pairs(methods: Sequence[str], units: Floats) -> list[_Raw]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.events import Value
-from studies.formulas.depth_width.checkpoints import at_one_length
 from studies.formulas.depth_width.claims import DOMAIN_COLUMNS
 from studies.formulas.fitting.budget import CONVENTIONS
+from studies.formulas.fitting.checkpoints import at_one_length
 from studies.formulas.fitting.profiles import Edge, Profile, profile_cells
 from studies.formulas.observations import FitContext, Observation, collect_runs, group_by, parameter_key, ranges
 

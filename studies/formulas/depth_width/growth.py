@@ -204,8 +204,7 @@ def _what_decides(asked: _Growth, optima: Optima) -> str:
 
 
 def _trials_a_budget(asked: _Growth, optima: Optima) -> int:
-    budgets = optima.budgets or (None,)
-    return max(round(len(asked.observations) / len(budgets)), 12)
+    return max(round(len(asked.observations) / max(len(optima.budgets), 1)), 12)
 
 
 def _remarks(optima: Optima) -> tuple[str, ...]:

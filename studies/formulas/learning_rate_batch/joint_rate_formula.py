@@ -84,7 +84,7 @@ def _coefficients(table: JointTable, law: JointRate) -> dict[str, Coefficient]:
 
 def _law(table: JointTable, law: JointRate) -> Law:
     mean = law.fit.mean()
-    places = {name: NAMES[law.form].__len__() + place for place, name in enumerate(table.varied)}
+    places = {name: len(NAMES[law.form]) + place for place, name in enumerate(table.varied)}
     sizes = size_terms(table, {name: float(mean[place]) for name, place in places.items()})
     growth = _growth(table, law)
     level, slope = bounded_exp(float(mean[0])), float(mean[1])

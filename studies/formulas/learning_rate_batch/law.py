@@ -33,7 +33,7 @@ def fit_learning_rate_batch(observations: Sequence[Observation], context: FitCon
     """Fit the law of the rate over the batch, and joint laws over size and length where grids differ in them.
 
     Returns:
-        None where rate or batch did not vary: the law does not apply.
+        Empty where rate or batch did not vary: the law does not apply.
     """
     if any(
         len({row.number_of(name) for row in observations} - {None}) < 2 for name in ("learning_rate", "batch_tokens")
@@ -41,9 +41,9 @@ def fit_learning_rate_batch(observations: Sequence[Observation], context: FitCon
         return ()
     table = build_table(observations, context)
     missing = _missing(table, observations)
-    if missing is not None or table.profiles is None:
-        assert missing is not None
+    if missing is not None:
         return (formula_without_fit(observations, context, table, *missing),)
+    assert table.profiles is not None
     reference = _reference(table)
     problem = build_problem(table, reference)
     selection = select(problem, [cell.profile for cell in table.cells])

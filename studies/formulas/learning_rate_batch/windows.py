@@ -20,7 +20,7 @@ from studies.formulas.verdicts import LEVEL, Ground, coefficient, position
 
 Floats = NDArray[np.float64]
 WINDOWS = ((-4.0, -2.0), (-3.0, -1.0), (-2.0, 0.0), (-1.0, 1.0), (0.0, 2.0), (1.0, 3.0), (2.0, 4.0))
-"""Ends in doublings from the best batch (assumed: four doublings are wide enough for a slope)."""
+"""Ends in doublings from the best batch (assumed: two doublings are wide enough for a slope)."""
 BELOW, ABOVE = (-math.inf, 0.0), (0.5, math.inf)
 """Up to the best batch, and from half a doubling above it on (assumed: there the exponent changes)."""
 MIN_CELLS = 4

@@ -41,7 +41,7 @@ def fit_scaling(observations: Sequence[Observation], context: FitContext) -> Seq
     """Fit the law.
 
     Returns:
-        None where the objective is no loss, or neither size nor length varies: the law does not apply.
+        Empty where the objective is no loss, or neither size nor length varies: the law does not apply.
     """
     names = conventions(observations)
     if context.metric not in LOSS_METRICS or context.direction != "minimize":
@@ -121,7 +121,7 @@ def _formula(
 ) -> Formula:
     table, law = analysis.table, analysis.law
     base = _base(observations, context, table, variant)
-    ground = Ground(context, overlaps(base["domain"], DOMAIN))
+    ground = Ground(context, overlaps(ranges(observations, tuple(DOMAIN)), DOMAIN))
     exponent = law.interval(lambda parameters: float(exponents(parameters)[0]))
     obstacles = (*missing.obstacles, *_bounds(analysis))
     place = "across" if obstacles else position(exponent, CLAIM.region)

@@ -43,7 +43,7 @@ def fit_shrink(observations: Sequence[Observation], context: FitContext) -> Sequ
     """Fit the law.
 
     Returns:
-        None where the objective is no loss, or budget or shape does not vary: the law does not apply.
+        Empty where the objective is no loss, or budget or shape does not vary: the law does not apply.
     """
     if context.metric not in LOSS_METRICS or context.direction != "minimize":
         return ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.events import Value
+from studies.formulas.fitting.checkpoints import at_one_length
 from studies.formulas.fitting.configs import INNER, profiled_configs
 from studies.formulas.fitting.covariates import covariate_columns
 from studies.formulas.observations import FitContext, Observation, parameter_key
@@ -67,6 +68,7 @@ def build_networks(observations: Sequence[Observation], context: FitContext, bud
     rows = [row for row in observations if context.cost(row) is not None and (budget_of(row, budget_name) or 0) > 0]
     names = tuple(name for name in DIMENSIONS if _varies(rows, name))
     rows = [row for row in rows if all((dimension_of(row, name) or 0) > 0 for name in names)]
+    rows = at_one_length(rows)
     configs = profiled_configs(rows, context, lambda row: (parameter_key(row, INNER), budget_of(row, budget_name)))
     inside = [config for config in configs if not config.at_edge]
     first = [config.rows[0] for config in inside]

@@ -47,6 +47,5 @@ def larger_networks(observations: Sequence[Observation], share: float | None) ->
 def _vocabularies(low: float, high: float, trials: int) -> Patch:
     steps = np.geomspace(max(low, MIN_VOCABULARY_SIZE), high, WANTED_SIZES)
     choices = sorted({max(round(step / ROUNDED_TO), 5) * ROUNDED_TO for step in steps})
-    no_range = dict.fromkeys(("low", "high", "step", "log"))
-    space = {"vocabulary_size": {"type": "categorical", "choices": choices, **no_range}}
-    return {"space": space, "inner": {"vocabulary_size": None}, **trial_count(trials)}
+    space = {"vocabulary_size": {"type": "categorical", "choices": choices}}
+    return {"space": space, **trial_count(trials)}

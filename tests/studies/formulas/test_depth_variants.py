@@ -11,13 +11,13 @@ from hypothesis.extra.numpy import arrays
 
 from search.pareto import is_on_front
 from search.pareto import knee as knee_of_trials
-from studies.formulas.depth_width.checkpoints import at_one_length
 from studies.formulas.depth_width.front import fronts, knees
 from studies.formulas.depth_width.law import fit_depth_width
 from studies.formulas.depth_width.optima import BudgetOptimum
 from studies.formulas.depth_width.power_law import fit_power_law
 from studies.formulas.evaluation import evaluate
 from studies.formulas.fitting.budget import split_budgets
+from studies.formulas.fitting.checkpoints import at_one_length
 from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.simulation.coverage import tally
