@@ -8,7 +8,7 @@ from api.client import connect
 from api.commands.options import JsonOption, StudyArgument, WithOption, examples, placed
 from api.settings import Settings
 from api.terminal.consoles import results
-from api.terminal.formula_card import formula_card
+from api.terminal.formula_card import formula_cards
 from api.terminal.streams import print_json
 
 EXAMPLES = examples(
@@ -49,8 +49,8 @@ def show_formulas(
         print_json(formulas)
         return
     console = results()
-    for formula in formulas:
-        console.print(formula_card(formula))
+    for card in formula_cards(formulas):
+        console.print(card)
     if not formulas:
         console.print(f"study {study} has no formulas: nothing has been fitted, or no law applies to what it varied")
 

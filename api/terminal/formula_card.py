@@ -1,6 +1,6 @@
 """A formula as a card that a person can judge."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -20,6 +20,19 @@ VERDICT_STYLES = {
 
 SUPPLY = "formulary formulas {0} --kind {kind} --suggest-study prints the spec of a study that would decide"
 Formula = Mapping[str, Any]
+
+
+def formula_cards(formulas: Sequence[Formula]) -> list[RenderableType]:
+    """A card for each formula, and a line for each variant that has no numbers."""
+    shown = [formula for formula in formulas if formula["expression"] or not formula["variant"]]
+    lines = [_line(formula) for formula in formulas if formula["variant"] and not formula["expression"]]
+    return [*map(formula_card, shown), *lines]
+
+
+def _line(formula: Formula) -> Text:
+    reason = next(iter(formula["reasons"]), "")
+    name = f"{formula['kind']} {formula['variant'].replace('_', ' ')}"
+    return Text.assemble((printable(name), "bold"), f": {formula['verdict']}; {printable(reason)}")
 
 
 def formula_card(formula: Formula) -> RenderableType:

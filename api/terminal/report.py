@@ -8,7 +8,7 @@ from rich.console import Console
 
 from api.client import Client
 from api.terminal.consoles import short, short_parameters
-from api.terminal.formula_card import formula_card
+from api.terminal.formula_card import formula_cards
 from api.terminal.leaders import leader_text, print_leaders
 from api.terminal.tables import trial_table
 from studies.formulas.seed_noise import seed_noise
@@ -30,8 +30,8 @@ def print_report(console: Console, client: Client, study: Json) -> None:
     print_best(console, client.best_trials(study["id"]), objectives)
     print_seed_noise(console, trials, objectives[0]["metric"])
     formulas = client.list_formulas(study["id"])
-    for formula in formulas:
-        console.print(formula_card(formula))
+    for card in formula_cards(formulas):
+        console.print(card)
     if not formulas:
         console.print("no formula: no law applies to what this study varied")
 

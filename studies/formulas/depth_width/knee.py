@@ -100,12 +100,15 @@ def _formula(contrast: Contrast, analysis: DepthAnalysis, speeds: _Speeds) -> Fo
 
 def _knee_words(design: Design, front: FrontCurve) -> str:
     knee = front.knee
-    return optimum_words(Optimum(knee.estimate, knee.low, knee.high), design.reference_depth) or "not located"
+    return optimum_words(Optimum(knee.estimate, knee.low, knee.high), design.reference_depth)
 
 
 def _statement(contrast: Contrast, design: Design, front: FrontCurve) -> str:
     words = _knee_words(design, front)
-    return f"the front of {contrast.context.metric} against decode speed bends at a depth of {words} {contrast.words}"
+    front_words = f"the front of {contrast.context.metric} against decode speed"
+    if not words:
+        return f"the knee of {front_words} {contrast.words} is not located"
+    return f"{front_words} bends at a depth of {words} {contrast.words}"
 
 
 def _latex(speeds: _Speeds, design: Design) -> str:
