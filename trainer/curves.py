@@ -30,9 +30,10 @@ class Curves:
     """
 
     def __init__(self, folder: Path, setup: RunSetup) -> None:
-        folder.mkdir(exist_ok=True)
         if folder.is_symlink():
             raise InvalidInput("tensorboard", f"{folder} is a link", "replace it by a folder")
+        with named_write_errors(folder):
+            folder.mkdir(exist_ok=True)
         self._folder, self._setup = folder, setup
         self._meter, self._flushed = Meter(), time.monotonic()
         with named_write_errors(folder):

@@ -31,6 +31,8 @@ STARTS_IN_VAIN = 5
 """Starts in a row without a further checkpoint after which a run is given up (assumed, as for the jobs of a study)."""
 SENDING_S = 0.25
 """Longest time that a result waits in the first process for others to be sent with it (assumed)."""
+MOST_FAILURES = 1000
+"""Lost starts after which Ray gives up, those included that die before they say anything (assumed)."""
 WAITING_S = 30.0
 """How long Ray may take to start the processes before the command says that it waits (assumed; 5 s measured)."""
 LOOKING_S = 0.2
@@ -169,7 +171,7 @@ def _resources(processes: Processes, threads: int) -> dict[str, int]:
 
 def _trainer(processes: Processes, arguments: dict[str, Any], run: RunConfig) -> TorchTrainer:
     threads = read_pretrain_config(Path(arguments["folder"])).threads
-    run.failure_config = FailureConfig(max_failures=-1)  # _Starts counts them
+    run.failure_config = FailureConfig(max_failures=MOST_FAILURES)  # _Starts gives up those that said where they start
     return TorchTrainer(
         _work,
         train_loop_config=arguments,

@@ -18,7 +18,7 @@ from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from model.files import read_capped
 from model.llama_weights import read_weights
-from trainer.cache import content_key
+from trainer.cache import content_key, named_write_errors
 from trainer.checkpoints.state import latest_checkpoint, restore
 from trainer.checkpoints.writer import CheckpointWriter
 from trainer.config import PretrainConfig
@@ -109,11 +109,13 @@ def locked(folder: Path, seconds: float = 0.0) -> Iterator[None]:
 
     Raises:
         InvalidInput: a run is there, for longer than ``seconds``, or ``checkpoints`` is a link.
+        WriteFailed: the folder cannot be made.
     """
     checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
     if checkpoints.is_symlink():
         raise InvalidInput("checkpoints", f"{checkpoints} is a link", "replace it by a folder")
+    with named_write_errors(checkpoints):
+        checkpoints.mkdir(exist_ok=True)
     try:
         with FileLock(checkpoints / ".lock", timeout=seconds):
             yield

@@ -42,8 +42,9 @@ def write_trained(folder: Path) -> tuple[Path, int]:
         network = Transformer(config.architecture)
     network.load_state_dict(whole_weights(checkpoint, state, network), assign=True)
     target, partial = folder / FOLDER, folder / f".{FOLDER}.partial"
-    if target.is_symlink():
-        raise InvalidInput(FOLDER, f"{target} is a link", "remove it")
+    for path in (target, partial):
+        if path.is_symlink():
+            raise InvalidInput(FOLDER, f"{path} is a link", "remove it")
     shutil.rmtree(partial, ignore_errors=True)
     with appearing(target, partial):
         write_hf_folder(network, load_tokenizer(folder / config.tokenizer), partial)

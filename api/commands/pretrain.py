@@ -81,7 +81,7 @@ def pretrain(
         remedy = f"name the folder that holds it with --corpus-root, or change the path in {folder / 'formulary.json'}"
         raise InvalidInput(error.field, error.reason, remedy) from error
     display.report(results())
-    _conclude(folder, display, tasks)
+    _conclude(folder, display, tasks, max_steps)
 
 
 @contextmanager
@@ -98,11 +98,10 @@ def _steps(
     processes, gpus, ray_address = where
     if processes is not None and gpus is not None:
         raise InvalidInput("processes", "--processes trains on CPUs, --gpus on GPUs", "give one of them")
-    count = gpus or processes or 1
     if ray_address is not None and gpus is None and processes is None:
         raise InvalidInput("ray_address", "how much of the cluster to use is not said", "give --gpus or --processes")
     with ExitStack() as stack:
-        if count == 1 and ray_address is None:
+        if gpus is None and processes is None:
             from trainer.pretrain import pretrain as train  # loads torch
 
             steps = train(folder, settings.storage, roots, max_steps, on_start=display.started)
@@ -113,7 +112,7 @@ def _steps(
             stack.enter_context(quiet_environment())
             stack.enter_context(quiet_logs())
             stack.enter_context(connection(ray_address))
-            chosen = Processes(count, on_gpus=gpus is not None)
+            chosen = Processes(gpus or processes or 1, on_gpus=gpus is not None)
             steps = launch(folder, settings.storage, roots, max_steps, chosen, display.started, display.waiting)
         stack.callback(steps.close)
         yield steps
@@ -131,7 +130,7 @@ def _tasks(folder: Path, names: str | None, include: Path | None, limit: int | N
     return tasks
 
 
-def _conclude(folder: Path, display: TrainingDisplay, tasks: "Tasks | None") -> None:
+def _conclude(folder: Path, display: TrainingDisplay, tasks: "Tasks | None", max_steps: int | None) -> None:
     """Say where the checkpoint is; write the trained network where the run is done, and evaluate it where asked."""
     from trainer.checkpoints.state import latest_checkpoint
 
@@ -142,7 +141,7 @@ def _conclude(folder: Path, display: TrainingDisplay, tasks: "Tasks | None") -> 
     if display.last is None:
         again = f"remove {folder / 'checkpoints'} to start again"
         messages().print(f"the run is already at step {found[1].step}; {again}", soft_wrap=True)
-    done = display.last is not None and display.last.step == display.last.steps
+    done = max_steps is None if display.last is None else display.last.step == display.last.steps
     if tasks is not None or done:
         _write_trained(folder, tasks, console)
     console.print(f"checkpoint: {found[0]}", soft_wrap=True)

@@ -79,4 +79,6 @@ def test_a_run_says_how_it_trains_and_leaves_what_transformers_loads(formulary: 
     network = AutoModelForCausalLM.from_pretrained(folder / "trained")
     assert network.config.num_hidden_layers == 1
     assert {path.name.split(".")[0] for path in (folder / "tensorboard").iterdir()} == {"run"}
+    shutil.rmtree(folder / "trained")  # as if the command had died before it was written
     assert "the run is already at step 6" in formulary(folder).stderr
+    assert (folder / "trained" / "model.safetensors").is_file()
