@@ -31,6 +31,7 @@ def check_end(home: "Home", study: Study, before: list[Trial]) -> None:
     assert len({trial.parameters["depth"] for trial in after}) == COUNT
 
 
+@pytest.mark.chaos
 def test_a_killed_driver_is_followed_by_a_new_job(shared_home: "Home") -> None:
     home, workers = shared_home, list(shared_home.workers)
     study = home.create(COUNT)

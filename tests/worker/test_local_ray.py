@@ -33,6 +33,7 @@ def look_at(process: psutil.Process) -> tuple[set[str], str]:
     return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}, command
 
 
+@pytest.mark.chaos
 def test_a_study_is_a_job_of_a_ray_that_only_this_machine_and_its_token_reach(shared_home: "Home") -> None:
     study = shared_home.create()
     shared_home.wait_for_complete(study, 1)
