@@ -22,6 +22,13 @@ PARAMETER_NAMES = frozenset(
         "warmup_tokens",
         "init_scheme",
         "init_std",
+        "inherit_method",
+        "inherit_layers",
+        "rounds",
+        "sampling_rate",
+        "parts",
+        "round_selection",
+        "round_losses",
         "sequence_length",
         "seed",
     }

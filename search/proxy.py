@@ -12,7 +12,10 @@ from trainer.config import (
     ProxyConfig,
     ProxySettings,
     TrainingLength,
+    TrialSettings,
 )
+from trainer.inheritance.config import InheritanceConfig
+from trainer.rounds.config import RoundsConfig
 
 
 def training_length(settings: ProxySettings) -> TrainingLength:
@@ -76,6 +79,15 @@ def proxy_config(
         architecture=architecture_config(settings, values, attributes),
         optimization=OptimizationConfig.model_validate(optimization),
         initialization=InitializationConfig(scheme=chosen["init_scheme"], std=chosen["init_std"]),
+        inheritance=_inheritance(settings, values),
+        multiple_rounds=RoundsConfig(
+            rounds=chosen["rounds"],
+            sampling_rate=chosen["sampling_rate"],
+            parts=chosen["parts"],
+            selection=chosen["round_selection"],
+            losses=chosen["round_losses"],
+        ),
+        distillation=settings.teacher if isinstance(settings, TrialSettings) else None,
         corpus=settings.corpus,
         tokenizer_source=settings.tokenizer,
         length=training_length(settings),
@@ -85,6 +97,17 @@ def proxy_config(
         annealed_evaluations=settings.annealed_evaluations,
         compilation=settings.compilation,
         validation_bytes=settings.validation_bytes,
+        keep_weights=settings.keep_weights,
         threads=threads,
         gpu_share=gpu_share,
     )
+
+
+def _inheritance(settings: ProxySettings, values: Mapping[str, Value]) -> InheritanceConfig | None:
+    """What a trial inherits, by its own values and else by the study's ``inherit``."""
+    parent = settings.inherit if isinstance(settings, TrialSettings) else None
+    method = values.get("inherit_method", settings.inherit_method)
+    if parent is None or method == "none":
+        return None
+    layers = values.get("inherit_layers", settings.inherit_layers)
+    return InheritanceConfig.model_validate({**parent.model_dump(), "neurons": method, "layers": layers})

@@ -10,9 +10,8 @@ from model.config import MAX_VOCABULARY_SIZE, ArchitectureConfig, FrozenConfig
 from model.errors import InvalidInput
 from search.parameters import PARAMETER_NAMES, CategoricalParameter, FloatParameter, Parameter
 from trainer.config import InitializationConfig, OptimizationConfig, ProxyConfig, ProxySettings
-
-LATER_NAMES = frozenset({"inherit_method", "sampling_rate", "rounds"})
-"""Standard names that this version cannot vary yet."""
+from trainer.inheritance.config import InheritanceConfig, InheritMethod
+from trainer.rounds.config import RoundsConfig
 
 MIN_VOCABULARY_SIZE = 257
 """256 bytes and the end-of-text token: the smallest byte-level vocabulary (derived)."""
@@ -31,6 +30,12 @@ _SOURCES: dict[str, tuple[type[FrozenConfig], str]] = {
     "warmup_tokens": (OptimizationConfig, "warmup_tokens"),
     "init_scheme": (InitializationConfig, "scheme"),
     "init_std": (InitializationConfig, "std"),
+    "rounds": (RoundsConfig, "rounds"),
+    "sampling_rate": (RoundsConfig, "sampling_rate"),
+    "parts": (RoundsConfig, "parts"),
+    "round_selection": (RoundsConfig, "selection"),
+    "round_losses": (RoundsConfig, "losses"),
+    "inherit_layers": (InheritanceConfig, "layers"),
     "seed": (ProxyConfig, "seed"),
 }
 
@@ -42,7 +47,8 @@ def _adapter(model: type[FrozenConfig], name: str) -> TypeAdapter[Any]:
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: _adapter(*source) for name, source in _SOURCES.items()} | {
-    "vocabulary_size": TypeAdapter(Annotated[int, Field(ge=MIN_VOCABULARY_SIZE, le=MAX_VOCABULARY_SIZE)])
+    "vocabulary_size": TypeAdapter(Annotated[int, Field(ge=MIN_VOCABULARY_SIZE, le=MAX_VOCABULARY_SIZE)]),
+    "inherit_method": TypeAdapter(InheritMethod),
 }
 
 INTEGER_NAMES = frozenset(
@@ -54,6 +60,8 @@ INTEGER_NAMES = frozenset(
         "kv_heads",
         "batch_tokens",
         "warmup_tokens",
+        "rounds",
+        "parts",
         "sequence_length",
         "seed",
     }
@@ -71,12 +79,10 @@ def check_name(name: str, field: str) -> None:
     """Check that ``name`` can be varied.
 
     Raises:
-        InvalidInput: it is not a standard name, or one that this version does not support.
+        InvalidInput: it is not a standard name.
     """
     if name in PARAMETER_NAMES:
         return
-    if name in LATER_NAMES:
-        raise InvalidInput(field, f"{name!r} is not supported by this version", "leave it out")
     guess = closest(name, PARAMETER_NAMES)
     remedy = f"did you mean {guess}? " if guess else ""
     raise InvalidInput(

@@ -19,7 +19,9 @@ from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Se
 from search.space import Space
 from search.start import EarlierTrial, Start
 from search.stopping import stopping_rule
-from trainer.config import ProxySettings
+from trainer.config import ProxySettings, TrialSettings
+from trainer.distillation.config import DistillationConfig, DistillationSettings
+from trainer.inheritance.config import InheritanceConfig, InheritanceSettings
 
 MAX_TRIALS = 1_000_000
 Purpose = Literal["estimate", "optimise"]
@@ -66,6 +68,47 @@ class StartSpec(FrozenConfig):
         return value
 
 
+class ModelFolder(FrozenConfig):
+    """A folder that ``transformers`` loads, or one in which ``formulary pretrain`` has trained."""
+
+    kind: Literal["folder"]
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    """Below a folder that the operator allowed."""
+
+    @property
+    def location(self) -> str:
+        """Where its weights are."""
+        return self.path
+
+
+class ModelOfTrial(FrozenConfig):
+    """The weights of a trial whose study has ``keep_weights``."""
+
+    kind: Literal["trial"]
+    study: StudyId
+    trial: Annotated[int, Field(ge=0)] | Literal["best"] = "best"
+
+    @property
+    def location(self) -> str:
+        """What stands for the folder until the study begins, which finds it by the trial's attributes."""
+        return f"study {self.study}, trial {self.trial}"
+
+
+TrainedModel = Annotated[ModelFolder | ModelOfTrial, Field(discriminator="kind")]
+
+
+class InheritSpec(InheritanceSettings):
+    """From which model trials inherit their initial weights, and how, unless the space varies it."""
+
+    parent: TrainedModel
+
+
+class TeacherSpec(DistillationSettings):
+    """From which model trials learn beside the text."""
+
+    model: TrainedModel
+
+
 class StudySpec(StudyHeader):
     """A whole study; see docs/spec.md for a commented example.
 
@@ -86,6 +129,8 @@ class StudySpec(StudyHeader):
     sampler: SamplerSpec = SamplerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     proxy: ProxySettings
+    inherit: InheritSpec | None = None
+    teacher: TeacherSpec | None = None
     start: StartSpec = StartSpec()
     seeds: Seeds = Seeds()
     """Fresh seeds on which the leaders are trained again at the end; a number, or with ``leaders``."""
@@ -95,6 +140,18 @@ class StudySpec(StudyHeader):
     """Trials that end, whatever their state; fewer when the space is finite and exhausted."""
     parallel_trial_count: Annotated[int, Field(ge=1, le=4096)] = 1
     resources_per_trial: Resources = Resources()
+
+    @property
+    def trial_settings(self) -> TrialSettings:
+        """What every trial is told beside its values."""
+        inherit, teacher = self.inherit, self.teacher
+        return TrialSettings(
+            **self.proxy.model_dump(exclude_unset=True),
+            inherit=inherit
+            and InheritanceConfig(parent=inherit.parent.location, **inherit.model_dump(exclude={"parent"})),
+            teacher=teacher
+            and DistillationConfig(teacher=teacher.model.location, **teacher.model_dump(exclude={"model"})),
+        )
 
     @field_validator("proxy")
     @classmethod
@@ -145,12 +202,12 @@ def build_space(spec: StudySpec) -> Space:
     Raises:
         InvalidInput: a parameter is unknown, out of bounds or given twice, or no point is legal.
     """
-    return Space.build(spec.space, spec.inner, spec.constraints, spec.proxy, spec.conditions)
+    return Space.build(spec.space, spec.inner, spec.constraints, spec.trial_settings, spec.conditions)
 
 
 def declared_values(spec: StudySpec, name: str) -> tuple[str, Sequence[Any]]:
     """The field that says which values of a parameter trials have, and values, its smallest and largest among them."""
-    declared, proxy = spec.space.get(name), getattr(spec.proxy, name)
+    declared, proxy = spec.space.get(name), getattr(spec.trial_settings, name)
     if declared is None:
         return (f"inner.{name}", spec.inner[name]) if name in spec.inner else (f"proxy.{name}", (proxy,))
     values = declared.choices if isinstance(declared, CategoricalParameter) else (declared.low, declared.high)

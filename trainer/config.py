@@ -6,6 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from model.config import MAX_WIDTH, ArchitectureConfig, BlockKind, FrozenConfig, InitScheme
+from trainer.distillation.config import DistillationConfig
+from trainer.inheritance.config import InheritanceConfig, InheritMethod, LayerMethod
+from trainer.rounds.config import RoundLosses, RoundsConfig, RoundSelection
 
 Precision = Literal["auto", "float32", "bfloat16"]
 LengthUnit = Literal["tokens", "bytes", "flops"]
@@ -134,6 +137,10 @@ class ProxyConfig(FrozenConfig):
     architecture: ArchitectureConfig
     optimization: OptimizationConfig = OptimizationConfig()
     initialization: InitializationConfig = InitializationConfig()
+    inheritance: InheritanceConfig | None = None
+    """The parent whose weights it starts from; drawn as ``initialization`` says where left out."""
+    multiple_rounds: RoundsConfig = RoundsConfig()
+    distillation: DistillationConfig | None = None
     corpus: Corpus = BuiltinCorpus()
     tokenizer_source: TokenizerSource = TrainedTokenizer()
     """Where the tokenizer comes from."""
@@ -158,6 +165,8 @@ class ProxyConfig(FrozenConfig):
     """CPU threads of the run."""
     gpu_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of one GPU's memory that the run may fill; not read on a CPU."""
+    keep_weights: bool = False
+    """Whether a proxy that has ended leaves its weights in storage, for others to inherit or learn from."""
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
@@ -259,7 +268,41 @@ class ProxySettings(FrozenConfig):
     default ``width``, so that the default network is the same under both)."""
     seed: int = 0
     precision: Precision = "auto"
+    rounds: int = 1
+    sampling_rate: float = 0.5
+    parts: int = 8
+    round_selection: RoundSelection = "loss"
+    round_losses: RoundLosses = "during"
     evaluations: int = 4
     annealed_evaluations: AnnealedEvaluations = False
     compilation: Compilation = "auto"
     validation_bytes: int = 100_000
+    keep_weights: bool = False
+    """Whether trials leave their weights in storage, for others to inherit or learn from."""
+
+    @property
+    def inherit_method(self) -> InheritMethod:
+        """How trials inherit, unless the space varies it; ``none`` where there is no parent."""
+        return "none"
+
+    @property
+    def inherit_layers(self) -> LayerMethod:
+        """How trials choose the parent's layers, unless the space varies it."""
+        return "importance"
+
+
+class TrialSettings(ProxySettings):
+    """What every trial of a study shares: its ``proxy`` section, and the parent and the teacher beside it."""
+
+    inherit: InheritanceConfig | None = None
+    teacher: DistillationConfig | None = None
+
+    @property
+    def inherit_method(self) -> InheritMethod:
+        """See :class:`ProxySettings`."""
+        return "none" if self.inherit is None else self.inherit.neurons
+
+    @property
+    def inherit_layers(self) -> LayerMethod:
+        """See :class:`ProxySettings`."""
+        return "importance" if self.inherit is None else self.inherit.layers

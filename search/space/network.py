@@ -18,7 +18,7 @@ adjacent legal widths of a small network differ by about this factor in ratio)."
 FFN_STEP = 8
 """The FFN width is a multiple of this when no budget is solved (assumed)."""
 
-TEXT_NAMES = frozenset({"block", "init_scheme"})
+TEXT_NAMES = frozenset({"block", "init_scheme", "inherit_method", "inherit_layers", "round_selection", "round_losses"})
 """Parameters whose values are texts."""
 _FFN_NAMES = ("ffn_width", "ffn_ratio_realised")
 DERIVED_NAMES = frozenset({*_FFN_NAMES, "heads", "total_parameters", "non_embedding_parameters", "embedding_share"})

@@ -85,7 +85,9 @@ def _check_runs(spec: StudySpec, space: Space) -> None:
     trial = space.trial(values, 0)
     try:
         resources = spec.resources_per_trial
-        config = proxy_config(spec.proxy, trial.values, trial.attributes, resources.threads, resources.gpu_share)
+        config = proxy_config(
+            spec.trial_settings, trial.values, trial.attributes, resources.threads, resources.gpu_share
+        )
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         if not detail["loc"]:  # of fields together: the validator wrote reason and remedy

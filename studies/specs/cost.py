@@ -72,7 +72,7 @@ def estimate_cost(spec: StudySpec, space: Space, speed: Speed | None = None) -> 
 def _trial_cost(spec: StudySpec, space: Space, point: Point, index: int) -> tuple[float, float]:
     """Tokens and FLOPs of a point's trial at one of the inner points, in whole steps as a run has them."""
     trial = space.trial(point.values, index % len(space.inner_points))
-    config = proxy_config(spec.proxy, trial.values, trial.attributes, spec.resources_per_trial.threads)
+    config = proxy_config(spec.trial_settings, trial.values, trial.attributes, spec.resources_per_trial.threads)
     flops_per_token = training_flops_per_token(config.architecture)
     length = training_length(spec.proxy)
     tokens_per_unit = {

@@ -11,7 +11,7 @@ from search.standard import closest
 
 Containers = Mapping[tuple[str, ...], tuple[type[FrozenConfig], ...]]
 
-LATER_FIELDS = frozenset({"inherit", "teacher", "compute_budget"})
+LATER_FIELDS = frozenset({"compute_budget"})
 """Fields of a spec that this version does not support yet."""
 
 MAX_SHOWN = 60

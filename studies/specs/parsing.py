@@ -16,7 +16,7 @@ from search.constraints import (
 )
 from search.parameters import CategoricalParameter, FloatParameter, IntParameter
 from search.settings import Objective, Resources, SamplerSpec, SchedulerSpec, Seeds
-from studies.spec import StartSpec, StudySpec, build_space
+from studies.spec import InheritSpec, ModelFolder, ModelOfTrial, StartSpec, StudySpec, TeacherSpec, build_space
 from studies.specs.checks import check_study
 from studies.specs.errors import Containers, first_error
 from trainer.config import (
@@ -43,6 +43,10 @@ CONTAINERS: Containers = {
     ("sampler",): (SamplerSpec,),
     ("scheduler",): (SchedulerSpec,),
     ("start",): (StartSpec,),
+    ("inherit",): (InheritSpec,),
+    ("inherit", "parent"): (ModelFolder, ModelOfTrial),
+    ("teacher",): (TeacherSpec,),
+    ("teacher", "model"): (ModelFolder, ModelOfTrial),
     ("seeds",): (Seeds,),
     ("resources_per_trial",): (Resources,),
     ("proxy",): (ProxySettings,),

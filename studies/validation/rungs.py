@@ -181,7 +181,7 @@ def _held(rung: StudySpec, recipe: PretrainConfig) -> list[str]:
     space = build_space(rung)
     point = given_point(space, rung.start.points[0], "start.points.0")
     trial = space.trial(point.values, 0)
-    trained = dict(leaves(proxy_config(rung.proxy, trial.values, trial.attributes, recipe.threads)))
+    trained = dict(leaves(proxy_config(rung.trial_settings, trial.values, trial.attributes, recipe.threads)))
     return [
         f"{name}: the recipe has {value}, the runs have {trained[name]}"
         for name, value in leaves(recipe)

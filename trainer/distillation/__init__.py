@@ -1,0 +1,1 @@
+"""Training towards the predictions of a larger network."""

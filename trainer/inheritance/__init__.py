@@ -1,0 +1,1 @@
+"""Initial weights inherited from a larger network (F4 of the paper)."""

@@ -1,0 +1,1 @@
+"""Training in several rounds, the later ones over batches of high loss (F6 of the paper)."""
