@@ -29,7 +29,7 @@ def share_of_a_process(folder: str) -> float:
         reference.config(reference.CPU_1M, CPU_BATCH_TOKENS), reference.corpus(reference.CPU_1M, Path(folder))
     )
     stepper = reference.Stepper(run)
-    dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
+    dtype = torch.bfloat16 if run.execution.precision == "bfloat16" else torch.float32
     products = all_of(step_products(reference.CPU_1M, CPU_BATCH_TOKENS, dtype))
     products()
     return statistics.median(timed(run.device, products) / (stepper.seconds(STEPS) / STEPS) for _ in range(ROUNDS))
@@ -74,6 +74,7 @@ def _on_gpu(architecture: ArchitectureConfig) -> float | None:
         stepper = reference.Stepper(TrainingRun(reference.config(architecture, reference.GPU_BATCH_TOKENS), data))
         flops = STEPS * reference.GPU_BATCH_TOKENS * training_flops_per_token(architecture)
         shares = [flops / stepper.seconds(STEPS) / dense_flops_per_second(DENSE_SIZE, device) for _ in range(ROUNDS)]
-    run = stepper.run
-    print(f"{count_parameters(architecture).total:,} parameters, {run.backend}, {run.compilation}: {shares}")
+    execution = stepper.run.execution
+    parameters = count_parameters(architecture).total
+    print(f"{parameters:,} parameters, {execution.backend}, {execution.compilation}: {shares}")
     return statistics.median(shares)

@@ -6,68 +6,38 @@ A run trains one network, or several of one shape side by side (``trainer.progra
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from model.attention import fastest_backend
-from model.errors import InvalidInput
-from trainer.config import PretrainConfig, ProxyConfig
+from trainer.config import ProxyConfig
 from trainer.decoding import DecodingSpeed, measure_decoding
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
+from trainer.execution import choose_execution, make_program
 from trainer.machine.allocation import keep_freed_memory
-from trainer.machine.compilation import choose_mode, compiled, share_compiled_code
+from trainer.machine.compilation import compiled, share_compiled_code
 from trainer.machine.devices import limit_gpu_memory
-from trainer.machine.memory import check_memory
-from trainer.machine.memory_estimate import MemoryEstimate
 from trainer.machine.memory_use import PeakMemory
-from trainer.machine.precision import autocast, resolve_precision
-from trainer.parallel.sharded import ShardedProgram
+from trainer.machine.precision import autocast
+from trainer.member import Member
 from trainer.parallel.world import World, alone
 from trainer.plan import RunPlan, check_share, learning_rate, plan_run
-from trainer.program import Program, SingleProgram, StackedProgram
-from trainer.results import Evaluation, RunSummary, StepResult, Value
+from trainer.program import SingleProgram
+from trainer.reporting import Reporter
+from trainer.results import Evaluation, StepResult
 from trainer.stacks import check_stack
-from trainer.summary import (
-    Progress,
-    cost_attributes,
-    data_attributes,
-    machine_attributes,
-    recipe_attributes,
-    run_metrics,
-)
+from trainer.summary import Progress
 from trainer.text.data import Batches, PreparedData, prepare
 from trainer.text.feeder import Feeder
 
 CUDA_READING_STEPS = 10
 """Steps between readings of the loss on CUDA (assumed), because each waits for the device. A CPU reads every step."""
-CPU_MICRO_BATCH_TOKENS = 4096
-"""Largest forward pass on a CPU, over all members and whatever the config allows: beyond it activations leave the cache
-(measured at 1M parameters, batches of 16 384 tokens: 18.0k tokens/s at 4096, 16.2k at 8192, 14.4k at 16 384)."""
-DIVERGED_ABOVE_UNIFORM = 1.0
-"""Nats above ln V, the loss of a uniform guess, at which an evaluated run counts as diverged (assumed)."""
 
 MemberResults = Mapping[int, StepResult | TrainingDiverged]
 """What one step gave, by the member's index in its stack; a diverged member occurs once more and then no longer."""
-
-
-@dataclass
-class Member:
-    """One network of a run."""
-
-    config: ProxyConfig
-    batches: Batches
-    progress: Progress = field(default_factory=Progress)
-    train_loss: float = math.nan
-    """Nats per token, as last read."""
-    train_loss_step: int = 0
-    """The step whose loss it is."""
-    failure: TrainingDiverged | None = None
-    ended: bool = False
-    """Whether its failure has been told."""
 
 
 class TrainingRun:
@@ -104,22 +74,17 @@ class TrainingRun:
         self.world = world or alone()
         check_share(config, self.world.size)
         self.device = self.world.device
-        self.precision = resolve_precision(config.precision, self.device)
-        dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        self.backend = fastest_backend(self.device, dtype, config.architecture, stacked=bool(others))
         batch_tokens = config.optimization.batch_tokens
         self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
-        self.micro_batch = self._micro_batch()
-        self.recomputed, self.memory_estimate = self._check_memory()
+        self.execution = choose_execution(configs, self.world)
         self.peak_memory = PeakMemory(self.device)
-        self.compilation = choose_mode(config, self.micro_batch * sequence_length, len(configs), self.device)
-        self.program = self._program(configs)
-        self.compilation_seconds = 0.0
-        self._loss = compiled(self.program.loss, "off" if self.world.size > 1 else self.compilation)
+        self.program = make_program(configs, self.execution, self.world)
+        self._loss = compiled(self.program.loss, "off" if self.world.size > 1 else self.execution.compilation)
         all_batches = [member.batches for member in self.members]
         part = self.world.share(self.members[0].batches.batch_sequences)
         self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda", part=part)
-        self.evaluator = Evaluator(data, sequence_length, self.micro_batch, self.world)
+        self.evaluator = Evaluator(data, sequence_length, self.execution.micro_batch, self.world)
+        self._reporter = Reporter(self.plan, data, self.execution, self.world, self.peak_memory, len(configs))
 
     @property
     def single(self) -> SingleProgram:
@@ -135,35 +100,6 @@ class TrainingRun:
     @progress.setter
     def progress(self, progress: Progress) -> None:
         self.members[0].progress = progress
-
-    def _check_memory(self) -> tuple[bool, MemoryEstimate]:
-        """Whether blocks are run again in the backward pass, as a full run may, and what is predicted then."""
-        tokens = self.micro_batch * self.config.architecture.sequence_length
-        members, processes = len(self.members), self.world.size
-        try:
-            return False, check_memory(self.config, tokens, self.backend, self.device, members, processes)
-        except InvalidInput:
-            if not isinstance(self.config, PretrainConfig):
-                raise
-            return True, check_memory(self.config, tokens, self.backend, self.device, members, processes, True)
-
-    def _program(self, configs: Sequence[ProxyConfig]) -> Program:
-        if len(configs) > 1:
-            return StackedProgram(configs, self.backend, self.device)
-        if self.world.size > 1:
-            program: SingleProgram = ShardedProgram(
-                configs[0], self.backend, self.world, self.precision, self.compilation
-            )
-        else:
-            program = SingleProgram(configs[0], self.backend, self.device)
-        program.network.recomputed = self.recomputed
-        return program
-
-    def _micro_batch(self) -> int:
-        """Sequences of one forward pass, of each member."""
-        limit = CPU_MICRO_BATCH_TOKENS if self.device.type == "cpu" else self.config.micro_batch_tokens
-        tokens = min(limit, self.config.micro_batch_tokens) // len(self.members)
-        return max(tokens // self.config.architecture.sequence_length, 1)
 
     def results(self, max_steps: int | None = None) -> Generator[StepResult, None, None]:
         """Train one network to the end, or to step ``max_steps`` of the same schedule, which is evaluated as well.
@@ -202,13 +138,13 @@ class TrainingRun:
 
     def _compile(self) -> None:
         """Compute one gradient and forget it, so that no step's time holds the compiler's."""
-        if self.compilation == "off":
+        if self.execution.compilation == "off":
             return
         start = time.perf_counter()
         self._accumulate_gradient(self.feeder.take(self.progress.step + 1).tokens_mbs)
         self.program.forget_gradients()
         self._wait()
-        self.compilation_seconds = time.perf_counter() - start
+        self._reporter.compilation_seconds = time.perf_counter() - start
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
@@ -227,15 +163,15 @@ class TrainingRun:
             member.progress.train_bytes += batch.text_bytes[index]
             member.progress.training_seconds += seconds
             if losses is not None:
-                _read_loss(member, losses[index], plan)
+                member.read_loss(losses[index], plan)
 
     def _accumulate_gradient(self, tokens_mbs: Tensor) -> Tensor:
         """Add the gradient of each member's mean loss in micro-batches; return the mean cross-entropies ``m``."""
         sequences = tokens_mbs.shape[1]
         nats_m = torch.zeros(len(self.members), device=self.device)
-        for micro_mbs in torch.tensor_split(tokens_mbs, math.ceil(sequences / self.micro_batch), dim=1):
+        for micro_mbs in torch.tensor_split(tokens_mbs, math.ceil(sequences / self.execution.micro_batch), dim=1):
             share = micro_mbs.shape[1] / sequences
-            with autocast(self.precision, self.device):
+            with autocast(self.execution.precision, self.device):
                 objective_m, micro_nats_m = self._loss(micro_mbs[..., :-1], micro_mbs[..., 1:])
             (objective_m.sum() * share).backward()  # type: ignore[no-untyped-call]
             nats_m += micro_nats_m * share
@@ -258,14 +194,11 @@ class TrainingRun:
 
     def _evaluate(self) -> list[Evaluation]:
         start = time.perf_counter()
-        evaluations = self.evaluator.evaluate(self.program.nats, self.precision)
+        evaluations = self.evaluator.evaluate(self.program.nats, self.execution.precision)
         seconds = (time.perf_counter() - start) / len(self.members)
-        limit = math.log(self.config.architecture.vocabulary_size) + DIVERGED_ABOVE_UNIFORM
         for member, evaluation in zip(self.members, evaluations, strict=True):
             member.progress.evaluation_seconds += seconds
-            if member.failure is None and not evaluation.validation_loss <= limit:
-                reason = f"the validation loss is {evaluation.validation_loss:.3f} at step {member.progress.step}"
-                member.failure = TrainingDiverged(f"{reason}, above the {limit:.3f} at which a run is given up")
+            member.check_evaluation(evaluation)
         return evaluations
 
     def _results(
@@ -278,72 +211,13 @@ class TrainingRun:
                 continue
             member.ended = member.failure is not None
             evaluation = evaluations[index] if evaluations else None
-            results[index] = member.failure or self._result(member, plan, evaluation, finished, decoding)
+            results[index] = member.failure or self._reporter.result(member, plan, evaluation, finished, decoding)
         return results
 
     def _decode(self) -> DecodingSpeed:
         """Measured once for all members, whose shapes are the same; not where no process holds the whole network."""
         seconds = sum(member.progress.training_seconds for member in self.members)
-        return measure_decoding(self.program.first_network(), self.precision, seconds)
-
-    def _result(
-        self,
-        member: Member,
-        plan: RunPlan,
-        evaluation: Evaluation | None,
-        finished: bool,
-        decoding: DecodingSpeed | None,
-    ) -> StepResult:
-        step, optimization = member.progress.step, member.config.optimization
-        annealed = plan is not self.plan
-        ended = annealed or finished
-        return StepResult(
-            step=step,
-            steps=self.plan.steps,
-            tokens=step * optimization.batch_tokens,
-            train_loss=member.train_loss,
-            train_loss_step=member.train_loss_step,
-            learning_rate=learning_rate(optimization, plan, step),
-            seconds=member.progress.training_seconds,
-            evaluation=evaluation,
-            finished=finished,
-            annealed=annealed,
-            summary=self._summary(member, plan, evaluation, decoding) if evaluation and ended else None,
-        )
-
-    def _summary(
-        self, member: Member, plan: RunPlan, evaluation: Evaluation, decoding: DecodingSpeed | None
-    ) -> RunSummary:
-        attributes = {
-            **recipe_attributes(member.config, plan),
-            **cost_attributes(member.config, plan, member.progress),
-            **data_attributes(self.data, member.batches, member.progress),
-            **machine_attributes(member.progress, self.device, self.peak_memory, self.memory_estimate),
-            "precision": self.precision,
-            "attention_backend": self.backend,
-            "compilation": self.compilation,
-            "compilation_seconds": self.compilation_seconds,
-            "micro_batch_tokens": self.micro_batch * self.config.architecture.sequence_length,
-            **({} if decoding is None else {"decoding_seconds": decoding.seconds / len(self.members)}),
-            "stack": len(self.members),
-            **self._process_attributes(),
-            "threads": torch.get_num_threads(),
-        }
-        metrics = run_metrics(member.config, member.progress, evaluation)
-        if decoding is not None:
-            metrics["decode_tokens_per_second"] = decoding.tokens_per_second
-        return RunSummary(metrics, attributes)
-
-    def _process_attributes(self) -> dict[str, Value]:
-        """How a full run was spread; nothing of a run on one process that keeps its activations."""
-        shared: dict[str, Value] = {"processes": self.world.size, "process_group": self.world.backend}
-        return {**(shared if self.world.size > 1 else {}), **({"recomputed": True} if self.recomputed else {})}
-
-
-def _read_loss(member: Member, loss: float, plan: RunPlan) -> None:
-    member.train_loss, member.train_loss_step = loss, member.progress.step
-    if member.failure is None and not math.isfinite(loss):
-        member.failure = TrainingDiverged(f"the loss is {loss} at step {member.progress.step} of {plan.steps}")
+        return measure_decoding(self.program.first_network(), self.execution.precision, seconds)
 
 
 def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, None]:

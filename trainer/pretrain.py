@@ -184,19 +184,19 @@ def _train(
 def describe(run: TrainingRun) -> RunSetup:
     """How a run was set up."""
     device = run.device
-    devices_peak = peak(device, run.precision)
+    devices_peak = peak(device, run.execution.precision)
     return RunSetup(
         step=run.progress.step,
         steps=run.plan.steps,
         processes=run.world.size,
         process_group=run.world.backend,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        precision=run.precision,
-        attention=run.backend,
-        compilation=run.compilation,
-        recomputed=run.recomputed,
+        precision=run.execution.precision,
+        attention=run.execution.backend,
+        compilation=run.execution.compilation,
+        recomputed=run.execution.recomputed,
         batch_tokens=run.config.optimization.batch_tokens,
-        micro_batch_tokens=run.micro_batch * run.config.architecture.sequence_length,
+        micro_batch_tokens=run.execution.micro_batch * run.config.architecture.sequence_length,
         flops_per_token=training_flops_per_token(run.config.architecture),
         peak_flops_per_second=devices_peak.flops_per_second * run.world.size,
         peak_source=devices_peak.source,

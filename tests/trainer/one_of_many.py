@@ -38,7 +38,7 @@ def _little_memory() -> Iterator[None]:
             raise InvalidInput("memory", "there is little", "recompute")
         return check_memory(*arguments)
 
-    with mock.patch("trainer.loop.check_memory", lambda *a: check(*a) if len(a) > 6 else check(*a, False)):
+    with mock.patch("trainer.execution.check_memory", lambda *a: check(*a) if len(a) > 6 else check(*a, False)):
         yield
 
 

@@ -39,8 +39,8 @@ def test_a_traced_program_learns_the_same(
     expected = list(TrainingRun(config.model_copy(update={"compilation": "off"}), data).results(3))
     for one, other in zip(found, expected, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)  # type: ignore[union-attr]
-    assert run.compilation == "inductor"
-    assert run.compilation_seconds > 0
+    assert run.execution.compilation == "inductor"
+    assert run.execution.compilation_seconds > 0
 
 
 def test_compiled_code_is_shared_below_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

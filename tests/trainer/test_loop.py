@@ -151,7 +151,7 @@ def test_bfloat16_trains_to_about_the_same_loss(config: ProxyConfig, storage: Pa
 def test_micro_batches_accumulate_to_the_same_step(config: ProxyConfig, data: PreparedData) -> None:
     whole = TrainingRun(config, data)
     parts = TrainingRun(change(config, micro_batch_tokens=96), data)
-    assert parts.micro_batch == 3
+    assert parts.execution.micro_batch == 3
     assert losses(list(parts.results())) == pytest.approx(losses(list(whole.results())), rel=1e-4)
 
 

@@ -92,7 +92,7 @@ data = PreparedData(manifest, None, Path(), tokens, tokens[:1000], np.ones(size,
 before = resident("VmRSS")
 run = TrainingRun(config, data, [config.model_copy(update={"seed": seed}) for seed in range(1, int(sys.argv[2]))])
 last = list(run.member_results(2))[-1][0]
-print(json.dumps([run.peak_memory.bytes() - before, run.memory_estimate.total, last.summary.attributes]))
+print(json.dumps([run.peak_memory.bytes() - before, run.execution.memory_estimate.total, last.summary.attributes]))
 """
 
 

@@ -66,7 +66,7 @@ def state_of(run: TrainingRun, config_key: str) -> CheckpointState:
     progress = run.progress
     return CheckpointState(
         config_key=config_key,
-        precision=run.precision,
+        precision=run.execution.precision,
         step=progress.step,
         train_bytes=progress.train_bytes,
         training_seconds=progress.training_seconds,
