@@ -33,7 +33,9 @@ PARAMETER_NAMES = frozenset(
         "seed",
     }
 )
-"""Standard names that this version can vary."""
+"""Standard names that can be varied."""
+TEXT_NAMES = frozenset({"block", "init_scheme", "inherit_method", "inherit_layers", "round_selection", "round_losses"})
+"""Those whose values are texts."""
 
 METRIC_NAMES = frozenset(
     {

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from model.errors import InvalidInput
 from search.events import Value
-from search.parameters import METRIC_NAMES, PARAMETER_NAMES
+from search.parameters import METRIC_NAMES, PARAMETER_NAMES, TEXT_NAMES
 from studies.records import Trial, TrialState
 
 MAX_BYTES = 32 * 2**20
@@ -19,9 +19,6 @@ MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1000
 MAX_REPORTED = 50
 """Cells that are not finite which are named one by one (assumed: more are read by nobody)."""
-TEXT_PARAMETERS = frozenset({"block", "init_scheme"})
-"""Standard columns that hold words; the others hold numbers."""
-
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: tuple[Direction, ...] = ("minimize", "maximize")
 
@@ -172,7 +169,7 @@ def _read_trial(
 
 
 def _parameter(name: str, cell: str, line: int) -> Value:
-    if name in TEXT_PARAMETERS:
+    if name in TEXT_NAMES:
         return cell
     value = _number(name, cell, line)
     if not math.isfinite(value):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from search.parameters import PARAMETER_NAMES
+from search.parameters import PARAMETER_NAMES, TEXT_NAMES
 from search.space.budget import Budget, Solutions
 from search.space.quantities import EmbeddingShare, NonEmbeddingCount, ParameterCount, Quantity
 from search.space.rules import Columns
@@ -18,8 +18,6 @@ adjacent legal widths of a small network differ by about this factor in ratio)."
 FFN_STEP = 8
 """The FFN width is a multiple of this when no budget is solved (assumed)."""
 
-TEXT_NAMES = frozenset({"block", "init_scheme", "inherit_method", "inherit_layers", "round_selection", "round_losses"})
-"""Parameters whose values are texts."""
 _FFN_NAMES = ("ffn_width", "ffn_ratio_realised")
 DERIVED_NAMES = frozenset({*_FFN_NAMES, "heads", "total_parameters", "non_embedding_parameters", "embedding_share"})
 """What follows from a network, and can stand in an expression beside the parameters."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from model.errors import InvalidInput
 from search.constraints import Constraints, Limit, ShareLimit
-from search.parameters import CategoricalParameter, Parameter
+from search.parameters import TEXT_NAMES, CategoricalParameter, Parameter
 from search.space.budget import Budget
 from search.space.expressions import Expression, parse_expression
 from search.space.frame import Frame
-from search.space.network import TEXT_NAMES, Network, known_numbers
+from search.space.network import Network, known_numbers
 from search.space.quantities import AffineQuantity, quantity_of
 from search.space.rules import ExpressionRule, QuantityLimit, Rule
 from trainer.config import ProxySettings

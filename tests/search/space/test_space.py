@@ -273,7 +273,7 @@ def test_unconditioned_parameters_follow_their_quantiles():
         ),
         ({"width": integers(64, 128)}, {}, budget(1_000_000), "space.width", "solves for"),
         ({"dept": integers(2, 8)}, {}, None, "space.dept", "not a parameter"),
-        ({}, {"rounds": (2,)}, None, "inner.rounds", "not supported by this version"),
+        ({}, {"rounds": (0,)}, None, "inner.rounds.0", "0 is out of place"),
         ({"depth": integers(1, 10**9)}, {}, None, "space.depth.high", "1000000000"),
         ({"depth": floats(1, 4)}, {}, None, "space.depth.type", "whole numbers"),
         ({"depth": choices(2, 4.0)}, {}, None, "space.depth.choices.1", "4.0"),
