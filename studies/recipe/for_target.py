@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from model.config import ArchitectureConfig
 from model.counts import count_parameters, embedding_share
 from studies.formulas.formula import Formula
-from studies.recipe.architecture import choose_architecture
 from studies.recipe.basis import CENTRE, REACH, Basis, gather
 from studies.recipe.defaults import (
     DEEPSEEK_LAW,
@@ -16,11 +15,12 @@ from studies.recipe.defaults import (
     compute_flops,
     default_learning_rate,
 )
+from studies.recipe.fields.architecture import choose_architecture
+from studies.recipe.fields.optimization import RATE, check_tokens, choose_batch, choose_learning_rate
 from studies.recipe.from_trial import pretrain_fields
-from studies.recipe.judgement import with_evidence
+from studies.recipe.judging.judgement import with_evidence
+from studies.recipe.judging.prediction import choose_micro_batch
 from studies.recipe.laws import INITIALIZATION_KIND, knows_size, label, newest
-from studies.recipe.optimization import RATE, check_tokens, choose_batch, choose_learning_rate
-from studies.recipe.prediction import choose_micro_batch
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, outside
 from studies.recipe.target import Target
 from studies.records import Trial

@@ -11,7 +11,7 @@ from search.space.budget import Budget
 from search.space.quantities import ParameterCount
 from studies.recipe import Recipe
 from studies.recipe.defaults import MIN_DEPTH, PAPER_ASPECT_RATIO, PAPER_CONFIG, PAPER_FFN_RATIO
-from studies.recipe.shape import Frame
+from studies.recipe.fields.shape import Frame
 from studies.validation.judgement import RECIPE, CandidateName
 from trainer.config import InitializationConfig, OptimizationConfig, PretrainConfig
 from trainer.plan import MIN_STEPS, plan_run

@@ -11,8 +11,8 @@ from model.counts import count_parameters, training_flops_per_token
 from search.given import given_point
 from search.proxy import proxy_config
 from studies.recipe import Recipe
+from studies.recipe.fields.shape import FFN_RATIOS
 from studies.recipe.recipe import leaves
-from studies.recipe.shape import FFN_RATIOS
 from studies.spec import StudySpec, build_space
 from studies.specs.parsing import parse_spec
 from studies.validation.candidates import Candidate, candidates_of, distinct

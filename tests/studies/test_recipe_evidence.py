@@ -9,10 +9,10 @@ from studies.formulas.formula import Formula
 from studies.formulas.observations import FitContext, Observation
 from studies.formulas.registry import fit_all
 from studies.recipe import Recipe, Target, recipe_for_target
-from studies.recipe.data_use import effective_tokens
-from studies.recipe.divergence import wilson
 from studies.recipe.evidence import RegretCurve
-from studies.recipe.regret import CURVES
+from studies.recipe.judging.data_use import effective_tokens
+from studies.recipe.judging.divergence import wilson
+from studies.recipe.judging.regret import CURVES
 from tests.recipe_study import BUDGET, DIVERGES_AT, RATES, best_rate, bowl, field_of, law, planted_trials, spec_of
 
 SPEC = spec_of()

@@ -2,11 +2,11 @@
 
 from studies.recipe.basis import Basis
 from studies.recipe.defaults import HEAD_DIMS, PAPER_CONFIG, PAPER_SCALE, PAPER_SEQUENCE_LENGTH
-from studies.recipe.depth import DEPTH, choose_depth
-from studies.recipe.frame import frame_of
+from studies.recipe.fields.depth import DEPTH, choose_depth
+from studies.recipe.fields.frame import frame_of
+from studies.recipe.fields.shape import Frame, Shape
+from studies.recipe.fields.vocabulary import choose_vocabulary
 from studies.recipe.recipe import RecipeField, default_field, derived_field, figures
-from studies.recipe.shape import Frame, Shape
-from studies.recipe.vocabulary import choose_vocabulary
 
 HEAD_DIM = "architecture.head_dim"
 SEQUENCE_LENGTH = "architecture.sequence_length"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from studies.recipe.evidence import RegretCurve
-from studies.recipe.regret.asked import Asked
-from studies.recipe.regret.laws import over_depth, over_ffn_width, over_vocabulary, over_width
-from studies.recipe.regret.trials import over_batch, over_levels, over_rate
+from studies.recipe.judging.regret.asked import Asked
+from studies.recipe.judging.regret.laws import over_depth, over_ffn_width, over_vocabulary, over_width
+from studies.recipe.judging.regret.trials import over_batch, over_levels, over_rate
 
 CURVES: Mapping[str, Callable[[Asked, str], RegretCurve]] = {
     "architecture.depth": over_depth,

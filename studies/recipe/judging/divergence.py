@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from studies.formulas.observations import DIVERGENCE_RISE, Runs
 from studies.recipe.basis import Basis
-from studies.recipe.cells import RATE, Cell, Cells
 from studies.recipe.evidence import DivergenceRisk
+from studies.recipe.judging.cells import RATE, Cell, Cells
 from studies.recipe.recipe import RecipeField, figures, placed
 
 WINDOW = 2.0

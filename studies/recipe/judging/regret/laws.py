@@ -11,10 +11,10 @@ from studies.formulas.evaluation import evaluate
 from studies.formulas.expression import names_of
 from studies.formulas.formula import Formula
 from studies.recipe.evidence import RegretCurve, RegretPoint
+from studies.recipe.judging.regret.asked import FACTOR, STEPS, Asked, curve, spread, unknown
+from studies.recipe.judging.regret.trials import over_levels
 from studies.recipe.laws import BEST_DEPTH, DEPTH_KIND, VOCABULARY_KIND, label, newest
 from studies.recipe.recipe import figures
-from studies.recipe.regret.asked import FACTOR, STEPS, Asked, curve, spread, unknown
-from studies.recipe.regret.trials import over_levels
 
 
 def over_depth(asked: Asked, name: str) -> RegretCurve:

@@ -4,10 +4,10 @@ from model.config import MAX_VOCABULARY_SIZE
 from studies.formulas.formula import Formula
 from studies.recipe.basis import Basis
 from studies.recipe.defaults import PAPER_EMBEDDING_SHARE, VOCABULARY_SIZES
-from studies.recipe.frame import default_depth, frame_of
+from studies.recipe.fields.frame import default_depth, frame_of
+from studies.recipe.fields.shape import hardware_unit
 from studies.recipe.laws import VOCABULARY_KIND, interval_words, label, usable
 from studies.recipe.recipe import RecipeField, default_field, derived_field, formula_field, outside, placed
-from studies.recipe.shape import hardware_unit
 
 BEST_VOCABULARY = "best_vocabulary"
 """Coefficient of a vocabulary law: where the metric is best."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from search.events import Value
 from studies.recipe.basis import Basis
-from studies.recipe.bowls import DEVIATIONS, RateBowl
-from studies.recipe.cells import Cell
 from studies.recipe.evidence import RegretCurve, RegretPoint
+from studies.recipe.fields.shape import Frame
+from studies.recipe.judging.bowls import DEVIATIONS, RateBowl
+from studies.recipe.judging.cells import Cell
 from studies.recipe.recipe import RecipeField
-from studies.recipe.shape import Frame
 
 STEPS = 21
 """Points of a curve over a quantity."""

@@ -4,8 +4,8 @@ from model.config import ArchitectureConfig
 from search.laws import FLOPS_PER_PARAMETER
 from studies.recipe.basis import Basis
 from studies.recipe.evidence import Expectation
+from studies.recipe.fields.optimization import point_of
 from studies.recipe.laws import OPTIMAL_LENGTH, OPTIMAL_SIZE, SCALING_KIND, ask, label
-from studies.recipe.optimization import point_of
 
 
 def expectation(basis: Basis, architecture: ArchitectureConfig, batch_tokens: int) -> Expectation | None:

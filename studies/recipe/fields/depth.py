@@ -1,9 +1,10 @@
 """The depth: from laws where they are determined and near, else measured, else the paper's aspect ratio."""
 
 from studies.recipe.basis import SAME_SCALE, Basis
-from studies.recipe.decoding import DepthLimit, depth_limit
 from studies.recipe.defaults import MIN_DEPTH, PAPER_ASPECT_RATIO, PAPER_CONFIG
-from studies.recipe.frame import default_depth
+from studies.recipe.fields.decoding import DepthLimit, depth_limit
+from studies.recipe.fields.frame import default_depth
+from studies.recipe.fields.shape import Frame
 from studies.recipe.laws import (
     DEPTH_KIND,
     GROWTH,
@@ -18,7 +19,6 @@ from studies.recipe.laws import (
     usable_depth_law,
 )
 from studies.recipe.recipe import RecipeField, default_field, derived_field, figures, formula_field
-from studies.recipe.shape import Frame
 
 DEPTH = "architecture.depth"
 

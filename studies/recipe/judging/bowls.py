@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.recipe.cells import Cell
+from studies.recipe.judging.cells import Cell
 
 Floats = NDArray[np.float64]
 WIDEST = math.log(6.0)

@@ -4,7 +4,7 @@ from search.space.budget import Budget
 from search.space.quantities import ParameterCount
 from studies.recipe.basis import Basis
 from studies.recipe.defaults import MIN_DEPTH, PAPER_ASPECT_RATIO, PAPER_FFN_RATIO
-from studies.recipe.shape import Frame
+from studies.recipe.fields.shape import Frame
 
 
 def frame_of(basis: Basis, head_dim: int, vocabulary_size: int) -> Frame:

@@ -1,8 +1,11 @@
 """Between which values a recommended field may lie: the interval of a law, else what trials cannot tell apart."""
 
 from studies.recipe.defaults import PAPER_EMBEDDING_SHARE
-from studies.recipe.depth import DEPTH, growth_of_depth
 from studies.recipe.evidence import FieldRange, LawBeside, RegretCurve
+from studies.recipe.fields.depth import DEPTH, growth_of_depth
+from studies.recipe.fields.optimization import BATCH, RATE, point_of, rate_law
+from studies.recipe.fields.vocabulary import BEST_VOCABULARY, RULE_VOCABULARY, VOCABULARY
+from studies.recipe.judging.regret import CURVES, Asked
 from studies.recipe.laws import (
     BEST_BATCH,
     BEST_DEPTH,
@@ -15,10 +18,7 @@ from studies.recipe.laws import (
     label,
     newest,
 )
-from studies.recipe.optimization import BATCH, RATE, point_of, rate_law
 from studies.recipe.recipe import figures
-from studies.recipe.regret import CURVES, Asked
-from studies.recipe.vocabulary import BEST_VOCABULARY, RULE_VOCABULARY, VOCABULARY
 from trainer.config import PretrainConfig
 
 WIDTH = "architecture.width"

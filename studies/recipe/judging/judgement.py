@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 from search.laws import DEEPSEEK
 from studies.recipe.basis import Basis
-from studies.recipe.beside import laws_beside, regime_differences
-from studies.recipe.bowls import rate_bowl
-from studies.recipe.cells import Cells
-from studies.recipe.data_use import MAX_EPOCHS, data_use
-from studies.recipe.decoding import depth_limit
 from studies.recipe.defaults import DEEPSEEK_LAW
-from studies.recipe.divergence import divergence_risk
 from studies.recipe.evidence import DataUse
-from studies.recipe.expectation import expectation
-from studies.recipe.frame import frame_of
-from studies.recipe.optimization import RATE
-from studies.recipe.prediction import predict
-from studies.recipe.ranges import field_ranges
+from studies.recipe.fields.decoding import depth_limit
+from studies.recipe.fields.frame import frame_of
+from studies.recipe.fields.optimization import RATE
+from studies.recipe.judging.beside import laws_beside, regime_differences
+from studies.recipe.judging.bowls import rate_bowl
+from studies.recipe.judging.cells import Cells
+from studies.recipe.judging.data_use import MAX_EPOCHS, data_use
+from studies.recipe.judging.divergence import divergence_risk
+from studies.recipe.judging.expectation import expectation
+from studies.recipe.judging.prediction import predict
+from studies.recipe.judging.ranges import field_ranges
+from studies.recipe.judging.regret import Asked, regret_curves
 from studies.recipe.recipe import Recipe, figures
-from studies.recipe.regret import Asked, regret_curves
 
 
 def with_evidence(recipe: Recipe, basis: Basis) -> Recipe:

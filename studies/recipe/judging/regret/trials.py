@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from search.events import Value
 from studies.recipe.evidence import RegretCurve, RegretPoint
-from studies.recipe.regret.asked import FACTOR, STEPS, Asked, curve, point, spread, unknown
+from studies.recipe.judging.regret.asked import FACTOR, STEPS, Asked, curve, point, spread, unknown
 
 Floats = NDArray[np.float64]
 MIN_PAIRS = 2

@@ -1,0 +1,1 @@
+"""What a recipe recommends, field by field: the network, its optimisation, and how its weights start."""
