@@ -49,6 +49,16 @@ class OperationState(StrEnum):
     FAILED = "FAILED"
 
 
+class CampaignState(StrEnum):
+    """Life of a campaign; one that is FAILED or CANCELLED may be resumed."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+
 class Role(StrEnum):
     """What a key allows: reading; reading and writing; that, the keys and the Ray dashboard."""
 
@@ -152,6 +162,35 @@ class Validation:
     rungs: tuple[int | None, ...]
     """The studies that train its sizes, ascending in size; None where one was deleted."""
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStudy:
+    """A study of a campaign: the one of a stage, or of a rung of the ladder."""
+
+    position: int
+    """Stages have the positions from 0 in their order; after them come the rungs."""
+    study_id: int | None
+    """None where it was deleted."""
+    outcome: Mapping[str, Any] | None
+    """What came of a stage (``studies.campaigns.setting.Outcome``), once the campaign has gone on from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as stored; ``document`` is a checked ``studies.campaigns.document.CampaignDocument``."""
+
+    id: int
+    owner: str
+    name: str
+    state: CampaignState
+    document: Mapping[str, Any]
+    revision: int
+    error: str | None
+    studies: tuple[CampaignStudy, ...]
+    """Those that were begun, by position; of a stage that was begun anew, the newest."""
+    created_at: datetime
+    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

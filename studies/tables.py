@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from studies.records import AttemptState, OperationState, Role, StudyState, TrialState
+from studies.records import AttemptState, CampaignState, OperationState, Role, StudyState, TrialState
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration, which makes these tables."""
 
 
@@ -78,6 +78,7 @@ class Base(DeclarativeBase):
         TrialState: _word(TrialState),
         AttemptState: _word(AttemptState),
         OperationState: _word(OperationState),
+        CampaignState: _word(CampaignState),
         Role: _word(Role),
         bytes: LargeBinary(),
     }
@@ -296,6 +297,39 @@ class ValidationRungRow(Base):
     validation_id: Mapped[int] = mapped_column(ForeignKey("validations.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     study_id: Mapped[int | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
+
+
+class CampaignRow(Base):
+    """A campaign; what it trains are its studies."""
+
+    __tablename__ = "campaigns"
+    __table_args__ = (Index(None, "owner", "digest"), Index(None, "state"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(ForeignKey("owners.name"))
+    name: Mapped[str] = mapped_column(String(200))
+    state: Mapped[CampaignState]
+    document: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the canonical JSON of ``document``."""
+    revision: Mapped[int] = mapped_column(server_default="0", default=0)
+    """Grows by one with every change of the row or of its studies: a step that was prepared before is void."""
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class CampaignStudyRow(Base):
+    """The study of a stage or a rung, until somebody deletes it; its key is what makes it one."""
+
+    __tablename__ = "campaign_studies"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
+    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What came of a stage, once the campaign has gone on from it."""
 
 
 class KeyRow(Base):
