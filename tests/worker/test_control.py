@@ -53,6 +53,7 @@ def test_a_paused_study_rests_until_it_is_resumed(shared_home: "Home") -> None:
     assert [trial for trial in after if trial in before] == before
 
 
+@pytest.mark.chaos
 def test_a_stopped_study_ends_with_the_trials_that_it_has(shared_home: "Home") -> None:
     study = started(shared_home)
     shared_home.change(study, service.stop_study)

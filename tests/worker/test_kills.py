@@ -45,6 +45,7 @@ def test_a_killed_driver_is_followed_by_a_new_job(shared_home: "Home") -> None:
     assert home.workers[-1].poll() is None
 
 
+@pytest.mark.chaos
 def test_a_killed_worker_leaves_the_driver_to_the_next_one(shared_home: "Home") -> None:
     home, worker = shared_home, shared_home.workers[-1]
     study = home.create(COUNT)
