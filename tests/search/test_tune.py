@@ -122,7 +122,9 @@ def test_trials_that_wait_too_long_run_first(problem, monkeypatch):
     monkeypatch.setattr(programs, "PATIENCE_S", 0.0)
     started = [event.number for event in of(run(problem(count=12, parallel_trial_count=8), one_report), TrialStarted)]
     assert sorted(started[:2]) == [0, 1], "two actors start at once"
-    assert started[2:] == list(range(2, 12))
+    for place, number in enumerate(started):
+        overtaken_by = [other for other in started[:place] if other > number]
+        assert len(overtaken_by) <= 1, "an actor that was starting for a later trial may take it"
 
 
 @pytest.mark.parametrize("state", ["WAITING", "COMPLETE"])
