@@ -74,6 +74,11 @@ class Client:
         """All trials of a study, by number."""
         return self._pages(f"/v1/studies/{study_id}/trials", "trials")
 
+    def list_values(self, study_id: int, number: int) -> list[Json]:
+        """What the latest attempt at a trial reported while it ran, by step."""
+        found: list[Json] = self._json("GET", f"/v1/studies/{study_id}/trials/{number}/values")["values"]
+        return found
+
     def best_trials(self, study_id: int) -> Json:
         """The best trials and, of several objectives, the knee of their front; leaders on fresh seeds, compared."""
         return self._json("GET", f"/v1/studies/{study_id}/best-trials")
