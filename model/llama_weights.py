@@ -8,23 +8,17 @@ Only JSON and safetensors are opened, and every shape is compared with the netwo
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
 
 import torch
-from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
-from model.files import read_capped
 from model.transformer import Transformer, attention_scale
+from model.weight_files import REMEDY
 
-WEIGHTS_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 MUP_PREFIX = "mup."
-MAX_JSON_BYTES = 16 * 2**20
-"""Largest config or shard index that is read; one line of 80 bytes a tensor makes 200 000 tensors (derived)."""
 
 
 _OUTER_NAMES = {
@@ -49,11 +43,9 @@ _BLOCK_NAMES = {
     "ffn.series.scale": "mlp.series.scale",
     "ffn.series.shift": "mlp.series.shift",
 }
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _FLOAT_DTYPES = ("F32", "F16", "BF16")
 _NOT_PARAMETERS = ("rotary_emb.inv_freq",)
 """Endings of the buffers that old checkpoints hold; they follow from the config."""
-_REMEDY = f"give a folder with {WEIGHTS_FILE}, or shards and {INDEX_FILE}"
 
 
 def file_names(network: Transformer) -> dict[str, str]:
@@ -93,22 +85,6 @@ def load_weights(network: Transformer, path: Path) -> None:
     network.load_state_dict(read_weights([path], network))
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder: one, or the shards of its index.
-
-    Raises:
-        InvalidInput: there is none, only pickled weights, or a broken index.
-    """
-    if (folder / INDEX_FILE).is_file():
-        return [folder / shard for shard in _shards(folder / INDEX_FILE)]
-    if (folder / WEIGHTS_FILE).is_file():
-        return [folder / WEIGHTS_FILE]
-    pickled = sorted(file.name for file in folder.glob("*") if file.suffix in _PICKLED)
-    if pickled:
-        raise InvalidInput("weights", f"{pickled[0]} is pickled and could run code when opened", _REMEDY)
-    raise InvalidInput("weights", f"{folder} holds no {WEIGHTS_FILE}", _REMEDY)
-
-
 def read_weights(files: list[Path], network: Transformer) -> dict[str, Tensor]:
     """Read the tensors of all files, under the network's names and in float32.
 
@@ -125,24 +101,11 @@ def read_weights(files: list[Path], network: Transformer) -> dict[str, Tensor]:
         try:
             weights.update((names[name], tensor) for name, tensor in _tensors(path, shapes, ignored))
         except (SafetensorError, OSError) as error:
-            raise InvalidInput("weights", f"{path} cannot be read ({error})", _REMEDY) from error
+            raise InvalidInput("weights", f"{path} cannot be read ({error})", REMEDY) from error
     missing = [file_name for file_name, name in names.items() if name not in weights]
     if missing:
         raise InvalidInput("weights", f"{missing[0]} is missing", "give the complete weights of this config")
     return weights
-
-
-class _Index(BaseModel):
-    weight_map: dict[str, Annotated[str, Field(pattern=r"^[\w.-]+\.safetensors$")]]
-
-
-def _shards(index: Path) -> list[str]:
-    content = read_capped(index, MAX_JSON_BYTES, "weights", _REMEDY)
-    try:
-        return sorted(set(_Index.model_validate_json(content).weight_map.values()))
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
-        raise InvalidInput("weights", f"{INDEX_FILE} names no shards of the folder ({reason})", _REMEDY) from error
 
 
 def _tensors(path: Path, shapes: Mapping[str, list[int]], ignored: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:

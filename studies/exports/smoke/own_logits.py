@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.llama_weights import WEIGHTS_FILE, load_weights
+from model.llama_weights import load_weights
 from model.transformer import Transformer
+from model.weight_files import WEIGHTS_FILE
 from trainer.pretrain import read_pretrain_config
 
 TOKENS = 24
