@@ -40,10 +40,10 @@ def head_nats(hidden_mnd: Tensor, head_mvd: Tensor, targets_mn: Tensor) -> Tenso
     """Cross-entropy of each member in nats, float64, summed over the targets that are not ``IGNORED``."""
     total_m = torch.zeros(len(hidden_mnd), dtype=torch.float64, device=hidden_mnd.device)
     cast_mvd = head_mvd.to(hidden_mnd.dtype)
-    for rows in _pieces(hidden_mnd.shape[1], head_mvd):
-        logits_mrv = _products(hidden_mnd[:, rows], cast_mvd.mT)
+    for rows in pieces(hidden_mnd.shape[1], head_mvd):
+        logits_mrv = products(hidden_mnd[:, rows], cast_mvd.mT)
         targets_mr = targets_mn[:, rows]
-        nats_mr = -_picked(logits_mrv.log_softmax(-1, dtype=torch.float32), targets_mr.clamp(min=0))
+        nats_mr = -picked(logits_mrv.log_softmax(-1, dtype=torch.float32), targets_mr.clamp(min=0))
         total_m += torch.where(targets_mr == IGNORED, 0.0, nats_mr).double().sum(1)
     return total_m
 
@@ -58,21 +58,21 @@ class _HeadLoss(torch.autograd.Function):
         nats_m, squares_m = hidden_mnd.new_zeros((2, m), dtype=torch.float32)
         hidden_gradient_mnd = torch.empty_like(hidden_mnd)
         head_gradient_mvd = torch.zeros_like(head_mvd, dtype=torch.float32)
-        for rows in _pieces(n, head_mvd):
+        for rows in pieces(n, head_mvd):
             hidden_mrd, targets_mr = hidden_mnd[:, rows], targets_mn[:, rows]
-            logits_mrv = _products(hidden_mrd, cast_mvd.mT)
+            logits_mrv = products(hidden_mrd, cast_mvd.mT)
             log_shares_mrv = logits_mrv.log_softmax(-1, dtype=torch.float32)
-            picked_mr = _picked(log_shares_mrv, targets_mr)
+            picked_mr = picked(log_shares_mrv, targets_mr)
             nats_m = nats_m - picked_mr.sum(1)
             gradient_mrv = log_shares_mrv.exp_()
             if z_loss:
-                log_z_mr = _picked(logits_mrv, targets_mr).float() - picked_mr
+                log_z_mr = picked(logits_mrv, targets_mr).float() - picked_mr
                 squares_m = squares_m + log_z_mr.square().sum(1)
                 gradient_mrv.mul_(1 + 2 * z_loss * log_z_mr[..., None])
             gradient_mrv.scatter_add_(-1, targets_mr[..., None], gradient_mrv.new_full((*targets_mr.shape, 1), -1.0))
             cast_mrv = gradient_mrv.to(hidden_mnd.dtype)
-            hidden_gradient_mnd[:, rows] = _products(cast_mrv, cast_mvd)
-            head_gradient_mvd += _products(cast_mrv.mT, hidden_mrd)
+            hidden_gradient_mnd[:, rows] = products(cast_mrv, cast_mvd)
+            head_gradient_mvd += products(cast_mrv.mT, hidden_mrd)
         ctx.save_for_backward(hidden_gradient_mnd, head_gradient_mvd)
         nats_m = nats_m / n
         ctx.mark_non_differentiable(nats_m)
@@ -86,15 +86,17 @@ class _HeadLoss(torch.autograd.Function):
         return hidden_gradient_mnd * share_m11.to(hidden_gradient_mnd.dtype), head_gradient_mvd * share_m11, None, None
 
 
-def _pieces(positions: int, head_mvd: Tensor) -> Iterator[slice]:
+def pieces(positions: int, head_mvd: Tensor) -> Iterator[slice]:
+    """The rows of one piece after the other."""
     rows = max(logits_at_once(head_mvd.device.type) // (head_mvd.shape[0] * head_mvd.shape[1]), 1)
     return (slice(start, start + rows) for start in range(0, positions, rows))
 
 
-def _picked(logits_mrv: Tensor, targets_mr: Tensor) -> Tensor:
+def picked(logits_mrv: Tensor, targets_mr: Tensor) -> Tensor:
+    """What each row holds at its target."""
     return logits_mrv.gather(-1, targets_mr[..., None]).squeeze(-1)
 
 
-def _products(left_mij: Tensor, right_mjk: Tensor) -> Tensor:
+def products(left_mij: Tensor, right_mjk: Tensor) -> Tensor:
     """Each member's product; that of one without the copies which a batched product of transposed matrices makes."""
     return (left_mij[0] @ right_mjk[0])[None] if len(left_mij) == 1 else left_mij @ right_mjk
