@@ -70,12 +70,9 @@ def print_report(name: str, students: list[Student], trials: list[Json], formula
         finals = [student.final for student in by_seed.values()]
         ratios = token_ratios(by_seed, methods["none"])
         better = sum(by_seed[seed].final < methods["none"][seed].final for seed in by_seed)
-        spread = statistics.stdev(finals)
-        rate = next(iter(by_seed.values())).learning_rate
-        median = statistics.median(ratios)
-        print(
-            f"  {method:13s} {rate:g} {statistics.mean(finals):.4f} ± {spread:.4f}  {better}/{len(finals)}  ×{median:.2f}"
-        )
+        rate, spread = next(iter(by_seed.values())).learning_rate, statistics.stdev(finals)
+        loss, tokens = f"{statistics.mean(finals):.4f} ± {spread:.4f}", f"×{statistics.median(ratios):.2f}"
+        print(f"  {method:13s} {rate:g}  {loss}  {better}/{len(finals)}  {tokens}")
         costs = [
             t["attributes"].get("inherit_flops", 0) / t["metrics"]["train_flops"]
             for t in trials
