@@ -97,7 +97,9 @@ def _cheapest(importance: LayerImportance, count: int) -> Iterator[int]:
     plans: dict[tuple[int, int], _Plan] = {(0, before): (0.0, None) for before in range(MAX_SKIPPED)}
     for layer in reversed(range(depth)):
         after, plans = plans, {}
-        for remaining, before in product(range(count + 1), range(min(layer, MAX_SKIPPED - 1) + 1)):
+        for remaining, before in product(range(count + 1), range(MAX_SKIPPED)):
+            if before > min(layer, count - remaining):
+                continue
             options = [after[remaining, 0]] if (remaining, 0) in after else []
             run = min(before + 1, MAX_SKIPPED - 1)
             if layer not in ends and (remaining - 1, run) in after:
