@@ -16,10 +16,12 @@ from search.start import EarlierTrial
 from studies.records import Study, Trial, TrialState
 from studies.repository import studies, trials
 from studies.spec import ImportSpec, StudySpec, stored_spec
+from studies.specs.model_checks import INHERITING
+from trainer.config import ProxySettings
 
 MAX_EARLIER = 2000
 """Most trials of one study that are taken, the first ones (assumed: more slow samplers down and teach them little)."""
-WITHOUT_INFLUENCE = frozenset({"seed", "evaluations", "annealed_evaluations", "compilation"})
+WITHOUT_INFLUENCE = frozenset({"seed", "evaluations", "annealed_evaluations", "compilation", "keep_weights"})
 """Settings on which a result does not depend, but for noise."""
 NETWORK = ("ffn_width", "total_parameters")
 """Attributes in which the same values must give the same network."""
@@ -109,13 +111,24 @@ def _overlapping(
         return "train leaders again"
     if fingerprint is not None and row.attributes.get("corpus_fingerprint", fingerprint) != fingerprint:
         return "read other text"
-    had = {**earlier.proxy.model_dump(), **row.parameters}
+    had = {**_shared(earlier), **row.parameters}
     solved = space.frame.network.solved
-    for name, value in spec.proxy.model_dump().items():
+    for name, value in _shared(spec).items():
         varies = name in space.parameters or name in space.inner or name == solved
         if not varies and name not in WITHOUT_INFLUENCE and had[name] != value:
-            return f"differ in proxy.{name}"
+            return f"differ in {f'proxy.{name}' if name in ProxySettings.model_fields else name}"
     return _in_space(row, had, space)
+
+
+def _shared(spec: StudySpec) -> dict[str, Any]:
+    """What all trials of a study are told, unless the space varies it."""
+    inherit, teacher = spec.inherit, spec.teacher
+    return {
+        **spec.proxy.model_dump(),
+        **{name: getattr(spec.trial_settings, name) for name in INHERITING},
+        "inherit": inherit and inherit.model_dump(exclude={"neurons", "layers"}),
+        "teacher": teacher and teacher.model_dump(),
+    }
 
 
 def _in_space(row: Trial, had: Mapping[str, Any], space: Space) -> dict[str, Value] | str:

@@ -10,6 +10,7 @@ from studies.earlier import earlier_studies
 from studies.records import Study
 from studies.spec import StudySpec, build_space, search_problem
 from studies.starting_laws import starting_law
+from studies.trained_models import settings_with_folders
 from trainer.text.cached_corpus import CachedCorpus
 
 
@@ -20,6 +21,9 @@ def stored_problem(session: Session, study: Study, storage: Path | None) -> Sear
         session: the transaction; it only reads.
         study: the study.
         storage: root of shards, tokenizers and exports; None where others train, whose text is not looked at.
+
+    Raises:
+        InvalidInput: the trial whose weights it inherits or learns from is gone.
     """
     spec = StudySpec.model_validate(study.spec)
     trials: tuple[EarlierTrial, ...] = ()
@@ -32,4 +36,5 @@ def stored_problem(session: Session, study: Study, storage: Path | None) -> Sear
         found = earlier_studies(session, study.owner, spec, build_space(spec), fingerprint)
         trials = tuple(trial for earlier in found for trial in earlier.trials)
     law = starting_law(session, study.owner, spec)
-    return search_problem(spec, f"study-{study.id}", storage or Path(), trials, law)
+    settings = None if storage is None else settings_with_folders(session, study.owner, spec, storage)
+    return search_problem(spec, f"study-{study.id}", storage or Path(), trials, law, settings)

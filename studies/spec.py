@@ -196,22 +196,35 @@ class ImportSpec(StudyHeader):
     """Cells that are not finite, by line; the first of them where there are many."""
 
 
-def build_space(spec: StudySpec) -> Space:
+def build_space(spec: StudySpec, settings: TrialSettings | None = None) -> Space:
     """The space of a spec.
+
+    Args:
+        spec: the spec.
+        settings: what its trials are told, where that is more than the spec says: folders instead of trials.
 
     Raises:
         InvalidInput: a parameter is unknown, out of bounds or given twice, or no point is legal.
     """
-    return Space.build(spec.space, spec.inner, spec.constraints, spec.trial_settings, spec.conditions)
+    shared = settings or spec.trial_settings
+    return Space.build(spec.space, spec.inner, spec.constraints, shared, spec.conditions)
+
+
+_OF_PARENT = {"inherit_method": "inherit.neurons", "inherit_layers": "inherit.layers"}
+"""Fields of the parameters that every trial shares without ``proxy`` having them."""
 
 
 def declared_values(spec: StudySpec, name: str) -> tuple[str, Sequence[Any]]:
     """The field that says which values of a parameter trials have, and values, its smallest and largest among them."""
-    declared, proxy = spec.space.get(name), getattr(spec.trial_settings, name)
+    declared, shared = spec.space.get(name), getattr(spec.trial_settings, name)
     if declared is None:
-        return (f"inner.{name}", spec.inner[name]) if name in spec.inner else (f"proxy.{name}", (proxy,))
+        return (
+            (f"inner.{name}", spec.inner[name])
+            if name in spec.inner
+            else (_OF_PARENT.get(name, f"proxy.{name}"), (shared,))
+        )
     values = declared.choices if isinstance(declared, CategoricalParameter) else (declared.low, declared.high)
-    return f"space.{name}", (*values, proxy) if name in spec.conditions else values
+    return f"space.{name}", (*values, shared) if name in spec.conditions else values
 
 
 def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
@@ -226,7 +239,12 @@ def vocabulary_sizes(spec: StudySpec) -> tuple[str, tuple[int, int]]:
 
 
 def search_problem(
-    spec: StudySpec, study: str, storage: Path, earlier: tuple[EarlierTrial, ...] = (), law: Law | None = None
+    spec: StudySpec,
+    study: str,
+    storage: Path,
+    earlier: tuple[EarlierTrial, ...] = (),
+    law: Law | None = None,
+    settings: TrialSettings | None = None,
 ) -> SearchProblem:
     """What the search of a stored spec is given.
 
@@ -236,8 +254,9 @@ def search_problem(
         storage: root of shards, tokenizers and exports.
         earlier: trials of the studies that the spec starts from.
         law: the law that it starts from. A sampler that does not know laws gets its point as the last one of the start.
+        settings: see ``build_space``.
     """
-    space = build_space(spec)
+    space = build_space(spec, settings)
     points: tuple[Mapping[str, Value], ...] = spec.start.points
     if law is not None and not METHODS[spec.sampler.kind].knows_laws:
         points = (*points, *_point_of_law(space, law, spec))

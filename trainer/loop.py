@@ -5,7 +5,7 @@ A run trains one network, or several of one shape side by side (``trainer.progra
 
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,8 @@ from trainer.text.feeder import Feeder
 CUDA_READING_STEPS = 10
 """Steps between readings of the loss on CUDA (assumed), because each waits for the device. A CPU reads every step."""
 
-MemberResults = Mapping[int, StepResult | TrainingDiverged]
+MemberResult = StepResult | TrainingDiverged
+MemberResults = Mapping[int, MemberResult]
 """What one step gave, by the member's index in its stack; a diverged member occurs once more and then no longer."""
 
 
@@ -107,11 +108,7 @@ class TrainingRun:
         Raises:
             TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
         """
-        for results in self.member_results(max_steps):
-            result = results[0]
-            if isinstance(result, TrainingDiverged):
-                raise result
-            yield result
+        yield from _of_one(self.member_results(max_steps))
 
     def member_results(self, max_steps: int | None = None) -> Generator[MemberResults, None, None]:
         """The same for every member: one that diverges says so, and the others go on.
@@ -205,7 +202,7 @@ class TrainingRun:
         self, plan: RunPlan, evaluations: Sequence[Evaluation] | None, finished: bool = False
     ) -> MemberResults:
         decoding = self._decode() if finished and self.world.size == 1 else None
-        results: dict[int, StepResult | TrainingDiverged] = {}
+        results: dict[int, MemberResult] = {}
         for index, member in enumerate(self.members):
             if member.ended:
                 continue
@@ -217,7 +214,7 @@ class TrainingRun:
     def _decode(self) -> DecodingSpeed:
         """Measured once for all members, whose shapes are the same; not where no process holds the whole network."""
         seconds = sum(member.progress.training_seconds for member in self.members)
-        return measure_decoding(self.program.first_network(), self.execution.precision, seconds)
+        return measure_decoding(self.program.network_of(0), self.execution.precision, seconds)
 
 
 def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, None]:
@@ -226,8 +223,9 @@ def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, Non
     Raises:
         InvalidInput: the corpus, the tokenizer's size or the length cannot be used.
         TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
+        WriteFailed: the weights that are to be kept could not be written.
     """
-    yield from _start([config], storage).results()
+    yield from _of_one(train_stack([config], storage))
 
 
 def train_stack(configs: Sequence[ProxyConfig], storage: Path) -> Generator[MemberResults, None, None]:
@@ -235,8 +233,28 @@ def train_stack(configs: Sequence[ProxyConfig], storage: Path) -> Generator[Memb
 
     Raises:
         InvalidInput: as for ``train``, or the configs differ in more than ``trainer.stacks.STACKABLE_NAMES``.
+        WriteFailed: the weights that are to be kept could not be written.
     """
-    yield from _start(configs, storage).member_results()
+    run = _start(configs, storage)
+    for results in run.member_results():
+        yield {index: _kept(run, index, result, storage) for index, result in results.items()}
+
+
+def _kept(run: TrainingRun, index: int, result: MemberResult, storage: Path) -> MemberResult:
+    """A result, which names the member's weights where it is the last one and its config keeps them."""
+    if isinstance(result, TrainingDiverged) or not run.members[index].config.keep_weights or not result.finished:
+        return result
+    from trainer.kept_weights import with_kept_weights  # loads transformers
+
+    return with_kept_weights(result, run.program.network_of(index), run.data.tokenizer_path, storage)
+
+
+def _of_one(results: Iterator[MemberResults]) -> Generator[StepResult, None, None]:
+    for step in results:
+        result = step[0]
+        if isinstance(result, TrainingDiverged):
+            raise result
+        yield result
 
 
 def _start(configs: Sequence[ProxyConfig], storage: Path) -> TrainingRun:

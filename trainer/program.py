@@ -39,8 +39,8 @@ class Program(Protocol):
     def forget_gradients(self) -> None:
         """Drop what was accumulated."""
 
-    def first_network(self) -> Transformer:
-        """The network of the first member; that of a stack is a copy."""
+    def network_of(self, member: int) -> Transformer:
+        """The network of a member; that of a stack is a copy."""
 
     def snapshot(self) -> Any:
         """A copy of weights and optimizer state."""
@@ -78,7 +78,7 @@ class SingleProgram:
         """See :class:`Program`."""
         self.optimizer.zero_grad()
 
-    def first_network(self) -> Transformer:
+    def network_of(self, member: int) -> Transformer:
         """See :class:`Program`."""
         return self.network
 
@@ -131,9 +131,9 @@ class StackedProgram:
         for parameter in self.parameters.values():
             parameter.grad = None
 
-    def first_network(self) -> Transformer:
+    def network_of(self, member: int) -> Transformer:
         """See :class:`Program`."""
-        weights = {name: parameter[0] for name, parameter in self.parameters.items()}
+        weights = {name: parameter[member] for name, parameter in self.parameters.items()}
         network = Transformer(self._network.config, self._network.backend).to(weights["embedding.weight"].device)
         network.load_state_dict(weights)
         return network

@@ -7,6 +7,7 @@ from zlib import crc32
 
 from sqlalchemy.orm import Session
 
+from studies.best_trials import best_by_objective
 from studies.formulas.seed_noise import SEED, SeedNoise, seed_noise
 from studies.records import (
     ACTIVE_STUDY_STATES,
@@ -19,7 +20,6 @@ from studies.records import (
 )
 from studies.repository import overviews, studies, trials
 from studies.repository.overviews import Point
-from studies.service.leaders import best_by_objective
 from studies.service.studies import get_study
 
 MAX_DRAWN_POINTS = 3000

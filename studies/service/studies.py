@@ -20,6 +20,7 @@ from studies.specs.parsing import parse_spec
 from studies.specs.warnings import spec_warnings
 from studies.starting_laws import check_starting_law
 from studies.tables import StudyRow
+from studies.trained_models import pin_trials, prepare_folders
 from trainer.config import TRAINED, TokenizerSource
 from trainer.text.corpus import check_corpus, resolve_corpus
 
@@ -33,7 +34,8 @@ TRANSITIONS: Mapping[str, Mapping[StudyState, StudyState]] = {
 
 
 def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
-    """Check a spec whole: its fields, its space, and that its corpus and tokenizer can be read; paths become absolute.
+    """Check a spec whole: its fields, its space, and that corpus, tokenizer, parent and teacher can be read; paths
+    become absolute.
 
     Raises:
         InvalidInput: a field is unusable.
@@ -43,6 +45,7 @@ def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
     _check_texts(spec)
     corpus = resolve_corpus(spec.proxy.corpus, roots)
     tokenizer = _prepare_tokenizer(spec, roots)
+    spec = prepare_folders(spec, roots)
     check_corpus(corpus, spec.proxy.validation_bytes)
     return spec.model_copy(update={"proxy": spec.proxy.model_copy(update={"corpus": corpus, "tokenizer": tokenizer})})
 
@@ -78,10 +81,12 @@ def add_prepared_study(session: Session, owner: str, spec: StudySpec) -> Study:
     """Store a queued study of a spec that ``prepare_spec`` gave.
 
     Raises:
-        InvalidInput: a study that it starts from is not the owner's, has another objective, or lacks the law asked for.
+        InvalidInput: a study that it starts from is not the owner's, has another objective, or lacks the law asked for;
+            a trial that it inherits or learns from is not there, or no network of the space can start from it.
     """
     check_start_studies(session, owner, spec)
     check_starting_law(session, owner, spec)
+    spec = pin_trials(session, owner, spec)
     return add_study(session, owner, spec.name, StudyState.QUEUED, spec.model_dump(mode="json"))
 
 
@@ -113,8 +118,12 @@ def add_study(session: Session, owner: str, name: str, state: StudyState, spec: 
 
 
 def find_unfinished(session: Session, owner: str, spec: StudySpec) -> Study | None:
-    """Find the newest study of this very spec (see ``prepare_spec``) that can go on."""
-    digest = document_digest(spec.model_dump(mode="json"))
+    """Find the newest study of this very spec (see ``prepare_spec``) that can go on.
+
+    Raises:
+        InvalidInput: a trial that it inherits or learns from is not there.
+    """
+    digest = document_digest(pin_trials(session, owner, spec).model_dump(mode="json"))
     return studies.find_by_digest(session, owner, digest, ACTIVE_STUDY_STATES)
 
 

@@ -8,6 +8,8 @@ from search.space import Space
 from studies.spec import StudySpec, declared_values, vocabulary_sizes
 from studies.specs.composed import check_composed_sampler
 from studies.specs.continuing import check_external, check_seeds, check_start
+from studies.specs.model_checks import check_models
+from studies.specs.rounds_checks import check_rounds
 from studies.specs.sampler_checks import check_objectives, check_sampler
 from studies.specs.scheduler_checks import check_scheduler
 from trainer.config import LengthUnit, ProxyConfig
@@ -31,6 +33,8 @@ def check_study(spec: StudySpec, space: Space) -> None:
     for check in (check_scheduler, _check_vocabularies, _check_counts, _check_stack):
         check(spec)
     check_external(spec)
+    check_models(spec, space)
+    check_rounds(spec)
     check_seeds(spec)
     check_start(spec, space)
     _check_runs(spec, space)

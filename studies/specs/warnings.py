@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from search.space import Space
 from studies.spec import StudySpec, build_space
+from studies.specs.rounds_checks import rounds_warnings
 from studies.specs.scheduler_checks import scheduler_warnings
 
 RARE = 0.01
@@ -16,7 +17,7 @@ def spec_warnings(spec: StudySpec) -> list[str]:
     """One line for each thing that a run of ``spec`` leaves out, or does unasked."""
     space = build_space(spec)
     found = [*_excluded(space), *_acceptance(space), *_trial_count(spec, space)]
-    return [*found, *scheduler_warnings(spec), *_bowl_under_asha(spec)]
+    return [*found, *scheduler_warnings(spec), *_bowl_under_asha(spec), *rounds_warnings(spec)]
 
 
 def _excluded(space: Space) -> Iterator[str]:

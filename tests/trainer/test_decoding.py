@@ -59,5 +59,5 @@ def test_a_stack_is_measured_as_its_first_network(config: ProxyConfig, data: Pre
     single = TrainingRun(config, data)
     list(single.results())
     tokens = torch.from_numpy(single.members[0].batches.batch(1))[:, :-1]
-    alone, copied = (program.first_network()(tokens) for program in (single.program, run.program))
+    alone, copied = (program.network_of(0)(tokens) for program in (single.program, run.program))
     torch.testing.assert_close(alone, copied, atol=1e-3, rtol=1e-3)

@@ -30,3 +30,5 @@ class InheritanceConfig(InheritanceSettings):
 
     parent: str
     """Folder with the parent's ``config.json``, safetensors and tokenizer."""
+    parent_train_flops: Annotated[float, Field(ge=0)] | None = None
+    """FLOPs that training the parent took, with those of what it started from; None where nobody knows them."""
