@@ -55,9 +55,10 @@ def _disguised(annotation: Any, value: object) -> str | None:
 
 
 def _scalar_kinds(annotation: Any) -> set[Any]:
-    """The types that a field takes directly, without what constrains them."""
+    """The types that a field takes directly, without what constrains them; of literals, theirs."""
     members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return {getattr(member, "__origin__", member) for member in members}
+    literals = {type(value) for member in members if get_origin(member) is Literal for value in get_args(member)}
+    return literals | {getattr(member, "__origin__", member) for member in members}
 
 
 class ArchitectureConfig(FrozenConfig):

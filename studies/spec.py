@@ -144,9 +144,9 @@ class StudySpec(StudyHeader):
     @property
     def trial_settings(self) -> TrialSettings:
         """What every trial is told beside its values."""
-        inherit, teacher = self.inherit, self.teacher
+        proxy, inherit, teacher = self.proxy, self.inherit, self.teacher
         return TrialSettings(
-            **self.proxy.model_dump(exclude_unset=True),
+            **{name: getattr(proxy, name) for name in proxy.model_fields_set},
             inherit=inherit
             and InheritanceConfig(parent=inherit.parent.location, **inherit.model_dump(exclude={"parent"})),
             teacher=teacher

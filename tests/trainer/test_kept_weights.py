@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from model.errors import InvalidInput
 from model.hf import from_transformers
 from model.inheritance.folder import parent_folder
+from tests.trainer.conftest import proxy_fields
 from trainer.config import InitializationConfig, JsonlCorpus, ProxyConfig
 from trainer.evaluate import Evaluator
 from trainer.loop import train, train_stack
@@ -18,8 +19,6 @@ from trainer.program import SingleProgram
 from trainer.results import RunSummary, StepResult
 from trainer.text.data import prepare
 from trainer.weights_folder import has_weights, is_weights_key, weights_folder
-
-from .conftest import proxy_fields
 
 
 def kept(corpus: JsonlCorpus, **changes: Any) -> ProxyConfig:
