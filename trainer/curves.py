@@ -46,6 +46,7 @@ class Curves:
         points = {"train/learning_rate": result.learning_rate}
         if result.train_loss_step == result.step:
             points["train/loss"] = result.train_loss
+            points |= {} if result.kl is None else {"train/kl": result.kl}
         if not result.annealed:
             rate = self._meter.rate(result.tokens, result.seconds)
             points |= {"speed/tokens_per_second": rate, "speed/mfu": self._setup.utilisation(rate)}

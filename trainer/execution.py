@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from model.attention import AttentionBackend, fastest_backend
+from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from trainer.config import Precision, PretrainConfig, ProxyConfig
+from trainer.distillation.architecture import over_student, teacher_folder
+from trainer.distillation.teacher import Teacher
 from trainer.machine.compilation import Mode, choose_mode
 from trainer.machine.memory import check_memory
 from trainer.machine.memory_estimate import MemoryEstimate
@@ -39,7 +42,7 @@ def choose_execution(configs: Sequence[ProxyConfig], world: World) -> Execution:
     """Choose for the members of one program.
 
     Raises:
-        InvalidInput: the memory does not suffice.
+        InvalidInput: the memory does not suffice, or the teacher's folder cannot be used.
     """
     config, device = configs[0], world.device
     precision = resolve_precision(config.precision, device)
@@ -62,23 +65,34 @@ def _check_memory(
     config: ProxyConfig, tokens: int, backend: AttentionBackend, members: int, world: World
 ) -> tuple[bool, MemoryEstimate]:
     """Whether blocks are run again in the backward pass, as a full run may, and what is predicted then."""
+    teacher = _teacher_architecture(config)
+    arguments = (config, tokens, backend, world.device, members, world.size)
     try:
-        return False, check_memory(config, tokens, backend, world.device, members, world.size)
+        return False, check_memory(*arguments, teacher=teacher)
     except InvalidInput:
         if not isinstance(config, PretrainConfig):
             raise
-        return True, check_memory(config, tokens, backend, world.device, members, world.size, True)
+        return True, check_memory(*arguments, recomputed=True, teacher=teacher)
 
 
-def make_program(configs: Sequence[ProxyConfig], execution: Execution, world: World) -> Program:
-    """The networks at their initial weights, and their optimizer."""
+def _teacher_architecture(config: ProxyConfig) -> ArchitectureConfig | None:
+    if config.distillation is None:
+        return None
+    folder = teacher_folder(config.distillation.teacher, config.architecture.sequence_length)
+    return over_student(folder.architecture, config.architecture)
+
+
+def make_program(
+    configs: Sequence[ProxyConfig], execution: Execution, world: World, teacher: Teacher | None = None
+) -> Program:
+    """The networks at their initial weights, and their optimizer; ``teacher`` is that of all of them."""
     if len(configs) > 1:
-        return StackedProgram(configs, execution.backend, world.device)
+        return StackedProgram(configs, execution.backend, world.device, teacher)
     if world.size > 1:
         program: SingleProgram = ShardedProgram(
-            configs[0], execution.backend, world, execution.precision, execution.compilation
+            configs[0], execution.backend, world, execution.precision, execution.compilation, teacher
         )
     else:
-        program = SingleProgram(configs[0], execution.backend, world.device)
+        program = SingleProgram(configs[0], execution.backend, world.device, teacher)
     program.network.recomputed = execution.recomputed
     return program

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainer.config import ProxyConfig
 from trainer.decoding import DecodingSpeed, measure_decoding
+from trainer.distillation.teacher import Teacher, read_teacher
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
 from trainer.execution import choose_execution, make_program
@@ -54,7 +55,7 @@ class TrainingRun:
 
     Raises:
         InvalidInput: the length, batch or warm-up cannot be realised, the corpus is too short, the configs cannot be
-            stacked, or the memory does not suffice.
+            stacked, the teacher cannot be used, or the memory does not suffice.
     """
 
     def __init__(
@@ -79,13 +80,22 @@ class TrainingRun:
         self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
         self.execution = choose_execution(configs, self.world)
         self.peak_memory = PeakMemory(self.device)
-        self.program = make_program(configs, self.execution, self.world)
+        self.program = make_program(configs, self.execution, self.world, self._read_teacher())
         self._loss = compiled(self.program.loss, "off" if self.world.size > 1 else self.execution.compilation)
         all_batches = [member.batches for member in self.members]
         part = self.world.share(self.members[0].batches.batch_sequences)
         self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda", part=part)
         self.evaluator = Evaluator(data, sequence_length, self.execution.micro_batch, self.world)
-        self._reporter = Reporter(self.plan, data, self.execution, self.world, self.peak_memory, len(configs))
+        criterion = self.program.criterion
+        self._reporter = Reporter(
+            self.plan, data, self.execution, self.world, self.peak_memory, len(configs), criterion
+        )
+
+    def _read_teacher(self) -> Teacher | None:
+        config, precision = self.config, self.execution.precision
+        if config.distillation is None:
+            return None
+        return read_teacher(config.distillation, config.architecture, self.data.tokenizer, self.device, precision)
 
     @property
     def single(self) -> SingleProgram:
@@ -151,34 +161,34 @@ class TrainingRun:
         start = time.perf_counter()
         step = self.progress.step + 1
         batch = self.feeder.take(step)
-        nats_m = self._accumulate_gradient(batch.tokens_mbs)
+        readings_rm = self._accumulate_gradient(batch.tokens_mbs)
         self.program.update([learning_rate(member.config.optimization, plan, step) for member in self.members])
-        losses = self.world.mean(nats_m).tolist() if read else None
+        readings = self.world.mean(readings_rm).T.tolist() if read else None
         seconds = (time.perf_counter() - start) / len(self.members)
         for index, member in enumerate(self.members):
             member.progress.step = step
             member.progress.train_bytes += batch.text_bytes[index]
             member.progress.training_seconds += seconds
-            if losses is not None:
-                member.read_loss(losses[index], plan)
+            if readings is not None:
+                member.read_loss(*readings[index], plan=plan)
 
     def _accumulate_gradient(self, tokens_mbs: Tensor) -> Tensor:
-        """Add the gradient of each member's mean loss in micro-batches; return the mean cross-entropies ``m``."""
+        """Add the gradient of each member's mean loss in micro-batches; return the criterion's mean readings ``rm``."""
         sequences = tokens_mbs.shape[1]
-        nats_m = torch.zeros(len(self.members), device=self.device)
+        readings_rm = torch.zeros(self.program.criterion.readings, len(self.members), device=self.device)
         for micro_mbs in torch.tensor_split(tokens_mbs, math.ceil(sequences / self.execution.micro_batch), dim=1):
             share = micro_mbs.shape[1] / sequences
             with autocast(self.execution.precision, self.device):
-                objective_m, micro_nats_m = self._loss(micro_mbs[..., :-1], micro_mbs[..., 1:])
+                objective_m, micro_rm = self._loss(micro_mbs[..., :-1], micro_mbs[..., 1:])
             (objective_m.sum() * share).backward()  # type: ignore[no-untyped-call]
-            nats_m += micro_nats_m * share
-        return nats_m
+            readings_rm += micro_rm * share
+        return readings_rm
 
     def _annealed(self, fork: RunPlan) -> MemberResults:
         """Finish a shorter run that shares the trunk so far, evaluate it, and come back to the trunk."""
         start = time.perf_counter()
         trunk, before = self.program.snapshot(), [replace(member.progress) for member in self.members]
-        losses = [(member.train_loss, member.train_loss_step) for member in self.members]
+        losses = [(member.train_loss, member.train_loss_step, member.kl) for member in self.members]
         while self.progress.step < fork.steps:
             self._train_step(fork, read=self._is_read(self.progress.step + 1))
         results = self._results(fork, self._evaluate())
@@ -186,7 +196,7 @@ class TrainingRun:
         seconds = (time.perf_counter() - start) / len(self.members)
         for member, progress, loss in zip(self.members, before, losses, strict=True):
             member.progress = replace(progress, evaluation_seconds=progress.evaluation_seconds + seconds)
-            member.train_loss, member.train_loss_step = loss
+            member.train_loss, member.train_loss_step, member.kl = loss
         return results
 
     def _evaluate(self) -> list[Evaluation]:

@@ -25,13 +25,15 @@ class Member:
     """Nats per token, as last read."""
     train_loss_step: int = 0
     """The step whose loss it is."""
+    kl: float | None = None
+    """Nats per token between its teacher's and its own predictions in that step; None without a teacher."""
     failure: TrainingDiverged | None = None
     ended: bool = False
     """Whether its failure has been told."""
 
-    def read_loss(self, loss: float, plan: RunPlan) -> None:
-        """Take the loss of the present step; one that is not finite is the member's failure."""
-        self.train_loss, self.train_loss_step = loss, self.progress.step
+    def read_loss(self, loss: float, kl: float | None = None, *, plan: RunPlan) -> None:
+        """Take the readings of the present step; a loss that is not finite is the member's failure."""
+        self.train_loss, self.train_loss_step, self.kl = loss, self.progress.step, kl
         if self.failure is None and not math.isfinite(loss):
             self.failure = TrainingDiverged(f"the loss is {loss} at step {self.progress.step} of {plan.steps}")
 

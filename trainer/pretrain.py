@@ -23,6 +23,7 @@ from trainer.checkpoints.state import latest_checkpoint, restore
 from trainer.checkpoints.writer import CheckpointWriter
 from trainer.config import PretrainConfig
 from trainer.curves import Curves
+from trainer.distillation.architecture import teacher_folder
 from trainer.loop import TrainingRun
 from trainer.machine.memory import named_memory_errors
 from trainer.machine.peak import peak
@@ -89,7 +90,8 @@ def pretrain(
         check_share(config, world.size)
     with _locked_by_first(folder, world, messages), named_memory_errors():
         data = _prepare(folder, config, storage, world, messages)
-        config_key = _config_key(config, data)
+        with messages.agreement():
+            config_key = _config_key(config, data)
         messages.check_same(
             config_key,
             "DIR",
@@ -185,6 +187,7 @@ def describe(run: TrainingRun) -> RunSetup:
     """How a run was set up."""
     device = run.device
     devices_peak = peak(device, run.execution.precision)
+    teacher_flops = run.single.criterion.teacher_flops_per_token
     return RunSetup(
         step=run.progress.step,
         steps=run.plan.steps,
@@ -197,7 +200,7 @@ def describe(run: TrainingRun) -> RunSetup:
         recomputed=run.execution.recomputed,
         batch_tokens=run.config.optimization.batch_tokens,
         micro_batch_tokens=run.execution.micro_batch * run.config.architecture.sequence_length,
-        flops_per_token=training_flops_per_token(run.config.architecture),
+        flops_per_token=training_flops_per_token(run.config.architecture) + teacher_flops,
         peak_flops_per_second=devices_peak.flops_per_second * run.world.size,
         peak_source=devices_peak.source,
     )
@@ -229,8 +232,12 @@ def _load_initial(run: TrainingRun, path: Path) -> None:
 
 
 def _config_key(config: PretrainConfig, data: PreparedData) -> str:
-    determining = config.model_dump_json(exclude=NOT_DETERMINING)
-    return content_key(determining, data.manifest.corpus_fingerprint, data.manifest.tokenizer_fingerprint)
+    """Of everything that determines the losses; of a teacher it is the content, wherever its folder lies."""
+    elsewhere = {"distillation": {"teacher", "teacher_train_flops"}}
+    determining = config.model_dump_json(exclude={**dict.fromkeys(NOT_DETERMINING, True), **elsewhere})
+    manifest, told = data.manifest, config.distillation
+    teacher = [] if told is None else [teacher_folder(told.teacher, config.architecture.sequence_length).fingerprint()]
+    return content_key(determining, manifest.corpus_fingerprint, manifest.tokenizer_fingerprint, *teacher)
 
 
 def read_pretrain_config(folder: Path) -> PretrainConfig:

@@ -16,7 +16,9 @@ from model.attention import AttentionBackend
 from model.initialization import initialize
 from model.transformer import Transformer
 from trainer.config import ProxyConfig
-from trainer.loss import head_loss, head_nats
+from trainer.criterion import Criterion
+from trainer.distillation.teacher import Teacher
+from trainer.loss import head_nats
 from trainer.optim import StackedAdamW, make_optimizer, set_learning_rate
 
 UNBATCHED_SDPA = "There is a performance drop .* aten::_scaled_dot_product_flash_attention_for_cpu"
@@ -27,8 +29,10 @@ UNBATCHED_SDPA = "There is a performance drop .* aten::_scaled_dot_product_flash
 class Program(Protocol):
     """The members' weights and optimizer; every tensor about them has the axis ``m`` first."""
 
+    criterion: Criterion
+
     def loss(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> tuple[Tensor, Tensor]:
-        """The objective, with a graph, and the cross-entropy in nats a token: ``m`` each."""
+        """The objective ``m``, with a graph, and the readings of the criterion ``rm``, the cross-entropy first."""
 
     def nats(self, inputs_bs: Tensor, targets_bs: Tensor) -> Tensor:
         """Summed cross-entropy ``m`` of one text in nats, for all members, without a graph."""
@@ -52,15 +56,19 @@ class Program(Protocol):
 class SingleProgram:
     """One network and its fused optimizer."""
 
-    def __init__(self, config: ProxyConfig, backend: AttentionBackend, device: torch.device) -> None:
+    def __init__(
+        self, config: ProxyConfig, backend: AttentionBackend, device: torch.device, teacher: Teacher | None = None
+    ) -> None:
+        self.criterion = Criterion(config.optimization.z_loss, teacher)
         self.network = initial_network(config, backend).to(device)
         self.optimizer = make_optimizer(self.network, config.optimization)
         self._optimization = config.optimization
 
     def loss(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`Program`."""
+        taught_mne = self.criterion.taught(inputs_mbs)
         hidden_nd = self.network.hidden(inputs_mbs[0]).flatten(0, 1)
-        return head_loss(hidden_nd[None], self.network.head_vd[None], targets_mbs.flatten(1), self._optimization.z_loss)
+        return self.criterion.loss(hidden_nd[None], self.network.head_vd[None], targets_mbs, taught_mne)
 
     def nats(self, inputs_bs: Tensor, targets_bs: Tensor) -> Tensor:
         """See :class:`Program`."""
@@ -99,22 +107,29 @@ class StackedProgram:
     The members share no parameter, so that the gradient of the sum of their losses is each one's own.
     """
 
-    def __init__(self, configs: Sequence[ProxyConfig], backend: AttentionBackend, device: torch.device) -> None:
+    def __init__(
+        self,
+        configs: Sequence[ProxyConfig],
+        backend: AttentionBackend,
+        device: torch.device,
+        teacher: Teacher | None = None,
+    ) -> None:
+        self.criterion = Criterion(configs[0].optimization.z_loss, teacher)
         warnings.filterwarnings("ignore", message=UNBATCHED_SDPA)
         networks = [initial_network(config, backend).to(device) for config in configs]
         stacked, _ = stack_module_state(networks)
         self._buffers = dict(networks[0].named_buffers())
         self._network = networks[0].to("meta")
         self._call = _Hidden(self._network)
-        self._optimization = configs[0].optimization
         optimizations = [config.optimization for config in configs]
         self.optimizer = StackedAdamW(stacked, optimizations, configs[0].architecture)
         self.parameters = self.optimizer.parameters
 
     def loss(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`Program`."""
+        taught_mne = self.criterion.taught(inputs_mbs)
         hidden_mnd = vmap(self._hidden)(self.parameters, inputs_mbs).flatten(1, 2)
-        return head_loss(hidden_mnd, self._head_mvd, targets_mbs.flatten(1), self._optimization.z_loss)
+        return self.criterion.loss(hidden_mnd, self._head_mvd, targets_mbs, taught_mne)
 
     def nats(self, inputs_bs: Tensor, targets_bs: Tensor) -> Tensor:
         """See :class:`Program`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from trainer.criterion import Criterion
 from trainer.decoding import DecodingSpeed
 from trainer.execution import Execution
 from trainer.machine.memory_use import PeakMemory
@@ -32,6 +33,7 @@ class Reporter:
     peak_memory: PeakMemory
     stack: int
     """Members of the run."""
+    criterion: Criterion
     compilation_seconds: float = 0.0
 
     def result(
@@ -52,6 +54,7 @@ class Reporter:
             tokens=step * optimization.batch_tokens,
             train_loss=member.train_loss,
             train_loss_step=member.train_loss_step,
+            kl=member.kl,
             learning_rate=learning_rate(optimization, plan, step),
             seconds=member.progress.training_seconds,
             evaluation=evaluation,
@@ -66,7 +69,8 @@ class Reporter:
         execution = self.execution
         attributes = {
             **recipe_attributes(member.config, plan),
-            **cost_attributes(member.config, plan, member.progress),
+            **cost_attributes(member.config, plan, member.progress, self.criterion.teacher_flops_per_token),
+            **self._teacher_attributes(member),
             **data_attributes(self.data, member.batches, member.progress),
             **machine_attributes(member.progress, self.world.device, self.peak_memory, execution.memory_estimate),
             "precision": execution.precision,
@@ -83,6 +87,13 @@ class Reporter:
         if decoding is not None:
             metrics["decode_tokens_per_second"] = decoding.tokens_per_second
         return RunSummary(metrics, attributes)
+
+    def _teacher_attributes(self, member: Member) -> dict[str, Value]:
+        """Whom it learned from, and how far it stayed from that; nothing of a run without a teacher."""
+        teacher = self.criterion.teacher
+        if teacher is None:
+            return {}
+        return {**teacher.attributes, **({} if member.kl is None else {"kl": member.kl})}
 
     def _process_attributes(self) -> dict[str, Value]:
         """How a full run was spread; nothing of a run on one process that keeps its activations."""

@@ -48,5 +48,8 @@ class StepResult:
     """Whether this is the run's last result: its full length, or where it was told to stop early."""
     annealed: bool = False
     """Whether this is the end of a shorter run, which left the trunk at an earlier step and is forgotten."""
+    kl: float | None = None
+    """Nats per token from the student's to its teacher's predictions at the temperature, in step ``train_loss_step``;
+    ``train_loss`` is the cross-entropy of the text all the same."""
     summary: RunSummary | None = None
     """Given with the last result, and with annealed ones: of the shorter run."""

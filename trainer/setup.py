@@ -25,7 +25,7 @@ class RunSetup:
     micro_batch_tokens: int
     """Of one forward pass of one process."""
     flops_per_token: float
-    """Of training (``model.counts.training_flops_per_token``)."""
+    """Of training (``model.counts.training_flops_per_token``), and of the predictions of a teacher."""
     peak_flops_per_second: float
     """Of all devices together."""
     peak_source: str

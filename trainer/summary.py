@@ -78,14 +78,16 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
     }
 
 
-def cost_attributes(config: ProxyConfig, plan: RunPlan, progress: Progress) -> dict[str, Value]:
-    """What the run took beside its own steps: cooldowns of annealed evaluations, forgotten since."""
+def cost_attributes(
+    config: ProxyConfig, plan: RunPlan, progress: Progress, teacher_flops_per_token: int = 0
+) -> dict[str, Value]:
+    """What the run took beside its own steps: cooldowns of annealed evaluations, forgotten since, and its teacher."""
     forks = [end - start for start, end in plan.forks.items() if start <= progress.step]
     annealed_tokens = sum(forks) * config.optimization.batch_tokens
     tokens = progress.step * config.optimization.batch_tokens + annealed_tokens
     return {
         "annealed_tokens": annealed_tokens,
-        "spent_flops": tokens * training_flops_per_token(config.architecture),
+        "spent_flops": tokens * (training_flops_per_token(config.architecture) + teacher_flops_per_token),
     }
 
 

@@ -33,12 +33,12 @@ def _full_disk() -> Iterator[None]:
 def _little_memory() -> Iterator[None]:
     """Room for no activations but those between blocks."""
 
-    def check(*arguments: Any) -> Any:
-        if not arguments[-1]:
+    def check(*arguments: Any, recomputed: bool = False, **further: Any) -> Any:
+        if not recomputed:
             raise InvalidInput("memory", "there is little", "recompute")
-        return check_memory(*arguments)
+        return check_memory(*arguments, recomputed=True, **further)
 
-    with mock.patch("trainer.execution.check_memory", lambda *a: check(*a) if len(a) > 6 else check(*a, False)):
+    with mock.patch("trainer.execution.check_memory", check):
         yield
 
 
@@ -54,10 +54,11 @@ def play(scene: dict[str, Any], rank: int) -> dict[str, Any]:
     results = pretrain(
         folder, Path(scene["storage"]), [Path(scene["root"])], scene.get("max_steps"), world, setups.append
     )
-    told: dict[str, Any] = {"losses": [], "evaluations": []}
+    told: dict[str, Any] = {"losses": [], "evaluations": [], "kl": []}
     try:
         for result in results:
             told["losses"].append([result.step, result.train_loss])
+            told["kl"].append(result.kl)
             if result.evaluation is not None:
                 told["evaluations"].append([result.step, result.evaluation.bits_per_byte])
             if result.summary is not None:

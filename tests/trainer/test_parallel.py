@@ -12,6 +12,9 @@ import pytest
 
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
+from model.hf import write_hf_folder
+from model.initialization import initialize
+from model.transformer import Transformer
 from trainer.checkpoints.state import latest_checkpoint
 from trainer.config import JsonlCorpus, OptimizationConfig, ProxyConfig
 from trainer.parallel.messages import OtherFailed, as_error, as_text
@@ -81,7 +84,8 @@ def one(storage: Path, corpus: JsonlCorpus) -> Callable[..., dict[str, Any]]:
     def run(folder: Path, max_steps: int | None = None) -> dict[str, Any]:
         results = list(pretrain(folder, storage, [Path(corpus.path).parent], max_steps))
         evaluated = [[r.step, r.evaluation.bits_per_byte] for r in results if r.evaluation is not None]
-        return {"losses": [[r.step, r.train_loss] for r in results], "evaluations": evaluated}
+        losses = [[r.step, r.train_loss] for r in results]
+        return {"losses": losses, "evaluations": evaluated, "kl": [r.kl for r in results]}
 
     return run
 
@@ -90,8 +94,23 @@ WSD = {"schedule": "wsd", "learning_rate": 1e-2, "batch_tokens": 256}
 
 
 @pytest.fixture(scope="module")
+def distillation(place: Path, data: PreparedData, fields: dict[str, Any]) -> dict[str, Any]:
+    """A teacher of another shape, among the kept weights where a full run looks for it."""
+    architecture = ArchitectureConfig.model_validate({**fields["architecture"], "width": 48, "kv_heads": 3, "depth": 1})
+    network = Transformer(architecture)
+    initialize(network, "constant", 0.2, 3)
+    write_hf_folder(network, data.tokenizer, place / "teacher")
+    return {"teacher": str(place / "teacher"), "weight": 0.5}
+
+
+@pytest.fixture(scope="module")
 def scenes(
-    place: Path, storage: Path, corpus: JsonlCorpus, export: Callable[..., Path], one: Callable[..., dict[str, Any]]
+    place: Path,
+    storage: Path,
+    corpus: JsonlCorpus,
+    export: Callable[..., Path],
+    one: Callable[..., dict[str, Any]],
+    distillation: dict[str, Any],
 ) -> Scenes:
     """What each process of two told of each scene."""
     begun = export("begun by one")
@@ -101,6 +120,7 @@ def scenes(
         {"name": "begun by one", "folder": begun, "max_steps": 9},
         {"name": "bfloat16", "folder": export("bfloat16", precision="bfloat16")},
         {"name": "annealed", "folder": export("annealed", optimization=WSD, annealed_evaluations=True)},
+        {"name": "distilled", "folder": export("distilled", distillation=distillation), "max_steps": 3},
         {"name": "recomputed", "folder": export("recomputed"), "max_steps": 3, "circumstance": "little memory"},
         {"name": "missing", "folder": export("missing in one"), "missing in": 1},
         {"name": "full disk", "folder": export("full disk"), "circumstance": "full disk", "only in": 1},
@@ -173,6 +193,15 @@ def test_annealed_evaluations_leave_the_trunk_alone(
     alone = one(export("annealed by one", optimization=WSD, annealed_evaluations=True))
     assert close(scenes["annealed"][0]["losses"], alone["losses"])
     assert close(scenes["annealed"][0]["evaluations"], alone["evaluations"])
+
+
+def test_each_process_asks_its_whole_teacher(
+    scenes: Scenes, export: Callable[..., Path], one: Callable[..., dict[str, Any]], distillation: dict[str, Any]
+) -> None:
+    alone = one(export("distilled by one", distillation=distillation), 3)
+    assert close(scenes["distilled"][0]["losses"], alone["losses"])
+    assert scenes["distilled"][0]["kl"] == pytest.approx(alone["kl"], rel=ROUNDING)
+    assert close(scenes["distilled"][0]["evaluations"], alone["evaluations"])
 
 
 def test_recomputed_blocks_give_the_same_losses(scenes: Scenes, whole: dict[str, Any]) -> None:

@@ -21,3 +21,5 @@ class DistillationConfig(DistillationSettings):
 
     teacher: str
     """Folder with the teacher's ``config.json``, safetensors and tokenizer."""
+    teacher_train_flops: Annotated[float, Field(ge=0)] | None = None
+    """FLOPs that training the teacher took, with those of what it started from; None where nobody knows them."""

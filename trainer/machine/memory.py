@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from model.attention import AttentionBackend
+from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from trainer.config import ProxyConfig
 from trainer.machine.allocation import give_freed_memory_back
@@ -28,6 +29,7 @@ def check_memory(
     members: int = 1,
     processes: int = 1,
     recomputed: bool = False,
+    teacher: ArchitectureConfig | None = None,
 ) -> MemoryEstimate:
     """Predict the peak of a run (see ``estimate_memory``) and compare it with what ``device`` can give now.
 
@@ -40,7 +42,7 @@ def check_memory(
     give_freed_memory_back()
     precision = resolve_precision(config.precision, device)
     estimate = estimate_memory(
-        config, micro_batch_tokens, backend, precision, device.type, members, processes, recomputed
+        config, micro_batch_tokens, backend, precision, device.type, members, processes, recomputed, teacher
     )
     available = available_bytes(device)
     if estimate.total > available:

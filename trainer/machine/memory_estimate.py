@@ -45,14 +45,17 @@ class MemoryEstimate:
     """What is larger of the loss and the backward pass of one block; more where a stack's update exceeds all of it."""
     overhead: int
     """Of the allocator and the libraries."""
+    teacher: int = 0
+    """Weights of a teacher, which every process has whole, and its last hidden states."""
 
     @property
     def total(self) -> int:
         """The peak."""
-        return self.state + self.casts + self.activations + self.transient + self.overhead
+        return self.state + self.casts + self.activations + self.transient + self.overhead + self.teacher
 
     def __str__(self) -> str:
         parts = {"weights and optimizer": self.state + self.casts, "activations": self.activations}
+        parts |= {"teacher": self.teacher} if self.teacher else {}
         parts |= {"loss or backward pass": self.transient, "allocator and libraries": self.overhead}
         return f"{gib(self.total)} ({', '.join(f'{name} {gib(size)}' for name, size in parts.items())})"
 
@@ -88,6 +91,7 @@ def estimate_memory(
     members: int = 1,
     processes: int = 1,
     recomputed: bool = False,
+    teacher: ArchitectureConfig | None = None,
 ) -> MemoryEstimate:
     """Predict the peak of a training step in one process.
 
@@ -102,6 +106,7 @@ def estimate_memory(
         members: networks that are trained as one program.
         processes: among which one network is cut (``trainer.parallel.sharded``).
         recomputed: whether a block keeps only what goes into it.
+        teacher: the network that the members learn from, over their tokens.
     """
     architecture = config.architecture
     counts = count_parameters(architecture)
@@ -122,12 +127,33 @@ def estimate_memory(
     if recomputed:
         activations = members * tokens * (architecture.depth * FLOAT32 * architecture.width + once)
         block_backward += tokens * block
-    backward = members * max(_loss_bytes(architecture, tokens, precision, device_type), block_backward)
-    transient = max(backward, update - casts - activations)
-    overhead = _overhead(state + casts + activations + transient, device_type)
+    loss = _loss_bytes(architecture, tokens, precision, device_type, teacher is not None)
+    transient = max(members * max(loss, block_backward), update - casts - activations)
+    taught, predicting = _teacher_bytes(teacher, members * tokens, backend, precision)
+    transient = max(transient, predicting - activations)
+    overhead = _overhead(state + casts + activations + transient + taught, device_type)
     if device_type == "cpu" and tokens < config.optimization.batch_tokens:
         overhead += round(CPU_ACCUMULATION_SHARE * activations)
-    return MemoryEstimate(state, casts, activations, transient, overhead)
+    return MemoryEstimate(state, casts, activations, transient, overhead, taught)
+
+
+def _teacher_bytes(
+    teacher: ArchitectureConfig | None, tokens: int, backend: AttentionBackend, precision: Precision
+) -> tuple[int, int]:
+    """What a teacher holds through a step, and what its pass takes before the students' begins.
+
+    It holds its weights, the matrices in the type of the products, a tied head beside its table where these differ, and
+    its last hidden states. A pass without a graph has the vectors of one block at once, as many as a backward pass.
+    """
+    if teacher is None:
+        return 0, 0
+    counts, size = count_parameters(teacher), _size(precision)
+    products = counts.total - counts.norm - counts.embedding
+    if teacher.tied_head and precision == "bfloat16":
+        products += counts.embedding
+    weights = FLOAT32 * (counts.embedding + counts.norm) + size * products
+    hidden = size * tokens * teacher.width
+    return weights + hidden, tokens * _backward_bytes_per_token(teacher, backend, precision)
 
 
 def _gathered_bytes(config: ArchitectureConfig, precision: Precision) -> int:
@@ -140,12 +166,16 @@ def _gathered_bytes(config: ArchitectureConfig, precision: Precision) -> int:
     return outer * (2 * FLOAT32 + _size(precision)) + block * (3 * _size(precision) + FLOAT32)
 
 
-def _loss_bytes(config: ArchitectureConfig, tokens: int, precision: Precision, device_type: str) -> int:
+def _loss_bytes(
+    config: ArchitectureConfig, tokens: int, precision: Precision, device_type: str, distilled: bool
+) -> int:
     """Of the fused loss: one piece of logits with its gradient, and the gradients of hidden states and head, both of
-    them before and after they are scaled.
+    them before and after they are scaled. With a teacher its logits too, and both distributions with their difference.
     """
     logits = min(logits_at_once(device_type), tokens * config.vocabulary_size)
     piece = logits * (FLOAT32 + 2 * _size(precision))
+    if distilled:
+        piece += logits * (_size(precision) + 3 * FLOAT32)
     return piece + config.width * (2 * _size(precision) * tokens + 2 * FLOAT32 * config.vocabulary_size)
 
 

@@ -12,6 +12,8 @@ from torch.distributed.tensor import DTensor
 
 from model.attention import AttentionBackend
 from trainer.config import Precision, ProxyConfig
+from trainer.criterion import Criterion
+from trainer.distillation.teacher import Teacher
 from trainer.machine.compilation import Mode
 from trainer.optim import make_optimizer
 from trainer.parallel.world import World
@@ -23,7 +25,7 @@ class ShardedProgram(SingleProgram):
 
     Blocks are gathered one after the other, in bfloat16 where the products are in it, and freed behind the pass. Table,
     last norm and head stay in float32, as does the residual stream. Gradients are reduced in float32 after every
-    forward pass of an accumulated batch: nothing ever holds a whole gradient.
+    forward pass of an accumulated batch: nothing ever holds a whole gradient. A teacher is whole in every process.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class ShardedProgram(SingleProgram):
         world: World,
         precision: Precision,
         compilation: Mode,
+        teacher: Teacher | None = None,
     ) -> None:
         """Draw the initial weights, the same in every process, and keep this one's rows."""
+        self.criterion = Criterion(config.optimization.z_loss, teacher)
         network = initial_network(config, backend)
         mesh = init_device_mesh(world.device.type, (world.size,))
         for block in network.blocks:
