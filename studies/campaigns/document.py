@@ -21,7 +21,7 @@ class StageModel(FrozenConfig):
 
 
 class Stage(FrozenConfig):
-    """One study. What stages before adopted is put into its ``proxy`` section, unless it says or varies that itself.
+    """One study. What the stages before adopted is put into its ``proxy`` section, unless it says that itself.
 
     A model of ``inherit`` or ``teacher`` may be a :class:`StageModel`.
     """

@@ -86,6 +86,12 @@ def set_outcome(session: Session, campaign_id: int, position: int, outcome: Mapp
     session.execute(update(table).where(*of_stage).values(outcome=dict(outcome)))
 
 
+def remove_study(session: Session, campaign_id: int, position: int) -> None:
+    """Forget the study of a position, so that another one is begun for it."""
+    table = CampaignStudyRow
+    session.execute(delete(table).where(table.campaign_id == campaign_id, table.position == position))
+
+
 def remove(session: Session, campaign_id: int) -> None:
     """Delete a campaign; its studies stay."""
     session.execute(delete(CampaignRow).where(CampaignRow.id == campaign_id))

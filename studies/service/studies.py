@@ -40,13 +40,24 @@ def prepare_spec(document: object, roots: Sequence[Path]) -> StudySpec:
     Raises:
         InvalidInput: a field is unusable.
     """
-    spec = parse_spec(document)
+    spec = resolve_spec(parse_spec(document), roots)
+    check_corpus(spec.proxy.corpus, spec.proxy.validation_bytes)
+    return spec
+
+
+def resolve_spec(spec: StudySpec, roots: Sequence[Path]) -> StudySpec:
+    """Check what a spec's parser does not: its texts, and what its paths name; they become absolute.
+
+    The corpus is found, and not read.
+
+    Raises:
+        InvalidInput: a field is unusable.
+    """
     check_name(spec.name)
     _check_texts(spec)
     corpus = resolve_corpus(spec.proxy.corpus, roots)
     tokenizer = _prepare_tokenizer(spec, roots)
     spec = prepare_folders(spec, roots)
-    check_corpus(corpus, spec.proxy.validation_bytes)
     return spec.model_copy(update={"proxy": spec.proxy.model_copy(update={"corpus": corpus, "tokenizer": tokenizer})})
 
 

@@ -14,6 +14,7 @@ from studies.database import Database
 from studies.errors import RayUnavailable
 from studies.process_identity import known_dead, this_process
 from studies.repository import queue, workers
+from studies.workers.campaigns import advance_campaigns
 from studies.workers.dispatch import Run, claim_study, give_back
 from studies.workers.operation_queue import execute_next
 
@@ -130,7 +131,8 @@ class Worker:
                 stop.wait(POLL_S)
 
     def _dispatch(self) -> bool:
-        """Submit the next study that waits; whether there was one."""
+        """Let campaigns go on, and submit the next study that waits; whether there was one."""
+        advance_campaigns(self._database)
         jobs = self._connected()
         self._say_alive(jobs.dashboard_url)
         run = claim_study(self._database, jobs.dashboard_url, self._capacity)
