@@ -18,6 +18,7 @@ from api.middleware.metrics import Metrics
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi.document import install_openapi
 from api.routes import (
+    campaigns,
     continuing,
     events,
     exports,
@@ -48,6 +49,7 @@ ROUTERS = (
     trials.router,
     formulas.router,
     validations.router,
+    campaigns.router,
     exports.router,
     operations.router,
     events.router,

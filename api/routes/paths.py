@@ -16,5 +16,6 @@ FurtherStudies = Annotated[
 ]
 ExportId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 ValidationId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+CampaignId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 OperationId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 PresetName = Annotated[str, Path(max_length=100, description="Name of a preset: paper.")]

@@ -91,7 +91,7 @@ def stage_document(campaign: CampaignDocument, stage: Stage, setting: Setting, t
     """The spec of a stage: its own document, and what it leaves open from the setting and the baseline."""
     study, baseline = stage.study, campaign.baseline
     if not all(isinstance(study.get(name, {}), dict) for name in ("proxy", "space", "inner", "start")):
-        return study  # whose errors the parser names
+        return {**study, "name": stage.name}  # whose errors the parser names
     own = study.get("proxy", {})
     same = _has_the_network(study)
     adopted = setting.proxy if same else {**setting.proxy, "ffn_ratio": setting.ffn_ratio_asked}

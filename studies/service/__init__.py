@@ -20,6 +20,7 @@ from studies.service.campaigns import (
     prepare_campaign,
     prepare_resumption,
     resume_campaign,
+    stored_plan,
     take_step,
 )
 from studies.service.continuing import enqueue_points, extend_study
@@ -165,6 +166,7 @@ __all__ = [
     "revoke_key",
     "stop_study",
     "store_answer",
+    "stored_plan",
     "suggest_study",
     "take_step",
     "use_is_due",

@@ -18,6 +18,7 @@ from studies.service.campaigns.stored import (
     find_unfinished_campaign,
     get_campaign,
     list_campaigns,
+    stored_plan,
 )
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "prepare_campaign",
     "prepare_resumption",
     "resume_campaign",
+    "stored_plan",
     "take_step",
 ]

@@ -51,9 +51,9 @@ def prepare_document(document: object, roots: Sequence[Path]) -> PreparedCampaig
     return PreparedCampaign(parsed, document_digest(parsed.document.model_dump(mode="json")))
 
 
-def plan_of(prepared: PreparedCampaign) -> CampaignPlan:
+def plan_of(parsed: ParsedCampaign) -> CampaignPlan:
     """What a campaign would train and cost."""
-    document, parsed = prepared.parsed.document, prepared.parsed
+    document = parsed.document
     costs = [estimate_cost(spec, build_space(spec)) for spec in _specs(parsed)]
     stages = [
         StagePlan(

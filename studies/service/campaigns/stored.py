@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from studies.campaigns.parsing import parse_campaign
+from studies.campaigns.request import CampaignPlan
 from studies.errors import NotFound
 from studies.records import Campaign, CampaignState
 from studies.repository import campaigns, owners
-from studies.service.campaigns.preparing import PreparedCampaign
+from studies.service.campaigns.preparing import PreparedCampaign, plan_of
 from studies.service.campaigns.steps import first_step, take_step
 
 UNFINISHED = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
@@ -47,6 +49,15 @@ def get_campaign(session: Session, owner: str, campaign_id: int) -> Campaign:
 def list_campaigns(session: Session, owner: str, before_id: int | None, size: int | None) -> list[Campaign]:
     """List campaigns, newest first: ``size`` of those with ids below ``before_id``."""
     return campaigns.page(session, owner, before_id, size)
+
+
+def stored_plan(session: Session, owner: str, campaign_id: int) -> CampaignPlan:
+    """What a campaign was to train and cost before anything was adopted.
+
+    Raises:
+        NotFound: the owner has no such campaign.
+    """
+    return plan_of(parse_campaign(get_campaign(session, owner, campaign_id).document))
 
 
 def campaign_of(session: Session, study_id: int) -> Campaign | None:
