@@ -1,10 +1,8 @@
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.config import ArchitectureConfig
-from model.errors import InvalidInput
 from model.inheritance.copying import inherit_weights
 from model.inheritance.layers import choose_layers
 from model.inheritance.scores import random
@@ -12,7 +10,7 @@ from model.inheritance.selection import select
 from model.inheritance.units import Selection
 from model.inheritance.vocabulary import TokenMap
 from model.transformer import Transformer
-from tests.model.inheritance.networks import SAME_TOKENS, VOCABULARY, architecture, families, masked, network, tokens
+from tests.model.inheritance.networks import SAME_TOKENS, architecture, families, masked, network, tokens
 
 
 def inherited(parent: Transformer, config: ArchitectureConfig, token_map: TokenMap = SAME_TOKENS) -> Transformer:
@@ -32,7 +30,9 @@ def inherited_by_chance(
 
 @given(families())
 @settings(max_examples=25, deadline=None)
-def test_with_everything_kept_the_weights_are_the_parents(family: tuple[ArchitectureConfig, ArchitectureConfig]) -> None:
+def test_with_everything_kept_the_weights_are_the_parents(
+    family: tuple[ArchitectureConfig, ArchitectureConfig],
+) -> None:
     parent = network(family[0])
     student = inherited(parent, family[0])
     for name, weight in parent.named_parameters():

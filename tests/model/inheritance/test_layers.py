@@ -13,9 +13,7 @@ VALUES = st.floats(0, 10, allow_nan=False)
 @st.composite
 def tables(draw: st.DrawFn, smallest: int = 1, largest: int = 7) -> LayerImportance:
     depth = draw(st.integers(smallest, largest))
-    rows = [
-        tuple(draw(st.lists(VALUES, min_size=depth - n, max_size=depth - n))) for n in range(min(3, depth - 1))
-    ]
+    rows = [tuple(draw(st.lists(VALUES, min_size=depth - n, max_size=depth - n))) for n in range(min(3, depth - 1))]
     return LayerImportance(bits_per_byte=draw(VALUES), skipped=tuple(rows))
 
 
@@ -97,7 +95,14 @@ def test_a_deep_table_is_decided_at_once() -> None:
 
 @pytest.mark.parametrize(
     "skipped",
-    [[], [[1, 2, 3]], [[1, 2], [1]], [[1, 2, 3], [1, 2, 3]], [[1, 2, 3], [1, float("nan")]], [[1] * 4, [1] * 3, [1], []]],
+    [
+        [],
+        [[1, 2, 3]],
+        [[1, 2], [1]],
+        [[1, 2, 3], [1, 2, 3]],
+        [[1, 2, 3], [1, float("nan")]],
+        [[1] * 4, [1] * 3, [1], []],
+    ],
 )
 def test_a_table_of_another_shape_is_refused(skipped: list[list[float]]) -> None:
     if not skipped:
