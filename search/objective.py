@@ -12,6 +12,7 @@ from trainer.errors import TrainingDiverged
 from trainer.loop import train_stack
 from trainer.machine.memory import named_memory_errors
 from trainer.results import StepResult
+from trainer.rounds.config import PART_LOSS
 
 MEMORY = "memory"
 """Field of the error of a program that the memory does not hold."""
@@ -64,7 +65,11 @@ def _outcome(number: int, result: StepResult | TrainingDiverged, curve: LossCurv
     evaluation, summary = result.evaluation, result.summary
     if evaluation is None:
         return None
-    values = {"bits_per_byte": evaluation.bits_per_byte, "validation_loss": evaluation.validation_loss}
+    values = {
+        "bits_per_byte": evaluation.bits_per_byte,
+        "validation_loss": evaluation.validation_loss,
+        **{f"{PART_LOSS}{part}": loss for part, loss in evaluation.part_losses.items()},
+    }
     losses = curve.take()
     if summary is None:
         return Report(number, result.step, values, result.finished, losses=losses)

@@ -1,6 +1,7 @@
 """From sampled values to the config of one proxy run; no torch."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
@@ -16,6 +17,9 @@ from trainer.config import (
 )
 from trainer.inheritance.config import InheritanceConfig
 from trainer.rounds.config import RoundsConfig
+
+ROUND_PARAMETERS = frozenset({"rounds", "sampling_rate", "parts", "round_selection", "round_losses"})
+"""A study that varies one of them compares rounds, and so measures forgetting in all its trials."""
 
 
 def training_length(settings: ProxySettings) -> TrainingLength:
@@ -80,13 +84,7 @@ def proxy_config(
         optimization=OptimizationConfig.model_validate(optimization),
         initialization=InitializationConfig(scheme=chosen["init_scheme"], std=chosen["init_std"]),
         inheritance=_inheritance(settings, values),
-        multiple_rounds=RoundsConfig(
-            rounds=chosen["rounds"],
-            sampling_rate=chosen["sampling_rate"],
-            parts=chosen["parts"],
-            selection=chosen["round_selection"],
-            losses=chosen["round_losses"],
-        ),
+        multiple_rounds=_rounds(chosen, values),
         distillation=settings.teacher if isinstance(settings, TrialSettings) else None,
         corpus=settings.corpus,
         tokenizer_source=settings.tokenizer,
@@ -100,6 +98,19 @@ def proxy_config(
         keep_weights=settings.keep_weights,
         threads=threads,
         gpu_share=gpu_share,
+    )
+
+
+def _rounds(chosen: Mapping[str, Any], values: Mapping[str, Value]) -> RoundsConfig:
+    """The rounds of a trial; ``values`` are those that its study varies."""
+    varied = not ROUND_PARAMETERS.isdisjoint(values)
+    return RoundsConfig(
+        rounds=chosen["rounds"],
+        sampling_rate=chosen["sampling_rate"],
+        parts=chosen["parts"],
+        selection=chosen["round_selection"],
+        losses=chosen["round_losses"],
+        forgetting=True if varied and chosen["forgetting"] is None else chosen["forgetting"],
     )
 
 

@@ -180,6 +180,15 @@ class ProxyConfig(FrozenConfig):
         return self
 
     @model_validator(mode="after")
+    def _check_rounds(self) -> Self:
+        if self.annealed_evaluations and (self.multiple_rounds.rounds > 1 or self.multiple_rounds.measures_forgetting):
+            raise ValueError(
+                "annealed_evaluations end shorter runs, whose rounds and parts would be others than those of the trunk "
+                "that they leave; set annealed_evaluations: false, or rounds: 1 and forgetting: false"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_parametrisation(self) -> Self:
         if (self.initialization.scheme == "mup") != (self.architecture.parametrisation == "mup"):
             raise ValueError("initialization.scheme mup and architecture.mup_base_width go together; give both or none")
@@ -273,6 +282,9 @@ class ProxySettings(FrozenConfig):
     parts: int = 8
     round_selection: RoundSelection = "loss"
     round_losses: RoundLosses = "during"
+    forgetting: bool | None = None
+    """Whether evaluations measure the loss on earlier parts, too; when left out, trials of several rounds do, and all
+    trials of a study that varies a parameter of rounds."""
     evaluations: int = 4
     annealed_evaluations: AnnealedEvaluations = False
     compilation: Compilation = "auto"

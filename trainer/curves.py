@@ -54,6 +54,7 @@ class Curves:
             points |= {
                 "evaluation/bits_per_byte": result.evaluation.bits_per_byte,
                 "evaluation/validation_loss": result.evaluation.validation_loss,
+                **{f"parts/loss_{part}": loss for part, loss in result.evaluation.part_losses.items()},
             }
         prefix = "annealed/" if result.annealed else ""
         self.write({prefix + name: value for name, value in points.items()}, result.step)

@@ -29,6 +29,10 @@ from trainer.plan import RunPlan, check_share, learning_rate, plan_run
 from trainer.program import SingleProgram
 from trainer.reporting import Reporter
 from trainer.results import Evaluation, StepResult
+from trainer.rounds.batches import RoundBatches, make_batches
+from trainer.rounds.choosing import Rounds
+from trainer.rounds.forgetting import PartSamples
+from trainer.rounds.measuring import mean_nats
 from trainer.stacks import check_stack
 from trainer.summary import Progress
 from trainer.text.data import Batches, PreparedData, prepare
@@ -76,8 +80,7 @@ class TrainingRun:
         self.world = world or alone()
         check_share(config, self.world.size)
         self.device = self.world.device
-        batch_tokens = config.optimization.batch_tokens
-        self.members = [Member(each, Batches(data.train, sequence_length, batch_tokens, each.seed)) for each in configs]
+        self.members = [Member(each, make_batches(each, self.plan, data.train)) for each in configs]
         self.execution = choose_execution(configs, self.world)
         self.peak_memory = PeakMemory(self.device)
         self.program = make_program(configs, self.execution, self.world, self._read_teacher())
@@ -86,6 +89,9 @@ class TrainingRun:
         part = self.world.share(self.members[0].batches.batch_sequences)
         self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda", part=part)
         self.evaluator = Evaluator(data, sequence_length, self.execution.micro_batch, self.world)
+        self.rounds = self._make_rounds(all_batches)
+        measured = self.plan.rounds if config.multiple_rounds.measures_forgetting else None
+        self._samples = PartSamples(all_batches, measured, self.world) if measured else None
         criterion = self.program.criterion
         self._reporter = Reporter(
             self.plan, data, self.execution, self.world, self.peak_memory, len(configs), criterion
@@ -96,6 +102,13 @@ class TrainingRun:
         if config.distillation is None:
             return None
         return read_teacher(config.distillation, config.architecture, self.data.tokenizer, self.device, precision)
+
+    def _make_rounds(self, batches: Sequence[Batches]) -> Rounds | None:
+        """What records and chooses, in a run whose later rounds come back to the first one."""
+        of_rounds = [each for each in batches if isinstance(each, RoundBatches) and not each.fresh]
+        if not of_rounds:
+            return None
+        return Rounds(self.config.multiple_rounds, of_rounds[0].plan, of_rounds, self.world)
 
     @property
     def single(self) -> SingleProgram:
@@ -136,6 +149,7 @@ class TrainingRun:
             if step in self.plan.forks:
                 yield self._annealed(self.plan.fork(step))
             evaluations = self._evaluate() if evaluated else None
+            self._end_round(step)
             yield self._results(self.plan, evaluations, finished=step == last)
             if all(member.ended for member in self.members):
                 return
@@ -162,6 +176,8 @@ class TrainingRun:
         step = self.progress.step + 1
         batch = self.feeder.take(step)
         readings_rm = self._accumulate_gradient(batch.tokens_mbs)
+        if self.rounds is not None:
+            self.rounds.add(step, readings_rm[0])
         self.program.update([learning_rate(member.config.optimization, plan, step) for member in self.members])
         readings = self.world.mean(readings_rm).T.tolist() if read else None
         seconds = (time.perf_counter() - start) / len(self.members)
@@ -202,11 +218,24 @@ class TrainingRun:
     def _evaluate(self) -> list[Evaluation]:
         start = time.perf_counter()
         evaluations = self.evaluator.evaluate(self.program.nats, self.execution.precision)
+        if self._samples is not None:
+            part_losses = self._samples.measure(self.program, self.progress.step, self.execution)
+            evaluations = [replace(one, part_losses=own) for one, own in zip(evaluations, part_losses, strict=True)]
         seconds = (time.perf_counter() - start) / len(self.members)
         for member, evaluation in zip(self.members, evaluations, strict=True):
             member.progress.evaluation_seconds += seconds
             member.check_evaluation(evaluation)
         return evaluations
+
+    def _end_round(self, step: int) -> None:
+        """Choose the next round where one ends with ``step``; a checkpoint of that step holds it."""
+        if self.rounds is None or step not in self.rounds.plan.boundaries:
+            return
+        start = time.perf_counter()
+        self.rounds.end(step, lambda first: mean_nats(self.program, self.feeder.take(first).tokens_mbs, self.execution))
+        seconds = (time.perf_counter() - start) / len(self.members)
+        for member in self.members:
+            member.progress.evaluation_seconds += seconds
 
     def _results(
         self, plan: RunPlan, evaluations: Sequence[Evaluation] | None, finished: bool = False

@@ -8,6 +8,7 @@ from model.config import ArchitectureConfig
 from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from trainer.config import OptimizationConfig, ProxyConfig, Schedule, TrainingLength, evaluation_numbers
+from trainer.rounds.plan import RoundPlan, plan_rounds
 
 MIN_STEPS = 2
 """A cosine needs a beginning and an end."""
@@ -30,6 +31,8 @@ class RunPlan:
     forks: Mapping[int, int] = field(default_factory=dict)
     """Annealed evaluations: the step after which a cooldown leaves the trunk, and the step at which that shorter run
     ends. Of a shorter run, those that were made before it."""
+    rounds: RoundPlan | None = None
+    """Its rounds and their parts, where it has several or its parts are measured."""
 
     def fork(self, start: int) -> "RunPlan":
         """The shorter run whose cooldown leaves the trunk after ``start``."""
@@ -45,7 +48,7 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
 
     Raises:
         InvalidInput: the batch holds no whole sequences, the run is shorter than ``MIN_STEPS`` or its warm-up, a
-            cooldown begins before the warm-up ends, or the run is too short for its annealed evaluations.
+            cooldown begins before the warm-up ends, or the run is too short for its annealed evaluations or its rounds.
     """
     batch_tokens = config.optimization.batch_tokens
     if batch_tokens % config.architecture.sequence_length:
@@ -62,7 +65,7 @@ def plan_run(config: ProxyConfig, bytes_per_token: float) -> RunPlan:
         return _annealed_plan(config, steps, warmup_steps)
     evaluations = min(config.evaluations, steps)
     evaluation_steps = frozenset(round(steps * part / evaluations) for part in range(1, evaluations + 1))
-    plan = RunPlan(steps, warmup_steps, evaluation_steps)
+    plan = RunPlan(steps, warmup_steps, evaluation_steps, rounds=plan_rounds(config.multiple_rounds, steps))
     return plan if config.optimization.schedule == "cosine" else _with_cooldown(plan, config.optimization)
 
 

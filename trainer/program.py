@@ -37,6 +37,9 @@ class Program(Protocol):
     def nats(self, inputs_bs: Tensor, targets_bs: Tensor) -> Tensor:
         """Summed cross-entropy ``m`` of one text in nats, for all members, without a graph."""
 
+    def nats_of_each(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> Tensor:
+        """The same of a text of each member's own."""
+
     def update(self, rates: Sequence[float]) -> None:
         """Clip each member's gradient, step with each member's rate, and forget the gradients."""
 
@@ -74,6 +77,10 @@ class SingleProgram:
         """See :class:`Program`."""
         hidden_nd = self.network.hidden(inputs_bs).flatten(0, 1)
         return head_nats(hidden_nd[None], self.network.head_vd[None], targets_bs.flatten()[None])
+
+    def nats_of_each(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> Tensor:
+        """See :class:`Program`."""
+        return self.nats(inputs_mbs[0], targets_mbs[0])
 
     def update(self, rates: Sequence[float]) -> None:
         """See :class:`Program`."""
@@ -135,6 +142,11 @@ class StackedProgram:
         """See :class:`Program`."""
         hidden_mnd = vmap(self._hidden, in_dims=(0, None))(self.parameters, inputs_bs).flatten(1, 2)
         return head_nats(hidden_mnd, self._head_mvd, targets_bs.flatten().expand(len(hidden_mnd), -1))
+
+    def nats_of_each(self, inputs_mbs: Tensor, targets_mbs: Tensor) -> Tensor:
+        """See :class:`Program`."""
+        hidden_mnd = vmap(self._hidden)(self.parameters, inputs_mbs).flatten(1, 2)
+        return head_nats(hidden_mnd, self._head_mvd, targets_mbs.flatten(1))
 
     def update(self, rates: Sequence[float]) -> None:
         """See :class:`Program`."""

@@ -12,6 +12,7 @@ from trainer.member import Member
 from trainer.parallel.world import World
 from trainer.plan import RunPlan, learning_rate
 from trainer.results import Evaluation, RunSummary, StepResult, Value
+from trainer.rounds.attributes import round_attributes
 from trainer.summary import (
     cost_attributes,
     data_attributes,
@@ -71,6 +72,7 @@ class Reporter:
             **recipe_attributes(member.config, plan),
             **cost_attributes(member.config, plan, member.progress, self.criterion.teacher_flops_per_token),
             **self._teacher_attributes(member),
+            **round_attributes(member.config.multiple_rounds, plan, member.batches, member.progress.step),
             **data_attributes(self.data, member.batches, member.progress),
             **machine_attributes(member.progress, self.world.device, self.peak_memory, execution.memory_estimate),
             "precision": execution.precision,

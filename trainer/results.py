@@ -1,7 +1,7 @@
 """What a training run reports; plain values, no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Value = bool | int | float | str
 """A parameter's or attribute's value."""
@@ -15,6 +15,9 @@ class Evaluation:
     """Nats per text token; depends on the tokenizer."""
     bits_per_byte: float
     """Bits per byte of the fixed text; comparable across tokenizers."""
+    part_losses: Mapping[int, float] = field(default_factory=dict)
+    """Nats per token on a sample of each part of the first round that has ended, by its number from 1; where a run
+    measures forgetting (``trainer.rounds.forgetting``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from model.counts import (
     count_parameters,
     decoding_bytes,
     embedding_share,
+    forward_flops_per_token,
     size_conventions,
     training_flops_per_token,
 )
@@ -81,13 +82,21 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
 def cost_attributes(
     config: ProxyConfig, plan: RunPlan, progress: Progress, teacher_flops_per_token: int = 0
 ) -> dict[str, Value]:
-    """What the run took beside its own steps: cooldowns of annealed evaluations, forgotten since, and its teacher."""
+    """What the run took beside its own steps: cooldowns of annealed evaluations, forgotten since, measuring whole
+    rounds' losses, and its teacher.
+    """
     forks = [end - start for start, end in plan.forks.items() if start <= progress.step]
     annealed_tokens = sum(forks) * config.optimization.batch_tokens
     tokens = progress.step * config.optimization.batch_tokens + annealed_tokens
+    spent = tokens * (training_flops_per_token(config.architecture) + teacher_flops_per_token)
+    if plan.rounds is None or not config.multiple_rounds.measures_at_end:
+        return {"annealed_tokens": annealed_tokens, "spent_flops": spent}
+    measured_steps = plan.rounds.ended_rounds(progress.step) * plan.rounds.first_steps
+    measured_tokens = measured_steps * config.optimization.batch_tokens
     return {
         "annealed_tokens": annealed_tokens,
-        "spent_flops": tokens * (training_flops_per_token(config.architecture) + teacher_flops_per_token),
+        "round_loss_tokens": measured_tokens,
+        "spent_flops": spent + measured_tokens * forward_flops_per_token(config.architecture),
     }
 
 

@@ -54,13 +54,14 @@ def play(scene: dict[str, Any], rank: int) -> dict[str, Any]:
     results = pretrain(
         folder, Path(scene["storage"]), [Path(scene["root"])], scene.get("max_steps"), world, setups.append
     )
-    told: dict[str, Any] = {"losses": [], "evaluations": [], "kl": []}
+    told: dict[str, Any] = {"losses": [], "evaluations": [], "kl": [], "part losses": []}
     try:
         for result in results:
             told["losses"].append([result.step, result.train_loss])
             told["kl"].append(result.kl)
             if result.evaluation is not None:
                 told["evaluations"].append([result.step, result.evaluation.bits_per_byte])
+                told["part losses"] += [[result.step, loss] for loss in result.evaluation.part_losses.values()]
             if result.summary is not None:
                 told["attributes"] = dict(result.summary.attributes)
     except FormularyError as error:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from model.hf import write_hf_folder
 from model.initialization import initialize
 from model.transformer import Transformer
+from trainer.checkpoints.rounds import ROUNDS_FILE
 from trainer.checkpoints.state import latest_checkpoint
 from trainer.config import JsonlCorpus, OptimizationConfig, ProxyConfig
 from trainer.parallel.messages import OtherFailed, as_error, as_text
@@ -84,12 +86,17 @@ def one(storage: Path, corpus: JsonlCorpus) -> Callable[..., dict[str, Any]]:
     def run(folder: Path, max_steps: int | None = None) -> dict[str, Any]:
         results = list(pretrain(folder, storage, [Path(corpus.path).parent], max_steps))
         evaluated = [[r.step, r.evaluation.bits_per_byte] for r in results if r.evaluation is not None]
+        parts = [
+            [r.step, loss] for r in results if r.evaluation is not None for loss in r.evaluation.part_losses.values()
+        ]
         losses = [[r.step, r.train_loss] for r in results]
-        return {"losses": losses, "evaluations": evaluated, "kl": [r.kl for r in results]}
+        return {"losses": losses, "evaluations": evaluated, "kl": [r.kl for r in results], "part losses": parts}
 
     return run
 
 
+ROUNDS = {"rounds": 2, "parts": 2}
+"""Of 8 and then 4 steps."""
 WSD = {"schedule": "wsd", "learning_rate": 1e-2, "batch_tokens": 256}
 
 
@@ -115,9 +122,14 @@ def scenes(
     """What each process of two told of each scene."""
     begun = export("begun by one")
     one(begun, 5)
+    rounds_begun = export("rounds begun by one", multiple_rounds=ROUNDS)
+    one(rounds_begun, 5)
     listed: list[dict[str, Any]] = [
         {"name": "whole", "folder": export("whole")},
         {"name": "begun by one", "folder": begun, "max_steps": 9},
+        {"name": "rounds", "folder": export("rounds", multiple_rounds=ROUNDS)},
+        {"name": "rounds begun by one", "folder": rounds_begun, "max_steps": 9},
+        {"name": "rounds at their end", "folder": export("at end", multiple_rounds={**ROUNDS, "losses": "end"})},
         {"name": "bfloat16", "folder": export("bfloat16", precision="bfloat16")},
         {"name": "annealed", "folder": export("annealed", optimization=WSD, annealed_evaluations=True)},
         {"name": "distilled", "folder": export("distilled", distillation=distillation), "max_steps": 3},
@@ -167,6 +179,46 @@ def test_a_run_goes_on_with_another_number_of_processes(
     assert close(two["losses"], whole["losses"][5:9])
     assert close(rest["losses"], whole["losses"][9:])
     assert close(rest["evaluations"], whole["evaluations"][-1:])
+
+
+def rounds_of(folder: Path) -> dict[str, Any]:
+    found = latest_checkpoint(folder / "checkpoints")
+    assert found is not None
+    return load_file(found[0] / ROUNDS_FILE)
+
+
+@pytest.mark.parametrize(
+    ("scene", "folder", "when"), [("rounds", "rounds", "during"), ("rounds at their end", "at end", "end")]
+)
+def test_two_processes_record_and_choose_as_one_does(
+    scenes: Scenes,
+    place: Path,
+    export: Callable[..., Path],
+    one: Callable[..., dict[str, Any]],
+    scene: str,
+    folder: str,
+    when: str,
+) -> None:
+    alone = one(export(f"{scene} by one", multiple_rounds={**ROUNDS, "losses": when}))
+    first, second = scenes[scene]
+    assert first["losses"] == second["losses"]
+    assert first["part losses"] == second["part losses"]
+    assert close(first["losses"], alone["losses"])
+    assert close(first["part losses"], alone["part losses"])
+    two_s, one_s = rounds_of(place / folder), rounds_of(place / f"{scene} by one")
+    assert two_s["orders"].tolist() == one_s["orders"].tolist()
+    assert two_s["losses"].tolist() == pytest.approx(one_s["losses"].tolist(), rel=ROUNDING)
+
+
+def test_rounds_go_on_with_another_number_of_processes(
+    scenes: Scenes, place: Path, export: Callable[..., Path], one: Callable[..., dict[str, Any]]
+) -> None:
+    alone = one(export("rounds by one alone", multiple_rounds=ROUNDS))
+    two = scenes["rounds begun by one"][0]
+    assert close(two["losses"], alone["losses"][5:9])
+    assert close(one(place / "rounds begun by one")["losses"], alone["losses"][9:])
+    choices = [rounds_of(place / name)["orders"].tolist() for name in ("rounds begun by one", "rounds by one alone")]
+    assert choices[0] == choices[1]
 
 
 def test_each_process_writes_its_rows(scenes: Scenes, place: Path) -> None:

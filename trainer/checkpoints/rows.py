@@ -57,7 +57,7 @@ def read_rows(
         InvalidInput: a file cannot be read, is another step's, or the tensors are not those expected.
     """
     with ExitStack() as stack:
-        files = [(path, stack.enter_context(_opened(path, step))) for path in paths]
+        files = [(path, stack.enter_context(opened(path, step))) for path in paths]
         shapes = [_shapes(path, file) for path, file in files]
         _check_shapes(paths, shapes, expected)
         try:
@@ -68,7 +68,12 @@ def read_rows(
             raise InvalidInput("checkpoints", f"{paths[0].parent} cannot be read ({error})", REMEDY) from error
 
 
-def _opened(path: Path, step: int) -> Any:
+def opened(path: Path, step: int) -> Any:
+    """A safetensors file of step ``step``, to be used in a ``with`` statement.
+
+    Raises:
+        InvalidInput: it is none, or another step's.
+    """
     try:
         file = safe_open(path, framework="pt")
         metadata: dict[str, str] | None = file.metadata()  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from model.errors import InvalidInput
 from model.files import read_capped
 from model.llama_weights import file_names as llama_names
 from model.transformer import Transformer
+from trainer.checkpoints.rounds import ROUNDS_FILE, read_rounds
 from trainer.checkpoints.rows import KINDS, REMEDY, file_names, read_rows
 from trainer.config import Precision
 from trainer.loop import TrainingRun
@@ -45,6 +46,8 @@ class CheckpointState(FrozenConfig):
     evaluation_seconds: Annotated[float, Field(ge=0)]
     shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
     """Processes that wrote it, each its rows; any other number can read it."""
+    rounds: bool = False
+    """Whether it holds the losses and choices of a run in rounds."""
 
     @property
     def name(self) -> str:
@@ -53,7 +56,8 @@ class CheckpointState(FrozenConfig):
 
     def files(self) -> list[str]:
         """Names of all files of the checkpoint."""
-        return [STATE_FILE, *(name for kind in KINDS for name in file_names(kind, self.shards))]
+        of_rounds = [ROUNDS_FILE] if self.rounds else []
+        return [STATE_FILE, *of_rounds, *(name for kind in KINDS for name in file_names(kind, self.shards))]
 
 
 def checkpoint_name(step: int) -> str:
@@ -72,6 +76,7 @@ def state_of(run: TrainingRun, config_key: str) -> CheckpointState:
         training_seconds=progress.training_seconds,
         evaluation_seconds=progress.evaluation_seconds,
         shards=run.world.size,
+        rounds=run.rounds is not None,
     )
 
 
@@ -117,6 +122,8 @@ def restore(run: TrainingRun, folder: Path, state: CheckpointState) -> None:
     Raises:
         InvalidInput: the files do not hold the tensors of this network.
     """
+    if state.rounds != (run.rounds is not None):
+        raise InvalidInput("checkpoints", f"{folder} is not of a run of these rounds", REMEDY)
     network, optimizer = run.single.network, run.single.optimizer
     weights = _rows(run, folder, state, "model", {name: [file] for name, file in llama_names(network).items()})
     moments = _rows(run, folder, state, "optimizer", moment_names(network))
@@ -127,6 +134,8 @@ def restore(run: TrainingRun, folder: Path, state: CheckpointState) -> None:
             for moment, values in zip(MOMENTS, moments[name], strict=True):
                 own_part(kept[moment]).copy_(values)
             optimizer.state[parameter] = {"step": torch.tensor(float(state.step), device=parameter.device), **kept}
+    if run.rounds is not None:
+        read_rounds(run.rounds, folder, state.step)
     run.progress = Progress(state.step, state.train_bytes, state.training_seconds, state.evaluation_seconds)
 
 

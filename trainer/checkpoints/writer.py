@@ -16,6 +16,7 @@ from model.errors import FormularyError
 from model.llama_weights import file_names as llama_names
 from trainer.cache import named_write_errors, write_atomically
 from trainer.checkpoints import rows
+from trainer.checkpoints.rounds import ROUNDS_FILE, rounds_tensors
 from trainer.checkpoints.state import MOMENTS, NAME, STATE_FILE, CheckpointState, state_of
 from trainer.loop import TrainingRun
 from trainer.parallel.sharded import own_part
@@ -40,6 +41,7 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self._copies: Tensors = {}
+        self._rounds: dict[str, Tensor] = {}
 
     def save(self) -> None:
         """Copy the present step and begin to write it, after waiting for the one before.
@@ -76,6 +78,8 @@ class CheckpointWriter:
                 if name not in copies:
                     copies[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=pinned)
                 copies[name].copy_(tensor, non_blocking=True)
+        if self._run.rounds is not None:
+            self._rounds = rounds_tensors(self._run.rounds, self._run.progress.step)
         if pinned:
             torch.cuda.synchronize(self._run.device)
 
@@ -93,6 +97,8 @@ class CheckpointWriter:
                     for kind in rows.KINDS:
                         path = partial / rows.file_names(kind, world.size)[world.rank]
                         rows.write_rows(path, self._copies[kind], state.step)
+                    if world.rank == 0 and state.rounds:
+                        rows.write_rows(partial / ROUNDS_FILE, self._rounds, state.step)
                 with self._messages.agreement():
                     if world.rank == 0:
                         self._publish(state, partial, target)

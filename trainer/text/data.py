@@ -105,11 +105,22 @@ class Batches:
 
     def batch(self, step: int) -> npt.NDArray[np.int64]:
         """Tokens (sequences, S + 1) of ``step``, counted from 1; inputs and targets overlap by S - 1."""
-        positions = np.arange((step - 1) * self.batch_sequences, step * self.batch_sequences)
+        return self.sequences_at(np.arange((step - 1) * self.batch_sequences, step * self.batch_sequences))
+
+    def is_known(self, step: int) -> bool:
+        """Whether it is settled what ``step`` reads."""
+        return True
+
+    def sequences_at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Tokens (positions, S + 1) of the sequences that are read at those positions of the run, counted from 0."""
         epochs, places = np.divmod(positions, self.sequences)
-        chosen = [self._order(epoch)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
-        starts = np.concatenate(chosen) * self.sequence_length
-        return self.tokens[starts[:, None] + np.arange(self.sequence_length + 1)].astype(np.int64)
+        chosen = np.empty(positions.size, dtype=np.int64)
+        for epoch in np.unique(epochs).tolist():
+            chosen[epochs == epoch] = self._order(epoch)[places[epochs == epoch]]
+        starts = chosen * self.sequence_length
+        places = starts[:, None] + np.arange(self.sequence_length + 1)
+        tokens: npt.NDArray[np.int64] = self.tokens[places].astype(np.int64)
+        return tokens
 
     def unique_tokens(self, step: int) -> int:
         """Targets seen for the first time in the first ``step`` steps; the others were repeated."""

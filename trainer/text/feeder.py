@@ -23,7 +23,8 @@ class Batch:
 
 
 class Feeder:
-    """Gives the batch of any step; asked for the steps in order, it has the next one ready where ``ahead`` is set.
+    """Gives the batch of any step; asked for the steps in order, it has the next one ready where ``ahead`` is set and
+    it is settled what that one reads.
 
     Of each batch it gives the sequences ``part``, all of them where it is left out; the bytes are those of all.
     """
@@ -44,7 +45,7 @@ class Feeder:
         """The batch of ``step``, counted from 1."""
         prepared, self._next = self._next, None
         batch = prepared[1].result() if prepared and prepared[0] == step else self._gather(step)
-        if self._thread is not None:
+        if self._thread is not None and all(batches.is_known(step + 1) for batches in self._batches):
             self._next = step + 1, self._thread.submit(self._gather, step + 1)
         return batch
 
