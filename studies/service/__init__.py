@@ -2,11 +2,13 @@
 
 from studies.service.answers import begin_answer, store_answer
 from studies.service.campaigns import (
+    CampaignLadder,
     CampaignProgress,
     PreparedCampaign,
     ResumeRequest,
     Resumption,
     add_campaign,
+    campaign_ladder,
     campaign_of,
     campaign_progress,
     cancel_campaign,
@@ -86,6 +88,7 @@ from studies.service.watching import changed_trials, look, new_values
 from studies.service.workers import a_worker_lives_here, list_workers
 
 __all__ = [
+    "CampaignLadder",
     "CampaignProgress",
     "ExportRequest",
     "JudgedValidation",
@@ -104,6 +107,7 @@ __all__ = [
     "begin_answer",
     "best_trial",
     "best_trials",
+    "campaign_ladder",
     "campaign_of",
     "campaign_progress",
     "cancel_campaign",

@@ -9,6 +9,7 @@ from studies.service.campaigns.controls import (
     prepare_resumption,
     resume_campaign,
 )
+from studies.service.campaigns.ladder import CampaignLadder, campaign_ladder
 from studies.service.campaigns.preparing import PreparedCampaign, plan_of, prepare_campaign
 from studies.service.campaigns.progress import CampaignProgress, RungProgress, StageProgress, campaign_progress
 from studies.service.campaigns.steps import Step, next_step, take_step
@@ -22,6 +23,7 @@ from studies.service.campaigns.stored import (
 )
 
 __all__ = [
+    "CampaignLadder",
     "CampaignProgress",
     "PreparedCampaign",
     "ResumeRequest",
@@ -30,6 +32,7 @@ __all__ = [
     "StageProgress",
     "Step",
     "add_campaign",
+    "campaign_ladder",
     "campaign_of",
     "campaign_progress",
     "cancel_campaign",
