@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.commands import (
+    campaign,
     demo,
     export,
     formulas,
@@ -66,6 +67,7 @@ def formulary(
 app.command("run", epilog=run.EXAMPLES)(run.run)
 app.command("space", epilog=space.EXAMPLES)(space.show_space)
 app.add_typer(study.app, name="study")
+app.add_typer(campaign.app, name="campaign")
 app.command("import", epilog=import_runs.EXAMPLES)(import_runs.import_runs)
 app.command("formulas", epilog=formulas.EXAMPLES)(formulas.show_formulas)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)

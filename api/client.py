@@ -164,6 +164,41 @@ class Client:
         """One validation, judged by its trials as they are now."""
         return self._json("GET", f"/v1/studies/{study_id}/validations/{validation_id}")
 
+    def plan_campaign(self, request: Mapping[str, Any]) -> Json:
+        """Say what a campaign would train and cost."""
+        return self._json("POST", "/v1/campaigns:plan", json=request)
+
+    def create_campaign(self, request: Mapping[str, Any]) -> Json:
+        """Create a campaign from a preset or a document."""
+        return self._json("POST", "/v1/campaigns", json=request)
+
+    def create_or_continue_campaign(self, request: Mapping[str, Any]) -> tuple[Json, bool]:
+        """Create a campaign, or find the newest unfinished one of the same document; whether it was created."""
+        parameters = {"continue_unfinished": True}
+        with self._opened("POST", "/v1/campaigns", json=request, params=parameters) as response:
+            return _document(response), response.status_code == httpx.codes.CREATED
+
+    def list_campaigns(self) -> Iterator[Json]:
+        """All campaigns, newest first, without their stages."""
+        return self._pages("/v1/campaigns", "campaigns")
+
+    def get_campaign(self, campaign_id: int) -> Json:
+        """One campaign, as its studies are now."""
+        return self._json("GET", f"/v1/campaigns/{campaign_id}")
+
+    def change_campaign(self, campaign_id: int, verb: str) -> Json:
+        """Ask a campaign to pause or cancel."""
+        return self._json("POST", f"/v1/campaigns/{campaign_id}:{verb}")
+
+    def resume_campaign(self, campaign_id: int, stages: Mapping[str, Any] | None = None) -> Json:
+        """Let a campaign go on; ``stages`` are other studies for stages that failed, by name."""
+        body = {"json": {"stages": dict(stages)}} if stages else {}
+        return self._json("POST", f"/v1/campaigns/{campaign_id}:resume", **body)
+
+    def delete_campaign(self, campaign_id: int) -> None:
+        """Delete a campaign that has ended; its studies stay."""
+        self._delete(f"/v1/campaigns/{campaign_id}")
+
     def get_operation(self, operation_id: int) -> Json:
         """One operation."""
         return self._json("GET", f"/v1/operations/{operation_id}")

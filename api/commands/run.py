@@ -7,10 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from api.client import Client, LocalApplication, open_application
+from api.commands.campaign_source import (
+    CAMPAIGN,
+    PRESET,
+    CorpusOption,
+    NameOption,
+    PlanOption,
+    campaign_request,
+    is_campaign,
+)
 from api.commands.options import CorpusRootOption, examples, home_option, placed
 from api.ray_token import require_ray_token
 from api.settings import Settings
 from api.spec_file import read_spec
+from api.terminal.campaign_report import print_plan
 from api.terminal.consoles import messages, print_warnings, results
 from api.terminal.report import print_next_steps, print_report
 from model.errors import FormularyError, InvalidInput
@@ -21,33 +31,98 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT, as shells have it."""
 RUNNABLE_STUDIES = frozenset({"QUEUED", "RUNNING", "STOPPING"})
 
-SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The study spec.")]
+SpecArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPEC.yaml|CAMPAIGN.yaml|preset:NAME[/STAGE]",
+        help="A study or a campaign: a file, one that comes with Formulary, or a campaign that goes on: campaign:ID.",
+    ),
+]
 Json = dict[str, Any]
 
 EXAMPLES = examples(
     "formulary run spec.yaml",
     "formulary run spec.yaml --home /data/formulary --corpus-root ~/texts",
+    "formulary run preset:paper-cpu --plan",
+    "formulary run preset:paper-cpu",
+    "formulary run preset:paper-cpu/rounds",
+    "formulary run campaign:1",
 )
 
 
 @placed
-def run(settings: Settings, spec: SpecArgument, corpus_root: CorpusRootOption = None) -> None:
+def run(
+    settings: Settings,
+    spec: SpecArgument,
+    corpus: CorpusOption = None,
+    name: NameOption = None,
+    plan: PlanOption = False,
+    corpus_root: CorpusRootOption = None,
+) -> None:
     """Run a whole study here, without a server: its trials, best trial and formulas; the last line is its id.
 
-    An unfinished study of the same spec goes on where it stopped. Ctrl-C leaves it so that it can.
+    A campaign runs its studies one after the other, each from the winner of the one before, and then its ladder. What
+    is unfinished of the same document goes on where it stopped. Ctrl-C leaves it so that it can.
     """
-    document = read_spec(spec)
     with open_application(settings.for_operator(spec.parent, corpus_root or ())) as application:
-        client = application.client
-        _check_machine(document)
-        study = create_or_continue(client, document)
-        try:
-            drive(application, study)
-        except KeyboardInterrupt:
-            messages().print(f"study {study['id']} is interrupted; go on with the same command", soft_wrap=True)
-            raise typer.Exit(INTERRUPTED) from None
-        ended = client.get_study(study["id"])
-        print_report(results(), client, ended)
+        document = _study_document(spec)
+        if document is not None:
+            _refuse_for_a_study(corpus=corpus, name=name, plan=plan)
+            _run_study(settings, application, document)
+            return
+        from api.commands import run_campaign
+
+        home = home_option(settings)
+        if str(spec).startswith(CAMPAIGN):
+            run_campaign.continue_campaign(application, _campaign_id(spec), home)
+            return
+        request = campaign_request(spec, corpus, name)
+        if plan:
+            print_plan(results(), application.client.plan_campaign(request))
+            return
+        run_campaign.run_campaign(application, request, home)
+
+
+def _study_document(spec: Path) -> Json | None:
+    """The study that is to be run; None of a campaign."""
+    source = str(spec)
+    if source.startswith(CAMPAIGN):
+        return None
+    if not source.startswith(PRESET):
+        document = read_spec(spec)
+        return None if is_campaign(document) else document
+    preset, found, stage = source.removeprefix(PRESET).partition("/")
+    if not found:
+        return None
+    from studies.campaigns.presets import load_preset_study
+
+    return load_preset_study(preset, stage)
+
+
+def _refuse_for_a_study(**given: object) -> None:
+    for name, value in given.items():
+        if value:
+            raise InvalidInput(f"--{name}", "a study says this itself", "leave it out, or give a campaign")
+
+
+def _campaign_id(source: Path) -> int:
+    given = str(source).removeprefix(CAMPAIGN)
+    if not given.isdecimal():
+        raise InvalidInput("campaign", f"{given[:60]!r} is no id", "write campaign:1; see 'formulary campaign list'")
+    return int(given)
+
+
+def _run_study(settings: Settings, application: LocalApplication, document: Json) -> None:
+    client = application.client
+    _check_machine(document)
+    study = create_or_continue(client, document)
+    try:
+        drive(application, study)
+    except KeyboardInterrupt:
+        messages().print(f"study {study['id']} is interrupted; go on with the same command", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    ended = client.get_study(study["id"])
+    print_report(results(), client, ended)
     print_next_steps(results(), ended, home_option(settings))
     typer.echo(ended["id"])
     if ended["state"] == "FAILED":
