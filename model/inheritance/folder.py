@@ -61,9 +61,7 @@ def parent_folder(path: Path, field: str = FIELD) -> ParentFolder:
         _check_size(architecture)
         _check_own(folder, INDEX_FILE)
         weights = tuple(weight_files(folder))
-        for file in weights:
-            _check_own(folder, file.name)
-        _check_bytes(weights)
+        _check_weights(folder, weights)
         tokenizer = next((folder / name for name in NAMES if _check_own(folder, name)), None)
         return ParentFolder(folder, architecture, weights, tokenizer)
     except InvalidInput as error:
@@ -105,8 +103,11 @@ def _check_size(architecture: ArchitectureConfig) -> None:
         raise InvalidInput("config", reason, f"give a network of at most {MAX_PARAMETERS:.3g}")
 
 
-def _check_bytes(weights: tuple[Path, ...]) -> None:
-    size = sum(file.stat().st_size for file in weights)
+def _check_weights(folder: Path, files: tuple[Path, ...]) -> None:
+    missing = [file.name for file in files if not _check_own(folder, file.name)]
+    if missing:
+        raise InvalidInput("weights", f"{missing[0]} is missing", "give all files that the index names")
+    size = sum(file.stat().st_size for file in files)
     if size > MAX_WEIGHT_BYTES:
         reason = f"the files have {size} bytes"
         raise InvalidInput("weights", reason, f"give at most {MAX_WEIGHT_BYTES}, in the files of this network alone")
