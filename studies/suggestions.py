@@ -9,6 +9,7 @@ from search.events import Value
 from studies.formulas.formula import Formula
 from studies.records import Trial
 from studies.spec import MAX_TRIALS
+from studies.specs.model_checks import INHERITING
 from studies.specs.parsing import parse_spec
 
 Json = dict[str, Any]
@@ -16,6 +17,9 @@ MAX_CHOICES = 12
 """Values of an imported parameter that are repeated one by one; more become a range (assumed)."""
 LOG_RATIO = 3.0
 """A range whose ends differ by more is searched in logs (assumed)."""
+PARTS = ("space", "inner")
+PARENT_TO_GIVE = "PARENT"
+"""Stands for the parent of runs that name none; no such folder is allowed, so that it cannot be run unread."""
 INNER = ("learning_rate", "seed")
 """Parameters whose values every architecture is trained at, so that it is compared at its own best rate."""
 IMPORTED_PROXY: Json = {"corpus": {"kind": "builtin"}, "train_bytes": 1_000_000}
@@ -54,18 +58,40 @@ def suggested_spec(spec: Mapping[str, Any], formula: Formula, runs: Sequence[Tri
         changed = merged(changed, patch)
     if "max_trial_count" not in supply:
         changed["max_trial_count"] = _count(base, changed)
+    changed = {**changed, "conditions": _conditions(changed)}
+    if "inherit" not in changed and any(name in changed.get(part, {}) for part in PARTS for name in INHERITING):
+        changed["inherit"] = {"parent": {"kind": "folder", "path": PARENT_TO_GIVE}}
     return parse_spec(changed).model_dump(mode="json", exclude_defaults=True) | {"version": 1}
+
+
+def left_open(spec: Json) -> list[str]:
+    """What a suggested spec cannot say, a line each."""
+    parent = spec.get("inherit", {}).get("parent", {})
+    if parent.get("path") != PARENT_TO_GIVE:
+        return []
+    return [f"its runs name no parent: write a folder or a trial in the place of {PARENT_TO_GIVE} in inherit.parent"]
+
+
+def _conditions(changed: Json) -> Json:
+    """The conditions of what is still varied by the sampler, on what still is."""
+    space = changed.get("space", {})
+    kept = {
+        child: {parent: values for parent, values in parents.items() if parent in space}
+        for child, parents in changed.get("conditions", {}).items()
+        if child in space
+    }
+    return {child: parents for child, parents in kept.items() if parents}
 
 
 def _replaced(base: Json, supply: Json) -> Json:
     """A patch that takes away what ``supply`` gives anew: a parameter wherever it stood, and another budget."""
-    asked = {name for part in ("space", "inner") for name, said in supply.get(part, {}).items() if said is not None}
+    asked = {name for part in PARTS for name, said in supply.get(part, {}).items() if said is not None}
     budgets = {name for name, said in supply.get("constraints", {}).items() if _is_budget(said)}
     if budgets:
         asked.add("width")
     held = base.get("constraints", {}).items()
     return {
-        **{part: dict.fromkeys(asked & base.get(part, {}).keys()) for part in ("space", "inner")},
+        **{part: dict.fromkeys(asked & base.get(part, {}).keys()) for part in PARTS},
         "constraints": dict.fromkeys(name for name, said in held if budgets and (_is_budget(said) or name in budgets)),
     }
 

@@ -10,7 +10,7 @@ from studies.formulas.observations import Observation
 NAMES = ("parametrisation", "schedule", "final_learning_rate_ratio", "decay_mode", "optimizer")
 """Attributes of a regime: the best rate of a cosine is not that of a constant schedule, coupled weight decay scales
 with the rate, and under muP a rate means something else (arXiv 2203.03466)."""
-SHARED = (*NAMES[1:], "corpus_fingerprint")
+SHARED = (*NAMES[1:], "corpus_fingerprint", "parent_fingerprint", "teacher_fingerprint")
 """What studies that are fitted together must have in common; each parametrisation has laws of its own."""
 Regime = tuple[Value | None, ...]
 """A value for each of ``NAMES``; None where no run of a table states it."""

@@ -13,7 +13,7 @@ from studies.formulas.regimes import SHARED
 from studies.records import ACTIVE_STUDY_STATES, Study
 from studies.repository import formulas, studies, trials
 from studies.service.studies import get_study
-from studies.suggestions import Suggestion, suggested_spec
+from studies.suggestions import Suggestion, left_open, suggested_spec
 
 MAX_TOGETHER = 20
 """Studies that are fitted together (assumed)."""
@@ -126,7 +126,8 @@ def suggest_study(session: Session, owner: str, study_id: int, kind: FormulaKind
         raise InvalidInput("kind", f"no further study is suggested: {verdicts}", "read the reasons of the formulas")
     execution = study.spec.get("execution")
     runs = None if execution != "imported" else trials.page(session, study_id, None, None)
-    return Suggestion(lacking.id, lacking.reasons, suggested_spec(study.spec, lacking, runs))
+    spec = suggested_spec(study.spec, lacking, runs)
+    return Suggestion(lacking.id, [*lacking.reasons, *left_open(spec)], spec)
 
 
 def _check_size(session: Session, together: Sequence[Study]) -> None:

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from model.errors import InvalidInput
+from studies.formulas.comparisons.kinds import INHERITED, MULTIPLE_ROUNDS, Comparison
+from studies.formulas.comparisons.supply import more_methods
 from studies.formulas.formula import Formula
+from studies.service import prepare_spec
 from studies.specs.parsing import parse_spec
-from studies.suggestions import suggested_spec
+from studies.suggestions import left_open, suggested_spec
 
 BASE: dict[str, Any] = {
     "version": 1,
@@ -69,3 +73,37 @@ def test_what_is_supplied_stands_for_the_whole_of_what_was(base: dict[str, Any],
     if "constraints" in supply:
         assert "width" not in spec.space
     assert spec.purpose == "estimate"
+
+
+def wanted(comparison: Comparison, base: dict[str, Any] = BASE) -> dict[str, Any]:
+    """What is suggested where a comparison has tried none of its methods."""
+    return suggested_spec(base, formula(more_methods([], comparison)), None)
+
+
+def test_the_suggested_rounds_are_the_papers_and_leave_their_conditions() -> None:
+    space = {
+        **BASE["space"],
+        "rounds": {"type": "categorical", "choices": [1, 2]},
+        "sampling_rate": {"type": "categorical", "choices": [0.25, 0.5]},
+        "round_selection": {"type": "categorical", "choices": ["loss", "uniform"]},
+    }
+    conditions = {"sampling_rate": {"rounds": [2]}, "round_selection": {"rounds": [2], "depth": [2]}}
+    spec = wanted(MULTIPLE_ROUNDS, {**BASE, "space": space, "conditions": conditions})
+    assert (spec["inner"]["rounds"], spec["inner"]["sampling_rate"]) == ([1, 2, 3], [0.5])
+    assert spec["conditions"] == {"round_selection": {"depth": [2]}}
+
+
+def test_the_suggested_inheritance_is_from_the_studys_parent() -> None:
+    parent = {"kind": "trial", "study": 3, "trial": 7}
+    spec = wanted(INHERITED, {**BASE, "inherit": {"parent": parent}})
+    assert spec["inner"]["inherit_method"] == ["none", "random", "l1", "l2", "taylor", "learned_mask"]
+    assert spec["inherit"]["parent"] == parent
+    assert left_open(spec) == []
+
+
+def test_a_suggestion_says_that_it_names_no_parent() -> None:
+    spec = wanted(INHERITED)
+    (said,) = left_open(spec)
+    assert "PARENT in inherit.parent" in said
+    with pytest.raises(InvalidInput, match=r"inherit.parent.path: 'PARENT' is no file or folder"):
+        prepare_spec(spec, [])

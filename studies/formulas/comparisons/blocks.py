@@ -17,7 +17,7 @@ from studies.formulas.observations import FitContext, Observation, collect_runs,
 from studies.records import TrialState
 
 Floats = NDArray[np.float64]
-RATE, SEED = "learning_rate", "seed"
+RATE, SEED, TOKENS = "learning_rate", "seed", "train_tokens"
 MIN_PROFILED = 0.8
 """Share of the cells that must have a profile (assumed, as for depth)."""
 CONFIGURATIONS = 5
@@ -42,6 +42,8 @@ class Blocks:
     cells: int
     lost: dict[str, int]
     """Failed or diverged runs of each method."""
+    token_ratio: float = 1.0
+    """Largest ratio between the training tokens of two complete runs of a block."""
 
     @property
     def by_configuration(self) -> bool:
@@ -75,7 +77,14 @@ def build_blocks(observations: Sequence[Observation], comparison: Comparison, co
     configurations = [parameter_key(block[0], apart | {SEED}) for block in members.values()]
     numbers = {key: place for place, key in enumerate(dict.fromkeys(configurations))}
     index = np.array([numbers[key] for key in configurations], dtype=np.intp)
-    return Blocks(methods, costs, index, valued.rates, valued.at_edge, len(cells), lost)
+    ratio = max((_token_ratio(block) for block in members.values()), default=1.0)
+    return Blocks(methods, costs, index, valued.rates, valued.at_edge, len(cells), lost, ratio)
+
+
+def _token_ratio(block: Sequence[Observation]) -> float:
+    complete = (row.number_of(TOKENS) for row in block if row.state is TrialState.COMPLETE)
+    tokens = [count for count in complete if count]
+    return max(tokens) / min(tokens) if tokens else 1.0
 
 
 @dataclass(frozen=True, slots=True)

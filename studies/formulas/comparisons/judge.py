@@ -14,6 +14,9 @@ from studies.formulas.verdicts import Ground
 MAX_EDGE_SHARE = 0.25
 """Share of profiles at the edge of the rates beyond which no verdict is given (assumed, as for depth)."""
 MOST_TIMES = 100.0
+MAX_TOKEN_RATIO = 1.02
+"""Largest ratio of tokens in a block at which methods are compared (assumed: runs are in whole steps, and rounds in
+whole parts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,10 @@ def judge(comparison: Comparison, blocks: Blocks, family: Family, context: FitCo
 
     An order fails also where any two of its methods, neighbours or not, are decided against it.
     """
-    missing = tuple(method for method in comparison.methods if method not in blocks.methods)
+    missing = comparison.missed(blocks.methods)
     remarks = _remarks(comparison, blocks)
     obstacle = _obstacle(blocks)
-    places = {claim: family.where(claim) for claim in comparison.claims}
+    places = {claim: family.where(claim) for claim in comparison.claims_about(blocks.methods)}
     stated = {claim: place for claim, place in places.items() if place != "missing"}
     if obstacle is not None:
         claims = {(claim.first, claim.second): ground.verdict("across") for claim in stated}
@@ -45,7 +48,7 @@ def judge(comparison: Comparison, blocks: Blocks, family: Family, context: FitCo
     claims = {(claim.first, claim.second): ground.verdict(place) for claim, place in stated.items()}
     against = _against(comparison, family)
     said = tuple(_said(claim, place, family, context) for claim, place in stated.items())
-    if against or "outside" in stated.values():
+    if against or _is_refuted(stated, comparison):
         reasons = tuple(_contradiction(pair, context) for pair in against)
         return Judgement(ground.verdict("outside"), claims, (*reasons, *said, *remarks), ())
     if all(place == "inside" for place in places.values()):
@@ -58,13 +61,33 @@ def judge(comparison: Comparison, blocks: Blocks, family: Family, context: FitCo
     return Judgement(ground.verdict("across"), claims, (*said, *absent, *more, *remarks), missing, times)
 
 
+def _is_refuted(places: Mapping[Claim, str], comparison: Comparison) -> bool:
+    """Whether a claim fails; of those about the methods of which the paper means one, all that were tried must."""
+    sure = [place for claim, place in places.items() if claim.first not in comparison.either]
+    doubtful = [place for claim, place in places.items() if claim.first in comparison.either]
+    return "outside" in sure or (bool(doubtful) and set(doubtful) == {"outside"})
+
+
 def _against(comparison: Comparison, family: Family) -> list[Pair]:
-    """Pairs of an order that are decided the other way."""
+    """Pairs of an order, neighbours or not, that are decided the other way, whichever method the paper means."""
     if not all(claim.test == "order" for claim in comparison.claims):
         return []
-    ordered = set(comparison.methods)
-    pairs = (pair for pair in family.pairs.values() if {pair.first, pair.second} <= ordered)
-    return [pair for pair in pairs if pair.decided and pair.estimate > 0]
+    ordered = [(first, second) for first, second in family.pairs if _is_ordered(comparison, first, second)]
+    wrong = [key for key in ordered if family.pairs[key].decided and family.pairs[key].estimate > 0]
+    meant = comparison.either & set(family.methods)
+    return [
+        family.pairs[first, second]
+        for first, second in wrong
+        if first not in meant or all((other, second) in wrong for other in meant)
+    ]
+
+
+def _is_ordered(comparison: Comparison, first: str, second: str) -> bool:
+    """Whether the claims, one after the other, lead from ``first`` to ``second``."""
+    reached = {first}
+    for claim in comparison.claims * len(comparison.claims):
+        reached |= {claim.second} if claim.first in reached else set()
+    return second in reached - {first}
 
 
 def _contradiction(pair: Pair, context: FitContext) -> str:
@@ -116,6 +139,11 @@ def _more(times: float, family: Family) -> str:
 
 def _obstacle(blocks: Blocks) -> str | None:
     """Why no verdict can be given whatever the intervals."""
+    if blocks.token_ratio > MAX_TOKEN_RATIO:
+        return (
+            f"runs of one block saw up to {blocks.token_ratio:.2f} times the tokens of others, so that amounts of data "
+            "are compared along with methods: train every method for as many tokens, all rounds counted"
+        )
     if blocks.rates == "best_tried":
         return (
             "learning rates were not profiled (fewer than 3 usable rates for most runs), so that rates are compared "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from studies.formulas.comparisons import report
 from studies.formulas.comparisons.blocks import CONFIGURATIONS, Blocks, build_blocks
-from studies.formulas.comparisons.judge import MAX_EDGE_SHARE, Judgement, judge
+from studies.formulas.comparisons.judge import MAX_EDGE_SHARE, MAX_TOKEN_RATIO, Judgement, judge
 from studies.formulas.comparisons.kinds import INHERITED, INITIALIZATION, MULTIPLE_ROUNDS, Comparison
 from studies.formulas.comparisons.pairs import MIN_PAIRS, Family, compare
 from studies.formulas.comparisons.supply import more_methods, more_seeds
@@ -85,8 +85,10 @@ def _without_fit(
     supply: dict[str, Any] | None,
 ) -> Formula:
     verdict = Ground(context, False).verdict("across")
+    tried = {label for row in rows if (label := comparison.label(row)) is not None}
+    reference = next((method for method in comparison.methods if method in tried), comparison.methods[0])
     own = {
-        report.name_of(claim.first, claim.second, comparison.methods[0]): Coefficient(
+        report.name_of(claim.first, claim.second, reference): Coefficient(
             estimate=None,
             low=None,
             high=None,
@@ -95,7 +97,7 @@ def _without_fit(
             paper=report.claimed(comparison, claim, context, None),
             verdict=verdict,
         )
-        for claim in comparison.claims
+        for claim in comparison.claims_about(tried)
         if claim.test != "equal"
     }
     return Formula(
@@ -152,6 +154,8 @@ def _formula(
 def _supply(
     comparison: Comparison, rows: Sequence[Observation], blocks: Blocks, judgement: Judgement
 ) -> dict[str, Any] | None:
+    if blocks.token_ratio > MAX_TOKEN_RATIO:
+        return None
     if blocks.rates == "best_tried" or blocks.at_edge > MAX_EDGE_SHARE * blocks.cells:
         return more_rates(rows, "both", blocks.cells)
     if judgement.missing:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from model.errors import InvalidInput
-from studies.formulas.comparisons.kinds import identifier
+from studies.formulas.comparisons.kinds import INHERITED, MULTIPLE_ROUNDS, identifier
 from studies.formulas.comparisons.law import fit_inheritance, fit_initialization, fit_multiple_rounds
 from studies.formulas.comparisons.pairs import holm
 from studies.formulas.evaluation import evaluate
@@ -129,9 +129,108 @@ def test_missing_methods_leave_the_order_open_and_are_asked_for():
     assert formula.verdict == "undetermined"
     assert formula.coefficients["l1"].verdict == "agrees_at_this_scale"
     assert any("learned_mask" in reason for reason in formula.reasons)
-    assert formula.supply["inner"]["inherit_method"] == list(STEPS)
+    assert formula.supply["inner"]["inherit_method"] == ["none", *STEPS]
     assert formula.supply["inner"]["seed"] == list(range(8))
     assert formula.supply["space"]["inherit_method"] is None
+
+
+def test_whatever_the_paper_calls_random_stands_before_l1():
+    """The notes do not say whether its random is a choice of neurons or a random start."""
+    with_none = {"none": 0.02, **STEPS}
+    assert fit_inheritance(rows_of(inherited(with_none)), CONTEXT)[0].verdict == "agrees_at_this_scale"
+    without_random = {name: effect for name, effect in with_none.items() if name != "random"}
+    assert fit_inheritance(rows_of(inherited(without_random)), CONTEXT)[0].verdict == "agrees_at_this_scale"
+    formula = fit_inheritance(rows_of(inherited(with_none)), CONTEXT)[0]
+    assert formula.evidence["reference"] == "none"
+    assert formula.coefficients["random"].paper is None
+    assert formula.coefficients["l1"].paper.test == formula.coefficients["l1_minus_random"].paper.test == "order"
+
+
+def test_an_order_that_holds_for_one_reading_of_random_alone_is_not_decided():
+    better_start = {"none": -0.1, **STEPS}
+    formula = fit_inheritance(rows_of(inherited(better_start)), CONTEXT)[0]
+    assert formula.verdict == "undetermined"
+    assert formula.coefficients["l1"].verdict == "differs_at_this_scale"
+    assert formula.coefficients["l1_minus_random"].verdict == "agrees_at_this_scale"
+    both = {"none": -0.1, **STEPS, "random": -0.1}
+    assert fit_inheritance(rows_of(inherited(both)), CONTEXT)[0].verdict == "differs_at_this_scale"
+
+
+def observation(**parameters):
+    return Observation(0, TrialState.COMPLETE, parameters, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "label"),
+    [
+        ({"rounds": 1, "sampling_rate": 0.25, "round_selection": "top_loss"}, "rounds_1"),
+        ({"rounds": 2}, "rounds_2"),
+        ({"rounds": 2, "sampling_rate": 0.5, "round_selection": "loss", "round_losses": "during"}, "rounds_2_at_50"),
+        ({"rounds": 2, "sampling_rate": 0.125}, "rounds_2_at_12_5"),
+        ({"rounds": 2, "sampling_rate": 0.5, "round_selection": "uniform"}, "rounds_2_at_50_uniform"),
+        (
+            {"rounds": 2, "sampling_rate": 0.5, "round_selection": "uniform", "round_losses": "end"},
+            "rounds_2_at_50_uniform",
+        ),
+        ({"rounds": 2, "sampling_rate": 0.5, "round_selection": "top_loss"}, "rounds_2_at_50_top_loss"),
+        ({"rounds": 2, "sampling_rate": 0.5, "round_losses": "end"}, "rounds_2_at_50_losses_at_end"),
+        ({"rounds": 3, "sampling_rate": 0.5, "round_selection": "fresh", "parts": 4}, "rounds_3_at_50_fresh"),
+        ({"rounds": 2, "sampling_rate": 0.5, "parts": 1}, "rounds_2_at_50_1_parts"),
+        ({"sampling_rate": 0.5}, None),
+    ],
+)
+def test_rounds_are_told_apart_by_what_chooses_their_batches(parameters, label):
+    assert MULTIPLE_ROUNDS.label(observation(**parameters)) == label
+
+
+def test_what_a_study_holds_fixed_is_read_from_the_attributes():
+    fixed = {"sampling_rate": 0.25, "round_selection": "uniform"}
+    assert (
+        MULTIPLE_ROUNDS.label(Observation(0, TrialState.COMPLETE, {"rounds": 2}, {}, fixed)) == "rounds_2_at_25_uniform"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "label"),
+    [
+        ({"inherit_method": "l1", "inherit_layers": "importance"}, "l1"),
+        ({"inherit_method": "l1", "inherit_layers": "uniform"}, "l1_of_uniform_layers"),
+        ({"inherit_method": "none", "inherit_layers": "uniform"}, "none"),
+        ({"inherit_layers": "uniform"}, None),
+    ],
+)
+def test_ways_to_inherit_are_told_apart_by_neurons_and_layers(parameters, label):
+    assert INHERITED.label(observation(**parameters)) == label
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(1.01, "agrees_at_this_scale"), (1.5, "undetermined")])
+def test_more_tokens_are_no_method(ratio, verdict):
+    """A second round on top of the first, as in the paper, is more training; here rounds share one budget."""
+    rows = [
+        dataclasses.replace(
+            row, metrics={**row.metrics, "train_tokens": 1e6 * (ratio if row.parameters["rounds"] > 1 else 1)}
+        )
+        for row in rows_of(rounds())
+    ]
+    formula = fit_multiple_rounds(rows, CONTEXT)[0]
+    assert formula.verdict == verdict
+    assert any("as many tokens" in reason for reason in formula.reasons) == (verdict == "undetermined")
+    assert verdict != "undetermined" or formula.supply is None
+
+
+def test_conditional_parameters_of_later_rounds_do_not_unpair_the_first():
+    rows = [
+        dataclasses.replace(
+            row,
+            parameters={
+                name: value
+                for name, value in row.parameters.items()
+                if row.parameters["rounds"] > 1 or name != "sampling_rate"
+            },
+        )
+        for row in rows_of(rounds())
+    ]
+    assert fit_multiple_rounds(rows, CONTEXT)[0].verdict == "agrees_at_this_scale"
 
 
 def test_two_rounds_help_and_a_third_adds_nothing():
