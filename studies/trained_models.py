@@ -13,7 +13,7 @@ from studies.best_trials import winner
 from studies.records import ACTIVE_STUDY_STATES, Study, Trial, TrialState
 from studies.repository import studies, trials
 from studies.spec import ModelFolder, ModelOfTrial, StudySpec, TrainedModel, build_space
-from studies.specs.model_checks import KEPT, PARENT, TEACHER, check_parent
+from studies.specs.model_checks import KEPT, PARENT, TEACHER, check_parent, check_teacher
 from trainer.config import TrialSettings
 from trainer.text.corpus import find_below
 from trainer.weights_folder import WEIGHTS_KEY, has_weights, is_weights_key, weights_folder
@@ -53,14 +53,15 @@ def prepare_folders(spec: StudySpec, roots: Sequence[Path]) -> StudySpec:
 
     Raises:
         InvalidInput: a folder is not below one of ``roots``, or a link in it leads out; it holds no plain decoder, its
-            weights are missing or pickled, it has no tokenizer, or a network of the space cannot start from it.
+            weights are missing or pickled, it has no tokenizer, or a network of the space cannot start or learn from it.
     """
     if spec.inherit is not None and isinstance(spec.inherit.parent, ModelFolder):
         folder, architecture = _prepared(spec.inherit.parent, roots, PARENT)
         check_parent(spec, build_space(spec), architecture)
         spec = spec.model_copy(update={"inherit": spec.inherit.model_copy(update={"parent": folder})})
     if spec.teacher is not None and isinstance(spec.teacher.model, ModelFolder):
-        folder, _ = _prepared(spec.teacher.model, roots, TEACHER)
+        folder, architecture = _prepared(spec.teacher.model, roots, TEACHER)
+        check_teacher(spec, architecture)
         spec = spec.model_copy(update={"teacher": spec.teacher.model_copy(update={"model": folder})})
     return spec
 
@@ -80,7 +81,7 @@ def pin_trials(session: Session, owner: str, spec: StudySpec) -> StudySpec:
     """Check the trials that ``spec`` names, and write the number of each best one, which a later trial cannot change.
 
     Raises:
-        InvalidInput: as for ``find_kept``, or a network of the space cannot start from the trial's.
+        InvalidInput: as for ``find_kept``, or a network of the space cannot start or learn from the trial's.
     """
     if spec.inherit is not None and isinstance(spec.inherit.parent, ModelOfTrial):
         kept = find_kept(session, owner, spec.inherit.parent, PARENT)
@@ -89,6 +90,7 @@ def pin_trials(session: Session, owner: str, spec: StudySpec) -> StudySpec:
         spec = spec.model_copy(update={"inherit": spec.inherit.model_copy(update={"parent": parent})})
     if spec.teacher is not None and isinstance(spec.teacher.model, ModelOfTrial):
         kept = find_kept(session, owner, spec.teacher.model, TEACHER)
+        check_teacher(spec, kept.architecture)
         model = spec.teacher.model.model_copy(update={"trial": kept.trial})
         spec = spec.model_copy(update={"teacher": spec.teacher.model_copy(update={"model": model})})
     return spec
@@ -116,7 +118,7 @@ def find_kept(session: Session, owner: str, model: ModelOfTrial, field: str) -> 
     spec = StudySpec.model_validate(study.spec)
     trained = architecture_config(spec.trial_settings, trial.parameters, trial.attributes)
     spent = float(trial.attributes.get("spent_flops", trial.metrics["train_flops"]))
-    earlier = float(trial.attributes.get("parent_train_flops", 0.0))
+    earlier = sum(float(trial.attributes.get(f"{model}_train_flops", 0.0)) for model in ("parent", "teacher"))
     architecture = trained.model_copy(update={"mup_base_width": None})
     return KeptModel(study.id, trial.number, str(key), architecture, spent + earlier)
 
@@ -147,8 +149,9 @@ def settings_with_folders(session: Session, owner: str, spec: StudySpec, storage
         inherit = settings.inherit.model_copy(update={"parent": str(folder), "parent_train_flops": flops})
         settings = settings.model_copy(update={"inherit": inherit})
     if spec.teacher is not None and settings.teacher is not None:
-        folder, _ = folder_of(session, owner, spec.teacher.model, storage, TEACHER)
-        settings = settings.model_copy(update={"teacher": settings.teacher.model_copy(update={"teacher": str(folder)})})
+        folder, flops = folder_of(session, owner, spec.teacher.model, storage, TEACHER)
+        teacher = settings.teacher.model_copy(update={"teacher": str(folder), "teacher_train_flops": flops})
+        settings = settings.model_copy(update={"teacher": teacher})
     return settings
 
 

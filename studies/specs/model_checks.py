@@ -8,7 +8,7 @@ from model.inheritance.shapes import check_inheritable
 from search.proxy import architecture_config
 from search.space import Space
 from search.space.summary import looked_at
-from studies.spec import StudySpec, declared_values
+from studies.spec import StudySpec, declared_values, vocabulary_sizes
 
 INHERITING = ("inherit_method", "inherit_layers")
 """Parameters that say how a parent is inherited."""
@@ -51,6 +51,25 @@ def check_parent(spec: StudySpec, space: Space, parent: ArchitectureConfig) -> N
     for point in looked_at(space):
         if point.values.get("inherit_method", settings.inherit_method) != "none":
             check_inheritable(parent, architecture_config(settings, point.values, point.attributes), PARENT)
+
+
+def check_teacher(spec: StudySpec, teacher: ArchitectureConfig) -> None:
+    """Check that a teacher reaches over the trials' sequences, and that it can have all of their tokens.
+
+    Its width, depth and heads are its own affair. Whether the tokens are the same ones only a trial knows, which has a
+    tokenizer; it is infeasible where a token has no counterpart.
+
+    Raises:
+        InvalidInput: it does not; names the parameter.
+    """
+    field, lengths = declared_values(spec, "sequence_length")
+    if max(lengths) > teacher.sequence_length:
+        reason = f"reaches {max(lengths)}, and the teacher was made for {teacher.sequence_length} tokens"
+        raise InvalidInput(field, reason, f"give at most {teacher.sequence_length}, or another teacher")
+    field, (_, largest) = vocabulary_sizes(spec)
+    if largest > teacher.vocabulary_size:
+        reason = f"reaches {largest}, and the teacher knows {teacher.vocabulary_size} tokens"
+        raise InvalidInput(field, reason, f"give at most {teacher.vocabulary_size}, or another teacher")
 
 
 def _check_parent_given(spec: StudySpec) -> None:

@@ -116,6 +116,36 @@ def test_a_search_gets_the_folder_and_what_training_the_parent_took(
     assert settings.inherit.parent == str(tmp_path / "storage" / "weights" / f"{2:064x}")
     assert settings.inherit.parent_train_flops == 3e9
     assert settings.teacher.teacher == str(tmp_path / "storage" / "weights" / f"{1:064x}")
+    assert settings.teacher.teacher_train_flops == 3e9
+
+
+def test_what_a_teacher_took_is_counted_with_that_of_its_own_teacher(
+    parent: Study, create: Callable[..., Study], database: Database, tmp_path: Path
+) -> None:
+    set_attributes(database, parent, 1, {**ATTRIBUTES, "teacher_train_flops": 4e9, "parent_train_flops": 1e9})
+    study = create(teacher={"model": from_trial(parent.id, 1)})
+    folder = tmp_path / "weights" / KEY
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").touch()
+    with database.read_session() as session:
+        settings = stored_problem(session, study, tmp_path).space.settings
+    assert isinstance(settings, TrialSettings)
+    assert settings.teacher is not None
+    assert settings.teacher.teacher_train_flops == 8e9
+
+
+def test_a_teacher_that_is_too_short_or_knows_fewer_tokens_is_refused(
+    parent: Study, create: Callable[..., Study]
+) -> None:
+    teacher = {"model": from_trial(parent.id)}
+    own = parent.spec["proxy"]["sequence_length"]
+    longer = {"type": "categorical", "choices": [own, 2 * own]}
+    depth = {"type": "int", "low": 2, "high": 4}
+    refused = refusal(create, teacher=teacher, space={"depth": depth, "sequence_length": longer})
+    assert (refused.field, f"made for {own} tokens" in refused.reason) == ("space.sequence_length", True)
+    refused = refusal(create, teacher=teacher, proxy={"vocabulary_size": 513})
+    assert (refused.field, "knows 512 tokens" in refused.reason) == ("proxy.vocabulary_size", True)
+    assert create(teacher=teacher, space={"depth": {"type": "int", "low": 2, "high": 8}}).id
 
 
 def test_weights_that_are_gone_end_the_search_before_it_begins(
