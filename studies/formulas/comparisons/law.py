@@ -17,6 +17,7 @@ from studies.formulas.comparisons.judge import MAX_EDGE_SHARE, MAX_TOKEN_RATIO, 
 from studies.formulas.comparisons.kinds import INHERITED, INITIALIZATION, MULTIPLE_ROUNDS, Comparison
 from studies.formulas.comparisons.pairs import MIN_PAIRS, Family, compare
 from studies.formulas.comparisons.supply import more_methods, more_seeds
+from studies.formulas.comparisons.winner import recommended
 from studies.formulas.formula import Coefficient, Formula
 from studies.formulas.observations import FitContext, Observation, ranges
 from studies.formulas.supply import more_rates
@@ -147,7 +148,10 @@ def _formula(
         verdict=judgement.verdict,
         reasons=judgement.reasons,
         supply=_supply(comparison, rows, blocks, judgement),
-        evidence=report.evidence(context, blocks, family, against),
+        evidence={
+            **report.evidence(context, blocks, family, against),
+            "winner": recommended(comparison, rows, family),
+        },
     )
 
 

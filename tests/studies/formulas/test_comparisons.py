@@ -318,6 +318,24 @@ def test_a_score_is_better_when_higher():
     assert formula.coefficients["l1"].paper.region == (0.0, None)
 
 
+def test_the_winner_is_better_than_all_others_or_as_good_and_simpler():
+    def winner(fit, plan, **change):
+        return fit(rows_of(plan), dataclasses.replace(CONTEXT, **change))[0].evidence["winner"]
+
+    assert winner(fit_inheritance, inherited()) == {
+        "method": "learned_mask",
+        "parameters": {"inherit_method": "learned_mask"},
+    }
+    assert winner(fit_inheritance, inherited(), direction="maximize")["method"] == "random"
+    assert winner(fit_inheritance, inherited({**STEPS, "learned_mask": STEPS["taylor"]})) is None
+    assert winner(fit_initialization, schemes())["method"] == "constant"
+    assert winner(fit_initialization, schemes({**EQUAL, "internlm": -0.06}))["method"] == "internlm"
+    two = {"rounds": 2, "sampling_rate": 0.5}
+    assert winner(fit_multiple_rounds, rounds()) == {"method": "rounds_2_at_50", "parameters": two}
+    better_third = {**TWO_ROUNDS, "rounds_3_at_50": -0.1}
+    assert winner(fit_multiple_rounds, rounds(better_third))["parameters"]["rounds"] == 3
+
+
 def test_it_is_evaluated_by_indicators_from_its_json_alone():
     formula = Formula.model_validate(json.loads(fit_inheritance(rows_of(inherited()), CONTEXT)[0].model_dump_json()))
     reference = evaluate(formula, {})
