@@ -42,6 +42,10 @@ where DIR is this folder. It goes on from the last checkpoint when it is started
 |---|---|---|---|---|---|
 {fields}
 
+## What it starts from, its rounds and its teacher
+
+{plan}
+
 ## What the run takes
 
 {takes}
@@ -62,6 +66,8 @@ DIFFERENCES = """\
 {lines}
 
 """
+PATHS = ("corpus.path", "tokenizer_source.path", "inheritance.parent", "distillation.teacher")
+"""Fields of which the page shows the last part."""
 METHODS = {
     "training": "Steps were trained with {software}.",
     "loading": "It was loaded with {software}.",
@@ -95,6 +101,7 @@ def render_readme(
         validation=_bullets(provenance.validation.words, ""),
         warnings=_bullets(recipe.warnings, "Nothing in this config reaches beyond what was measured."),
         fields="\n".join(_row(field) for field in recipe.fields),
+        plan=_bullets(_plan(recipe), "Its weights are drawn from the seed; it reads its text in one round, alone."),
         takes=_bullets(_takes(recipe), "Nothing was predicted: this is the config of a trial."),
         extrapolation=_bullets(
             [f"`{name}`: {placed(factor, 'the measured range')}" for name, factor in recipe.extrapolation.items()],
@@ -127,11 +134,37 @@ def _shown(name: str, value: Leaf) -> str:
     """A value as the page shows it: of a path only its last part, since folders belong to one machine."""
     if value is None:
         return "left out"
-    if name in ("corpus.path", "tokenizer_source.path"):
+    if name in PATHS:
         return PurePath(str(value)).name
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.6g}"
     return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _plan(recipe: Recipe) -> Iterator[str]:
+    """Parent, rounds and teacher, as far as the run has them."""
+    plan = recipe.plan
+    if plan is None:
+        return
+    if plan.start is not None:
+        start = plan.start
+        yield (
+            f"weights inherited from {start.parent} ({start.parent_parameters:,} parameters): {start.depth} of "
+            f"{start.parent_depth} layers by {start.layers}, channels and heads by {start.neurons}; choosing them "
+            f"takes {figures(start.flops)} FLOPs ({start.basis})"
+        )
+    for part in plan.rounds if len(plan.rounds) > 1 else ():
+        length = f"{part.share:.1%} of the steps" if part.tokens is None else f"{part.tokens:,} tokens"
+        yield f"round {part.number}: {length}, {part.reads}"
+    if plan.teacher is not None:
+        told = plan.teacher
+        yield (
+            f"teacher {told.teacher} ({told.teacher_parameters:,} parameters): {figures(told.weight)} of the loss at "
+            f"temperature {figures(told.temperature)}"
+        )
+    if plan.tokens is not None and plan.total_tokens is not None:
+        beside = f"; with what inheriting and a teacher take, the FLOPs of {plan.total_tokens:,.0f}"
+        yield f"{plan.tokens:,} training tokens{beside if plan.start or plan.teacher else ''}"
 
 
 def _takes(recipe: Recipe) -> Iterator[str]:

@@ -32,7 +32,7 @@ EXPORTERS = MappingProxyType(
     }
 )
 """Formats by the name a user gives."""
-EVIDENCE = {"regrets", "divergence", "laws", "prediction", "expectation", "data"}
+EVIDENCE = {"regrets", "divergence", "laws", "prediction", "expectation", "data", "plan"}
 """What a recipe says beside its values."""
 
 

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from model.counts import count_parameters
 from search.constraints import Budget
@@ -15,11 +16,13 @@ from studies.formulas.observations import FitContext, Observation
 from studies.formulas.regimes import completed
 from studies.front import find_front
 from studies.recipe.defaults import CITATIONS
-from studies.recipe.recipe import RecipeField, default_field, leaves, outside, trial_field
+from studies.recipe.evidence import Leaf
+from studies.recipe.models import NO_MODELS, Models
+from studies.recipe.recipe import RecipeField, default_field, derived_field, leaves, outside, trial_field
 from studies.recipe.target import Target
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec, build_space
-from trainer.config import ProxyConfig, ProxySettings
+from trainer.config import ProxyConfig, TrialSettings
 
 SAME_SCALE = 1.1
 """(assumed) Up to this factor a target counts as the study's own budget."""
@@ -36,6 +39,17 @@ BATCH = "batch_tokens"
 DECAY_MODE, OPTIMIZER = "decoupled", "adamw"
 """Of every run that Formulary trains (``trainer.optim``)."""
 CENTRE = "centre of the study's space (no trial is complete)"
+SETTINGS: Mapping[str, str] = {
+    "inheritance": "inherit_method",
+    "inheritance.neurons": "inherit_method",
+    "inheritance.layers": "inherit_layers",
+    "multiple_rounds.selection": "round_selection",
+    "multiple_rounds.losses": "round_losses",
+    "distillation": "teacher",
+}
+"""Leaves that a spec names otherwise."""
+NEEDED_OF_PARENT = ("head_dim", "rope_theta", "qk_norm")
+"""What a network must share with the parent whose weights it starts from (``model.inheritance.shapes``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,10 @@ class Basis:
     """Where the config comes from where no trial is complete."""
     given: frozenset[str]
     """Settings that the study says something about; the others are the trainer's defaults."""
+    models: Models
+    """The parent and the teacher that a run may use."""
+    of_parent: Mapping[str, Leaf]
+    """Leaves that the target's own parent decides; empty where it names none."""
 
     @property
     def metric(self) -> str:
@@ -93,8 +111,13 @@ class Basis:
         return self.factor <= REACH
 
     def inherit(self, name: str, note: str = "") -> RecipeField:
-        """A leaf of the best trial, or of the centre of the study's space where there is none."""
+        """A leaf of the best trial, or of the centre of the study's space where there is none; what the target's parent
+        decides is the parent's.
+        """
         value = dict(leaves(self.config))[name]
+        if self.of_parent.get(name, value) != value:
+            words = f"the parent's, whose weights are of use under no other; {value} without it"
+            return derived_field(name, self.of_parent[name], "parent", words)
         if self.number is None:
             own = self.origin if _setting(name) in self.given else TRAINER_DEFAULT
             cited, citation = CITATIONS.get(name, (value, own))
@@ -103,11 +126,16 @@ class Basis:
 
 
 def gather(
-    spec: StudySpec, trials: Sequence[Trial], formulas: Sequence[Formula], target: Target, origin: str = CENTRE
+    spec: StudySpec,
+    trials: Sequence[Trial],
+    formulas: Sequence[Formula],
+    target: Target,
+    origin: str = CENTRE,
+    models: Models = NO_MODELS,
 ) -> Basis:
     """Collect the evidence of a study for a target; ``origin`` says where a config comes from that no trial ran."""
     best = best_trial(spec, trials)
-    config = trial_config(spec, best) if best else centre_of_space(spec)
+    config = trial_config(spec, best, models) if best else centre_of_space(spec, models)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sizes = [trial.metrics.get("total_parameters") for trial in complete]
     if best:
@@ -130,8 +158,22 @@ def gather(
         diverged=frozenset(trial.number for trial in trials if DIVERGED.search(trial.reason or "")),
         context=FitContext(studies=(), metric=objective.metric, direction=objective.direction, purpose=spec.purpose),
         origin=origin,
-        given=frozenset({*spec.proxy.model_fields_set, *spec.space, *spec.inner, *SOLVED}),
+        given=_given(spec),
+        models=models,
+        of_parent=_of_parent(models),
     )
+
+
+def _given(spec: StudySpec) -> frozenset[str]:
+    """Settings that a study says something about, by their names in its ``proxy`` section or beside it."""
+    beside = {name for name in ("inherit", "teacher") if getattr(spec, name) is not None}
+    varied = {"inherit_method", "inherit_layers"} if spec.inherit else set()
+    return frozenset({*spec.proxy.model_fields_set, *spec.space, *spec.inner, *SOLVED, *beside, *varied})
+
+
+def _of_parent(models: Models) -> dict[str, Leaf]:
+    parent = models.given_parent
+    return {} if parent is None else {f"architecture.{name}": getattr(parent, name) for name in NEEDED_OF_PARENT}
 
 
 def _sizes_of(laws: Sequence[Formula]) -> tuple[float, float] | None:
@@ -146,9 +188,17 @@ def _observations(config: ProxyConfig, trials: Sequence[Trial]) -> tuple[Observa
 
 
 def _setting(leaf: str) -> str:
-    """The name of a leaf in the ``proxy`` section of a spec."""
+    """The name of a leaf in the ``proxy`` section of a spec, or of the section beside it."""
     room, _, name = leaf.rpartition(".")
-    prefixes = {"initialization": f"init_{name}", "corpus": "corpus", "tokenizer_source": "tokenizer"}
+    if leaf in SETTINGS:
+        return SETTINGS[leaf]
+    prefixes = {
+        "initialization": f"init_{name}",
+        "corpus": "corpus",
+        "tokenizer_source": "tokenizer",
+        "inheritance": "inherit",
+        "distillation": "teacher",
+    }
     return prefixes.get(room, name)
 
 
@@ -201,21 +251,31 @@ def _knee(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Trial | N
     return None if knee is None else complete[knee]
 
 
-def trial_config(spec: StudySpec, trial: Trial) -> ProxyConfig:
-    """The config that a trial was run with, as a full run takes it."""
-    return proxy_config(_without_forks(spec), trial.parameters, trial.attributes, _threads(spec))
+def trial_config(spec: StudySpec, trial: Trial, models: Models = NO_MODELS) -> ProxyConfig:
+    """The config that a trial was run with, as a full run takes it, which names the folders of ``models``."""
+    return proxy_config(_full_run(spec, models), trial.parameters, trial.attributes, _threads(spec))
 
 
-def centre_of_space(spec: StudySpec) -> ProxyConfig:
+def centre_of_space(spec: StudySpec, models: Models = NO_MODELS) -> ProxyConfig:
     """The config in the middle of a study's space, for what no trial has answered."""
     space = build_space(spec)
     point = space.trial(space.point(dict.fromkeys(space.names, 0.5)).values, inner_index=0)
-    return proxy_config(_without_forks(spec), point.values, point.attributes, _threads(spec))
+    return proxy_config(_full_run(spec, models), point.values, point.attributes, _threads(spec))
 
 
-def _without_forks(spec: StudySpec) -> ProxySettings:
-    """The settings without annealed evaluations, which change nothing in a run and would lengthen a full one."""
-    return spec.proxy.model_copy(update={"annealed_evaluations": False})
+def _full_run(spec: StudySpec, models: Models) -> TrialSettings:
+    """The trials' settings without annealed evaluations, which change nothing in a run and would lengthen a full one,
+    and without ``keep_weights``, which a full run does in any case.
+    """
+    settings = spec.trial_settings
+    changed: dict[str, Any] = {"annealed_evaluations": False, "keep_weights": False}
+    if settings.inherit and models.parent:
+        found: dict[str, Any] = {"parent": models.parent.folder, "parent_train_flops": models.parent.train_flops}
+        changed["inherit"] = settings.inherit.model_copy(update=found)
+    if settings.teacher and models.teacher:
+        found = {"teacher": models.teacher.folder, "teacher_train_flops": models.teacher.train_flops}
+        changed["teacher"] = settings.teacher.model_copy(update=found)
+    return settings.model_copy(update=changed)
 
 
 def _threads(spec: StudySpec) -> int:

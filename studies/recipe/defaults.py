@@ -40,6 +40,11 @@ CITATIONS: dict[str, tuple[float | str | None, str]] = {
     "optimization.epsilon": (1e-8, PAPER_CONFIG),
     "optimization.gradient_clip": (1.0, PAPER_CONFIG),
     "initialization.scheme": ("constant", "PanGu-π Pro, F3"),
+    "inheritance.neurons": ("learned_mask", "PanGu-π Pro, F4"),
+    "inheritance.layers": ("importance", "PanGu-π Pro, F4"),
+    "multiple_rounds.sampling_rate": (0.5, "PanGu-π Pro, F6"),
+    "multiple_rounds.parts": (8, "PanGu-π Pro, F6"),
+    "multiple_rounds.selection": ("loss", "PanGu-π Pro, F6"),
     "initialization.std": (None, "1 / sqrt(width): LeCun et al. 1998, Efficient BackProp, section 4.6"),
 }
 """Where a leaf's usual value comes from, for studies without a complete trial."""

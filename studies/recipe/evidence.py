@@ -131,3 +131,62 @@ class DataUse(FrozenConfig):
     fingerprint: str | None
     """Of the corpus."""
     basis: str
+
+
+class StartPlan(FrozenConfig):
+    """What the weights start from, where it is a parent."""
+
+    parent: str
+    """As it was named."""
+    parent_parameters: int
+    parent_depth: int
+    depth: int
+    """Layers that are kept."""
+    layers: str
+    neurons: str
+    """How layers, and how channels and heads, are chosen (``trainer.inheritance.config``)."""
+    calibration_bytes: int
+    flops: float
+    """What choosing them takes, about."""
+    parent_train_flops: float | None
+    """What training the parent took, where that is known; it is in no sum here."""
+    basis: str
+
+
+class RoundPlan(FrozenConfig):
+    """One round over the data."""
+
+    number: int
+    """Counted from 1."""
+    share: float
+    """Of the run's steps."""
+    tokens: int | None
+    """Null where the length is not given in tokens."""
+    reads: str
+    """What it reads, in words."""
+
+
+class TeacherPlan(FrozenConfig):
+    """From whom the run learns beside the text."""
+
+    teacher: str
+    """As it was named."""
+    teacher_parameters: int
+    weight: float
+    temperature: float
+    flops_per_token: float
+    """What its predictions take, beside those of training the network."""
+
+
+class TrainingPlan(FrozenConfig):
+    """What the run starts from, in which rounds it reads its text, and from whom it learns."""
+
+    start: StartPlan | None
+    """Null where the weights are drawn."""
+    rounds: tuple[RoundPlan, ...]
+    """One where the data are read once."""
+    teacher: TeacherPlan | None
+    tokens: int | None
+    """Training tokens of all rounds together; null where the length is not given in tokens."""
+    total_tokens: float | None
+    """The same, and for what inheriting and the teacher take the tokens whose training takes as many FLOPs."""

@@ -1,6 +1,6 @@
 """A recipe for a model that no trial was: measured where the study reaches, cited where it does not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from model.config import ArchitectureConfig
 from model.counts import count_parameters, embedding_share
@@ -17,10 +17,14 @@ from studies.recipe.defaults import (
 )
 from studies.recipe.fields.architecture import choose_architecture
 from studies.recipe.fields.optimization import RATE, check_tokens, choose_batch, choose_learning_rate
+from studies.recipe.fields.rounds import choose_rounds
+from studies.recipe.fields.start import START, choose_deviation, choose_scheme, choose_start
+from studies.recipe.fields.teacher import DISTILLATION, choose_teacher
 from studies.recipe.from_trial import pretrain_fields
 from studies.recipe.judging.judgement import with_evidence
 from studies.recipe.judging.prediction import choose_micro_batch
-from studies.recipe.laws import INITIALIZATION_KIND, knows_size, label, newest
+from studies.recipe.laws import knows_size
+from studies.recipe.models import NO_MODELS, Models
 from studies.recipe.recipe import Recipe, RecipeField, assemble, default_field, figures, leaves, outside
 from studies.recipe.target import Target
 from studies.records import Trial
@@ -29,7 +33,6 @@ from trainer.config import TrainingLength
 from trainer.plan import MAX_DEFAULT_WARMUP_STEPS
 
 WARMUP = "optimization.warmup_tokens"
-SCHEME, DEVIATION = "initialization.scheme", "initialization.std"
 
 
 def recipe_for_target(
@@ -39,6 +42,7 @@ def recipe_for_target(
     target: Target,
     *,
     origin: str = CENTRE,
+    models: Models = NO_MODELS,
 ) -> Recipe:
     """Scale a study's findings to ``target``. A law whose verdict is not decided is never used.
 
@@ -48,12 +52,13 @@ def recipe_for_target(
         formulas: its laws.
         target: what is wanted.
         origin: where the config comes from of which no trial is complete.
+        models: the parent and the teacher of the target, or of the study.
 
     Raises:
         InvalidInput: no config can meet the target; names its field and what to ask for.
     """
     target.check()
-    basis = gather(spec, trials, formulas, target, origin)
+    basis = gather(spec, trials, formulas, target, origin, models)
     shape_fields = choose_architecture(basis)
     architecture = ArchitectureConfig.model_validate({field.name.split(".")[1]: field.value for field in shape_fields})
     check_tokens(target.tokens, architecture.sequence_length)
@@ -61,18 +66,25 @@ def recipe_for_target(
     batch_tokens = batch.whole
     chosen = [*shape_fields, batch, choose_learning_rate(basis, architecture, batch_tokens), *_length(basis)]
     chosen += [_warmup(basis, batch_tokens), *pretrain_fields()]
-    chosen.append(_deviation(basis, architecture))
-    chosen.append(_scheme(basis))
+    start, teacher = choose_start(basis, architecture), choose_teacher(basis, architecture)
+    chosen += [choose_scheme(basis), choose_deviation(basis, architecture), *start.fields, *teacher.fields]
+    chosen += choose_rounds(basis)
     names = {field.name for field in chosen}
-    inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if name not in names]
+    inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if not _is_chosen(name, names)]
     extrapolation = _extrapolation(basis, batch_tokens)
     fields = [*chosen, *inherited]
     micro_batch = choose_micro_batch(basis, assemble(fields).config)
     if micro_batch is not None:
         fields = [micro_batch if field.name == micro_batch.name else field for field in fields]
     rate = next(field for field in chosen if field.name == RATE)
-    recipe = assemble(fields, extrapolation, _warnings(basis, architecture, rate, extrapolation))
+    warnings = (*_warnings(basis, architecture, rate, extrapolation), *start.warnings, *teacher.warnings)
+    recipe = assemble(fields, extrapolation, warnings)
     return with_evidence(recipe, basis)
+
+
+def _is_chosen(name: str, chosen: Set[str]) -> bool:
+    """Whether a leaf of the trial was chosen, or the whole part that it belongs to."""
+    return name in chosen or name.partition(".")[0] in {START, DISTILLATION}
 
 
 def _length(basis: Basis) -> Iterator[RecipeField]:
@@ -95,20 +107,6 @@ def _warmup(basis: Basis, batch_tokens: int) -> RecipeField:
     if basis.in_reach and tokens is not None:
         note += f"; the trial's {tokens} tokens would take more than half of it"
     return default_field(WARMUP, round(PAPER_WARMUP_RATIO * run), PAPER_CONFIG, note)
-
-
-def _scheme(basis: Basis) -> RecipeField:
-    """The trial's scheme of initialisation; what a comparison of schemes found is said beside it."""
-    law = newest(basis.formulas, INITIALIZATION_KIND)
-    return basis.inherit(SCHEME, "" if law is None else f"{label(law)} ({law.verdict}): {law.statement}")
-
-
-def _deviation(basis: Basis, architecture: ArchitectureConfig) -> RecipeField:
-    """The scale of the initial weights; where it follows from the width, the note has its value."""
-    if basis.config.initialization.std is not None:
-        return basis.inherit(DEVIATION)
-    value = basis.config.initialization.std_at(architecture.base_width)
-    return basis.inherit(DEVIATION, f"left out, so that it is 1 / sqrt({architecture.base_width}) = {figures(value)}")
 
 
 def _extrapolation(basis: Basis, batch_tokens: int) -> dict[str, float]:

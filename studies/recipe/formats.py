@@ -69,7 +69,21 @@ def _ffn_multiple(config: PretrainConfig) -> str | None:
     return f"FFN width but multiples of {INTERNEVO_FFN_MULTIPLE}, to which it rounds up, and ffn_width is {width}"
 
 
-_ELSEWHERE: tuple[Limit, ...] = (_block, _mup, _z_loss)
+def _rounds(config: PretrainConfig) -> str | None:
+    rounds = config.multiple_rounds.rounds
+    return None if rounds == 1 else f"round but one over the data, and this recipe has {rounds} (multiple_rounds)"
+
+
+def _teacher(config: PretrainConfig) -> str | None:
+    return "teacher, and this recipe learns from one (distillation)" if config.distillation else None
+
+
+def _inherited(config: PretrainConfig) -> str | None:
+    drawn = "initial weights but its own draws, and this recipe's are inherited (inheritance)"
+    return drawn if config.inheritance else None
+
+
+_ELSEWHERE: tuple[Limit, ...] = (_block, _mup, _z_loss, _rounds, _teacher)
 FORMATS: Mapping[str, Format] = {
     "formulary": Format("the config alone: formulary pretrain trains every recipe"),
     "hf": Format("config, tokenizer and initial weights for transformers", (_block,)),
@@ -77,7 +91,7 @@ FORMATS: Mapping[str, Format] = {
     "torchtitan": Format("for torchtitan, over many GPUs", (*_ELSEWHERE, _document_mask)),
     "internevo": Format(
         "for InternEvo, the paper's framework",
-        (*_ELSEWHERE, _wsd, _tied_head, _qk_norm, _whole_rope_base, _ffn_multiple),
+        (*_ELSEWHERE, _inherited, _wsd, _tied_head, _qk_norm, _whole_rope_base, _ffn_multiple),
     ),
 }
 """Formats by the name that a user gives; each lists what it lacks. transformers gets no training settings, so that only

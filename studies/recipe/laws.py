@@ -1,5 +1,6 @@
 """Fitted laws as a recipe may use them: determined ones only, evaluated from what the formula itself states."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from studies.formulas.evaluation import Evaluation, evaluate
 from studies.formulas.expression import names_of
 from studies.formulas.formula import Coefficient, Formula, FormulaKind
 from studies.recipe.basis import REACH, Basis
+from studies.recipe.evidence import Leaf
 from studies.recipe.recipe import STATED_BY, figures, outside, placed
 
 DECIDED = frozenset({"recovered", "refuted", "agrees_at_this_scale", "differs_at_this_scale", "determined"})
@@ -16,6 +18,8 @@ DEPTH_KIND: FormulaKind = "depth_width"
 VOCABULARY_KIND: FormulaKind = "vocabulary"
 SCALING_KIND: FormulaKind = "scaling"
 INITIALIZATION_KIND: FormulaKind = "initialization"
+INHERITANCE_KIND: FormulaKind = "inheritance"
+ROUNDS_KIND: FormulaKind = "multiple_rounds"
 JOINT_RATE = "joint_rate"
 """lr*(N, D, B): it holds at any batch, so that a capped one is no exception."""
 BEST_BATCH = "best_batch"
@@ -153,6 +157,31 @@ def ask(
     if any(distance > REACHES.get(name, REACH) for name, distance in found.distances.items()):
         return None, f"{label(law)} is not used: {found.where}"
     return found, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """The method that a decided comparison recommends."""
+
+    formula: Formula
+    parameters: Mapping[str, Leaf]
+    """Values of the compared parameters, by their standard names."""
+    note: str
+
+
+def winner(basis: Basis, kind: FormulaKind) -> tuple[Winner | None, str]:
+    """The winner of a comparison if it is decided, has one, and is near the target; else None and why."""
+    law, reason = usable(basis.formulas, kind)
+    if law is None:
+        return None, reason
+    won = law.evidence.get("winner")
+    if won is None:
+        return None, f"{label(law)} ({law.verdict}) names no method that is to be preferred to all others"
+    distance = outside(basis.target.total_parameters, *law.domain.get("total_parameters", (0.0, math.inf)))
+    where = placed(distance, WORDS["total_parameters"])
+    if distance > REACH:
+        return None, f"{label(law)} is not used: {where}"
+    return Winner(law, won["parameters"], f"{won['method']}, {where}: {law.statement}"), ""
 
 
 def use(formula: Formula, point: Mapping[str, float]) -> Use:

@@ -6,13 +6,14 @@ the formula says so. The recipe is made by the same code as that of a study.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from studies.errors import NotFound
 from studies.formulas.formula import Coefficient, Formula, FormulaKind
 from studies.recipe.for_target import recipe_for_target
+from studies.recipe.models import NO_MODELS, KnownModel, Models
 from studies.recipe.recipe import STATED_BY, Recipe
 from studies.recipe.target import Target
 from studies.spec import StudySpec
@@ -37,14 +38,17 @@ class Preset:
     formulas: tuple[Formula, ...]
     origin: str
     """Cited for what the formulas leave open."""
+    parent: KnownModel
+    """What the published networks started from."""
 
-    def recipe(self, target: Target) -> Recipe:
-        """The recipe for a target.
+    def recipe(self, target: Target, given: Models = NO_MODELS) -> Recipe:
+        """The recipe for a target, which may name a parent and a teacher.
 
         Raises:
             InvalidInput: no config can meet the target.
         """
-        return recipe_for_target(self.spec, (), self.formulas, target, origin=self.origin)
+        models = replace(given, parent=given.parent or self.parent)
+        return recipe_for_target(self.spec, (), self.formulas, target, origin=self.origin, models=models)
 
 
 def find_preset(name: str) -> Preset:
@@ -60,9 +64,11 @@ def find_preset(name: str) -> Preset:
 
 @cache
 def _paper() -> Preset:
-    formulas = (_vocabulary(), _depth_growth(), _rate())
+    formulas = (_vocabulary(), _depth_growth(), _rate(), _initialization(), _inheritance(), _rounds())
     origin = f"{PAPER}, released configs/LLM1B.py and its pretraining settings"
-    return Preset("paper", f"the findings of {PAPER}", _paper_spec(), formulas, origin)
+    problem = "PanGu-π-7B, from which the paper's networks inherited, is not public"
+    parent = KnownModel(folder="", said="PanGu-π-7B", problem=problem)
+    return Preset("paper", f"the findings of {PAPER}", _paper_spec(), formulas, origin, parent)
 
 
 PRESETS: Mapping[str, Callable[[], Preset]] = {"paper": _paper}
@@ -143,6 +149,63 @@ def _rate() -> Formula:
     )
 
 
+def _initialization() -> Formula:
+    """F3: constant, GPT-2's and InternLM's initialisation are about equal; one deviation for all layers is simplest."""
+    return _stated(
+        "initialization",
+        "F3",
+        statement="constant, GPT-2's and InternLM's initialisation are about equal: one deviation for every layer",
+        latex=r"\sigma_{l} = \sigma",
+        expression="",
+        coefficients={},
+        domain={"total_parameters": (SMALL[0], LARGE[0])},
+        winner={"method": "constant", "parameters": {"init_scheme": "constant"}},
+    )
+
+
+def _inheritance() -> Formula:
+    """F4: average scores by the way in which a 7B parent's neurons are chosen, at 1B parameters."""
+    scores = {"l1": 46.06, "l2": 47.00, "taylor": 47.90, "learned_mask": 48.08}
+    return _compared(
+        "inheritance",
+        "F4",
+        statement="average score: random 42.06 < L1 46.06 < L2 47.00 < Taylor 47.90 < learned mask 48.08",
+        level=42.06,
+        scores=scores,
+        winner={"method": "learned_mask", "parameters": {"inherit_method": "learned_mask"}},
+    )
+
+
+def _rounds() -> Formula:
+    """F6: average scores after one round, after a second over half of the batches, and after a third."""
+    winner = {"rounds": 2, "sampling_rate": 0.5, "parts": 8, "round_selection": "loss"}
+    return _compared(
+        "multiple_rounds",
+        "F6",
+        statement="average score: one round 51.61 < two rounds 54.46, the second over half of the batches; three 54.44",
+        level=51.61,
+        scores={"rounds_2_at_50": 54.46, "rounds_3_at_50": 54.44},
+        winner={"method": "rounds_2_at_50", "parameters": winner},
+    )
+
+
+def _compared(
+    kind: FormulaKind, label: str, *, statement: str, level: float, scores: Mapping[str, float], winner: dict[str, Any]
+) -> Formula:
+    """A comparison as ``studies.formulas.comparisons`` states one: the first method's score, and gains over it."""
+    gains = {method: (round(score - level, 2), None, "score") for method, score in scores.items()}
+    return _stated(
+        kind,
+        label,
+        statement=statement,
+        latex=r"y = a + d_m",
+        expression=" + ".join(["level", *(f"{method} * is_{method}" for method in gains)]),
+        coefficients={"level": (level, None, "score"), **gains},
+        domain={"total_parameters": (SMALL[0], LARGE[0]), **{f"is_{method}": (0.0, 1.0) for method in gains}},
+        winner=winner,
+    )
+
+
 def _stated(
     kind: FormulaKind,
     label: str,
@@ -153,6 +216,7 @@ def _stated(
     coefficients: Mapping[str, tuple[float, float | None, str]],
     domain: dict[str, tuple[float, float]],
     variant: str = "",
+    winner: dict[str, Any] | None = None,
 ) -> Formula:
     """A finding of the paper: of each coefficient value, half of its interval in logs (None: not stated), and unit."""
     variances = [(half or 0.0) ** 2 for _, half, _ in coefficients.values()]
@@ -187,6 +251,7 @@ def _stated(
             "points": [],
             "curve": [],
             "covariance": covariance,
+            **({} if winner is None else {"winner": winner}),
         },
     )
 

@@ -16,6 +16,7 @@ from studies.recipe.evidence import (
     Leaf,
     Prediction,
     RegretCurve,
+    TrainingPlan,
 )
 from trainer.config import PretrainConfig
 
@@ -72,6 +73,8 @@ class Recipe(FrozenConfig):
     expectation: Expectation | None = None
     """What the scaling law says of the target; null where the study has none that is determined and near."""
     data: DataUse | None = None
+    plan: TrainingPlan | None = None
+    """The start, the rounds and the teacher; null where the run is a plain one, from draws and in one round."""
 
     def starting_from(self, weights: str) -> "Recipe":
         """The same recipe with initial weights from a file of the export, drawn from its seed."""

@@ -41,6 +41,10 @@ class Target(FrozenConfig):
     """Slowest decoding that is accepted, of one sequence."""
     max_batch_tokens: int | None = None
     """Largest batch that is accepted."""
+    parent: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """Folder of a larger network whose weights it inherits; else that of the study, where its trials inherit."""
+    teacher: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """Folder of a network from whose predictions it learns; else that of the study, where its trials have one."""
 
     @property
     def gpu_count(self) -> int | None:

@@ -37,7 +37,7 @@ def choose_architecture(basis: Basis) -> list[RecipeField]:
 
 
 def _head_dim(basis: Basis) -> RecipeField:
-    if basis.in_reach:
+    if basis.in_reach or HEAD_DIM in basis.of_parent:
         return basis.inherit(HEAD_DIM)
     published = next(entry for entry in HEAD_DIMS if basis.target.total_parameters >= entry.from_parameters)
     return default_field(HEAD_DIM, published.value, published.reference)

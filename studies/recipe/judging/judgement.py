@@ -15,6 +15,7 @@ from studies.recipe.judging.cells import Cells
 from studies.recipe.judging.data_use import MAX_EPOCHS, data_use
 from studies.recipe.judging.divergence import divergence_risk
 from studies.recipe.judging.expectation import expectation
+from studies.recipe.judging.plan import training_plan
 from studies.recipe.judging.prediction import predict
 from studies.recipe.judging.ranges import field_ranges
 from studies.recipe.judging.regret import Asked, regret_curves
@@ -45,6 +46,7 @@ def with_evidence(recipe: Recipe, basis: Basis) -> Recipe:
             "prediction": predict(basis, config),
             "expectation": expectation(basis, architecture, config.optimization.batch_tokens),
             "data": data,
+            "plan": training_plan(config, basis.models),
             "warnings": (*recipe.warnings, *_warnings(recipe, basis, data)),
         }
     )
