@@ -17,10 +17,13 @@ from api.commands.targets import (
     GpuOption,
     GpusOption,
     MemoryOption,
+    ParentOption,
     SizeOption,
     SpeedOption,
+    TeacherOption,
     TokensOption,
     asked_target,
+    named_folders,
 )
 from api.settings import Settings
 from api.terminal.consoles import messages
@@ -58,6 +61,8 @@ def export(
     gpu_peak_flops: FlopsOption = None,
     decode_tokens_per_second: SpeedOption = None,
     max_batch_tokens: BatchOption = None,
+    parent: ParentOption = None,
+    teacher: TeacherOption = None,
     others: WithOption = None,
 ) -> None:
     """Export a full-training config from a study; the last line is the export's id.
@@ -76,10 +81,12 @@ def export(
         gpu_peak_flops=gpu_peak_flops,
         decode_tokens_per_second=decode_tokens_per_second,
         max_batch_tokens=max_batch_tokens,
+        parent=parent,
+        teacher=teacher,
     )
     request = {"format": format, **wanted}
     _check_empty(out)
-    with connect(settings) as client:
+    with connect(settings.for_operator(Path(), named_folders(parent, teacher))) as client:
         with messages().status("writing the export …"):
             written = client.export(study, request)
         names = download(client, written, out)

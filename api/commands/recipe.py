@@ -1,5 +1,6 @@
 """``formulary recipe``: the config that follows from what a study found, and what to think of it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +13,13 @@ from api.commands.targets import (
     GpuOption,
     GpusOption,
     MemoryOption,
+    ParentOption,
     SizeOption,
     SpeedOption,
+    TeacherOption,
     TokensOption,
     asked_target,
+    named_folders,
 )
 from api.settings import Settings
 from api.terminal.consoles import results
@@ -47,6 +51,8 @@ def show_recipe(
     gpu_peak_flops: FlopsOption = None,
     decode_tokens_per_second: SpeedOption = None,
     max_batch_tokens: BatchOption = None,
+    parent: ParentOption = None,
+    teacher: TeacherOption = None,
     others: WithOption = None,
     every_field: AllOption = False,
     as_json: JsonOption = False,
@@ -66,10 +72,12 @@ def show_recipe(
         gpu_peak_flops=gpu_peak_flops,
         decode_tokens_per_second=decode_tokens_per_second,
         max_batch_tokens=max_batch_tokens,
+        parent=parent,
+        teacher=teacher,
     )
     if (study is None) == (preset is None):
         raise InvalidInput("ID", "a recipe is made from one study or one preset", "give a study's id or --preset paper")
-    with connect(settings) as client:
+    with connect(settings.for_operator(Path(), named_folders(parent, teacher))) as client:
         recipe = client.preset_recipe(preset, asked) if preset is not None else client.recipe(study or 0, asked)
     if as_json:
         print_json(recipe)

@@ -1,6 +1,7 @@
 """The options that describe a model for which a recipe is wanted."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,8 +46,21 @@ BatchOption = Annotated[
     int | None,
     typer.Option("--max-batch-tokens", parser=read_count, metavar="N", help="Largest batch to accept, in tokens."),
 ]
+ParentOption = Annotated[
+    Path | None,
+    typer.Option("--parent", metavar="DIR", help="A larger trained network whose weights it inherits."),
+]
+TeacherOption = Annotated[
+    Path | None, typer.Option("--teacher", metavar="DIR", help="A trained network from whose predictions it learns.")
+]
 
 
 def asked_target(**values: Any) -> dict[str, Any]:
-    """What was given of a target, by the names of the API."""
-    return {name: value for name, value in values.items() if value is not None}
+    """What was given of a target, by the names of the API; folders as the server sees them."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in given.items()}
+
+
+def named_folders(*folders: Path | None) -> list[Path]:
+    """The folders among what was given: a command may read what its user names."""
+    return [folder for folder in folders if folder is not None]

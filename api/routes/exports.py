@@ -17,10 +17,15 @@ router = APIRouter(tags=["exports"], route_class=IdempotentRoute)
 
 @router.post("/studies/{study_id}/exports", status_code=status.HTTP_202_ACCEPTED, response_model=ExportResponse)
 def request_export(
-    study_id: StudyId, request: service.ExportRequest, session: WriteSession, owner: OwnerGiven
+    study_id: StudyId,
+    request: service.ExportRequest,
+    session: WriteSession,
+    owner: OwnerGiven,
+    settings: SettingsGiven,
 ) -> Export:
     """Ask for an export; the operation that writes it is named in the answer."""
-    _, export = service.request_export(session, owner, study_id, request)
+    places = service.Places(settings.storage, settings.corpus_roots)
+    _, export = service.request_export(session, owner, study_id, request, places)
     return export
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import OwnerGiven, ReadSession
+from api.dependencies import OwnerGiven, ReadSession, SettingsGiven
 from api.routes.paths import FurtherStudies, PresetName, StudyId
 from api.schemas import FormulaList, StudySuggestion
 from studies import service
@@ -36,17 +36,24 @@ def suggest_study(
 
 @router.get("/studies/{study_id}/recipe")
 def get_recipe(
-    study_id: StudyId, request: Annotated[service.RecipeRequest, Query()], session: ReadSession, owner: OwnerGiven
+    study_id: StudyId,
+    request: Annotated[service.RecipeRequest, Query()],
+    session: ReadSession,
+    owner: OwnerGiven,
+    settings: SettingsGiven,
 ) -> Recipe:
     """Make a full-training config from a trial, or for a target of total_parameters and tokens.
 
     For a target each recommended value comes with its source, its range and what being wrong costs; the GPUs, the floor
-    of decoding speed and the cap of the batch are optional.
+    of decoding speed, the cap of the batch, a parent and a teacher are optional.
     """
-    return service.recipe(session, owner, study_id, request)
+    places = service.Places(settings.storage, settings.corpus_roots)
+    return service.recipe(session, owner, study_id, request, places)
 
 
 @router.get("/presets/{preset}/recipe")
-def get_preset_recipe(preset: PresetName, request: Annotated[service.TargetRequest, Query()]) -> Recipe:
+def get_preset_recipe(
+    preset: PresetName, request: Annotated[service.TargetRequest, Query()], settings: SettingsGiven
+) -> Recipe:
     """Make a full-training config for a target from published findings: preset paper, those of PanGu-π Pro."""
-    return service.preset_recipe(preset, request)
+    return service.preset_recipe(preset, request, settings.corpus_roots)

@@ -26,6 +26,7 @@ def recipe_view(recipe: Recipe, title: str, every_field: bool = False) -> Render
     for heading, lines in (
         ("How far this reaches beyond the trials", _extrapolation(recipe["extrapolation"])),
         ("Risk of divergence", _divergence(recipe)),
+        ("What it starts from, its rounds and its teacher", plan_lines(recipe["plan"])),
         ("What the run takes", _prediction(recipe["prediction"])),
         ("What the scaling law expects", _expectation(recipe["expectation"])),
         ("Its text", _data(recipe["data"])),
@@ -173,6 +174,42 @@ def _prediction(found: Mapping[str, Any] | None) -> Iterator[Text]:
         beside = f" of {limit / 2**30:.1f} GiB that it can give" if limit is not None else ""
         yield Text(f"{found['memory_bytes'] / 2**30:.2f} GiB on a GPU{beside}")
         yield Text(printable(found["memory_basis"]), style="dim")
+
+
+def plan_lines(plan: Mapping[str, Any] | None) -> Iterator[Text]:
+    """Parent, rounds and teacher, and the tokens that all of it comes to."""
+    if plan is None:
+        return
+    if plan["start"] is not None:
+        yield from _start(plan["start"])
+    for part in plan["rounds"] if len(plan["rounds"]) > 1 else ():
+        length = f"{part['share']:.1%} of the steps" if part["tokens"] is None else f"{part['tokens']:,} tokens"
+        yield Text.assemble(f"round {part['number']}: ", (length, "bold"), f", {printable(part['reads'])}")
+    teacher = plan["teacher"]
+    if teacher is not None:
+        yield Text(
+            f"teacher {printable(teacher['teacher'])} of {teacher['teacher_parameters']:,} parameters: "
+            f"{short(teacher['weight'])} of the loss at temperature {short(teacher['temperature'])}, "
+            f"{teacher['flops_per_token']:.3g} FLOPs a token"
+        )
+    if plan["tokens"] is not None:
+        cost = f"{plan['tokens']:,} training tokens"
+        if plan["start"] is not None or teacher is not None:
+            cost += f"; with what inheriting and a teacher take, the FLOPs of {plan['total_tokens']:,.0f}"
+        yield Text(cost)
+
+
+def _start(start: Mapping[str, Any]) -> Iterator[Text]:
+    yield Text.assemble(
+        "weights inherited from ",
+        (printable(start["parent"]), "bold"),
+        f" of {start['parent_parameters']:,} parameters: {start['depth']} of {start['parent_depth']} layers by "
+        f"{printable(start['layers'])}, channels and heads by {printable(start['neurons'])}",
+    )
+    trained = start["parent_train_flops"]
+    known = "unknown" if trained is None else f"{trained:.3g} FLOPs"
+    yield Text(f"choosing them: {start['flops']:.3g} FLOPs; training the parent: {known}")
+    yield Text(printable(start["basis"]), style="dim")
 
 
 def _days(days: float) -> str:

@@ -1,5 +1,6 @@
 """What can be asked of stored studies. Functions take a session and an owner, and never commit."""
 
+from studies.recipe_models import Places
 from studies.service.answers import begin_answer, store_answer
 from studies.service.campaigns import (
     CampaignLadder,
@@ -92,6 +93,7 @@ __all__ = [
     "CampaignProgress",
     "ExportRequest",
     "JudgedValidation",
+    "Places",
     "PreparedCampaign",
     "PreparedValidation",
     "ReadTable",

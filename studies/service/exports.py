@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from model.errors import InvalidInput
 from studies.errors import NotFound
 from studies.recipe import Recipe, Target, check_format, recipe_for_target, recipe_from_trial
+from studies.recipe_models import Places, find_models
 from studies.records import Export, Operation
 from studies.repository import operations, studies, trials
 from studies.service.formulas import MAX_TOGETHER, list_formulas
@@ -48,8 +49,8 @@ class ExportRequest(RecipeRequest):
     format: Literal["hf", "litgpt", "torchtitan", "internevo", "formulary"]
 
 
-def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest) -> Recipe:
-    """Make a full-training config out of what a study found.
+def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest, places: Places) -> Recipe:
+    """Make a full-training config out of what a study found; ``places`` hold the networks that it may start from.
 
     Raises:
         NotFound: the owner has no such study, or it has no such trial.
@@ -61,26 +62,30 @@ def recipe(session: Session, owner: str, study_id: int, request: RecipeRequest) 
         raise InvalidInput("study", f"study {study_id} was imported: how its runs were trained is not known", REMEDY)
     laws = list_formulas(session, owner, study_id, request.further)
     target = request.target()
+    models = find_models(session, owner, spec, target, places)
     if target is not None:
-        return recipe_for_target(spec, trials.page(session, study_id, None, None), laws, target)
+        return recipe_for_target(spec, trials.page(session, study_id, None, None), laws, target, models=models)
     if isinstance(request.trial, int):
-        return recipe_from_trial(spec, get_trial(session, owner, study_id, request.trial), laws)
+        return recipe_from_trial(spec, get_trial(session, owner, study_id, request.trial), laws, models)
     best = best_trial(session, owner, study_id)
     if best is None:
         raise InvalidInput("trial", f"study {study_id} has no complete trial", "run it first, or give a target")
-    return recipe_from_trial(spec, best, laws)
+    return recipe_from_trial(spec, best, laws, models)
 
 
-def request_export(session: Session, owner: str, study_id: int, request: ExportRequest) -> tuple[Operation, Export]:
-    """Ask for an export; a worker writes it. What cannot be made is refused now.
+def request_export(
+    session: Session, owner: str, study_id: int, request: ExportRequest, places: Places
+) -> tuple[Operation, Export]:
+    """Ask for an export; a worker writes it. What cannot be made is refused now, and real paths are stored.
 
     Raises:
         NotFound: the owner has no such study, or it has no such trial.
         InvalidInput: the request is contradictory, no config can meet it, or the format cannot hold it.
     """
-    check_format(request.format, recipe(session, owner, study_id, request))
+    check_format(request.format, recipe(session, owner, study_id, request, places))
     now = datetime.now(UTC)
-    operation = operations.add(session, study_id, EXPORT, request.model_dump(mode="json", by_alias=True), now)
+    document = request.with_real_paths(places.roots).model_dump(mode="json", by_alias=True)
+    operation = operations.add(session, study_id, EXPORT, document, now)
     return operation, operations.add_export(session, operation, request.format, now)
 
 

@@ -1,12 +1,15 @@
 """Targets as they are asked for, and the recipes of presets."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from model.errors import InvalidInput
 from studies.recipe import Recipe, Target
 from studies.recipe.presets import find_preset
+from studies.recipe_models import given_models
 
 LARGEST_TARGET = 10**18
 """Largest number that is looked at; what a config can hold is less, and ``Target.check`` says so."""
@@ -25,6 +28,7 @@ def _whole(value: object) -> object:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_TARGET)]
+ModelPath = Annotated[str, Field(min_length=1, max_length=4096)]
 Amount = Annotated[float, Field(gt=0, le=LARGEST_TARGET, allow_inf_nan=False)]
 
 
@@ -49,6 +53,10 @@ class TargetRequest(BaseModel):
     """Slowest decoding that is accepted, of one sequence."""
     max_batch_tokens: Count | None = None
     """Largest batch that is accepted."""
+    parent: ModelPath | None = None
+    """Folder, below one that the operator allowed, of a larger network to inherit from; else the study's parent."""
+    teacher: ModelPath | None = None
+    """Folder, below one that the operator allowed, of a network to learn from; else the study's teacher."""
 
     def target(self) -> Target | None:
         """The target; None where nothing is asked.
@@ -65,9 +73,16 @@ class TargetRequest(BaseModel):
                 raise InvalidInput(name, "a target needs both total_parameters and tokens", f"give {name} too")
         return Target(**said)
 
+    def with_real_paths(self, roots: Sequence[Path] | None) -> Self:
+        """The same request with the real paths of parent and teacher, which lie below one of ``roots``."""
+        target = self.target()
+        found = given_models(target, roots)
+        named = {"parent": found.parent, "teacher": found.teacher}
+        return self.model_copy(update={name: model.folder for name, model in named.items() if model is not None})
 
-def preset_recipe(name: str, request: TargetRequest) -> Recipe:
-    """The recipe of a preset's findings for a target.
+
+def preset_recipe(name: str, request: TargetRequest, roots: Sequence[Path]) -> Recipe:
+    """The recipe of a preset's findings for a target, whose parent and teacher lie below one of ``roots``.
 
     Raises:
         NotFound: there is no such preset.
@@ -78,4 +93,4 @@ def preset_recipe(name: str, request: TargetRequest) -> Recipe:
         raise InvalidInput(
             NEEDED[0], "a preset has no trials to take a config from", "give total_parameters and tokens"
         )
-    return preset.recipe(target)
+    return preset.recipe(target, given_models(target, roots))

@@ -13,6 +13,7 @@ from studies.export_folders import export_folder, half_written, remove_exports, 
 from studies.exports import collect_provenance, write_export
 from studies.heartbeat import LEASE_TTL, Heartbeat
 from studies.process_identity import this_process
+from studies.recipe_models import Places
 from studies.records import ACTIVE_STUDY_STATES, Operation, OperationState, TrialState
 from studies.repository import formulas, leases, operations, studies, trials
 from studies.repository.leases import Lease
@@ -85,7 +86,7 @@ def _write_export(database: Database, operation: Operation, storage: Path) -> Ma
         export = operations.export_of(session, operation.id)
         if study is None or export is None:
             raise NotFound(f"study {operation.study_id} was deleted")
-        recipe = service.recipe(session, study.owner, study.id, request)
+        recipe = service.recipe(session, study.owner, study.id, request, Places(storage, roots=None))
         laws = service.list_formulas(session, study.owner, study.id, request.further)
         complete = trials.numbers(session, study.id, TrialState.COMPLETE)
         validation = service.validation_statement(session, study.id, recipe) if request.target() else OF_A_TRIAL

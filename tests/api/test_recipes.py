@@ -85,7 +85,7 @@ def test_an_export_keeps_the_whole_target(app: FastAPI, http: httpx.Client, plan
     assert answer.status_code == 202, answer.text
     request = service.ExportRequest.model_validate(answer.json()["request"])
     with app.state.database.read_session() as session:
-        recipe = service.recipe(session, "local", planted, request)
+        recipe = service.recipe(session, "local", planted, request, service.Places(Path(), ()))
     assert recipe.config.optimization.batch_tokens == 128
     document = http.get(f"/v1/studies/{planted}/recipe", params=asked).json()
     assert recipe.model_dump(mode="json") == document

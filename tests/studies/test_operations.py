@@ -39,7 +39,9 @@ def study(database: Database, document: dict[str, Any], roots: list[Path]) -> St
 @pytest.fixture
 def asked(database: Database, study: Study) -> tuple[Operation, Export]:
     with database.session() as session:
-        return service.request_export(session, "ada", study.id, service.ExportRequest(format="formulary"))
+        return service.request_export(
+            session, "ada", study.id, service.ExportRequest(format="formulary"), service.Places(Path(), ())
+        )
 
 
 def stored(database: Database, operation: Operation) -> Operation:
@@ -103,7 +105,9 @@ def test_the_next_export_removes_what_killed_executors_left(
 ) -> None:
     with database.session() as session:
         request = service.ExportRequest(format="formulary")
-        others = [service.request_export(session, "ada", study.id, request) for _ in range(2)]
+        others = [
+            service.request_export(session, "ada", study.id, request, service.Places(Path(), ())) for _ in range(2)
+        ]
         leases.claim(session, OperationRow, others[0][0].id, "other:1:0:m", timedelta(hours=1))
         dead = leases.claim(session, OperationRow, others[1][0].id, "other:2:0:m", timedelta(hours=1))
         leases.renew(session, dead, timedelta(0))

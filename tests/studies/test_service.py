@@ -274,7 +274,7 @@ def test_an_imported_study_has_no_recipe(database: Database) -> None:
     with database.session() as session:
         study = service.add_import(session, "ada", read(TABLE))
         with pytest.raises(InvalidInput, match="was imported"):
-            service.recipe(session, "ada", study.id, service.RecipeRequest())
+            service.recipe(session, "ada", study.id, service.RecipeRequest(), service.Places(Path(), ()))
 
 
 def test_a_second_fit_is_a_new_revision(database: Database) -> None:
@@ -305,7 +305,7 @@ def test_an_unusable_table_is_refused_before_anything_is_stored(
 def test_exports_are_asked_for_and_seen_by_their_owner_only(database: Database, study: Study) -> None:
     request = service.ExportRequest(format="formulary", total_parameters=500_000, tokens=1_000_000)
     with database.session() as session:
-        operation, export = service.request_export(session, "ada", study.id, request)
+        operation, export = service.request_export(session, "ada", study.id, request, service.Places(Path(), ()))
     with database.read_session() as session:
         assert service.get_operation(session, "ada", operation.id) == operation
         assert service.list_exports(session, "ada", study.id) == [export]
@@ -333,7 +333,7 @@ def test_an_export_that_cannot_be_made_is_refused_at_once(
     database: Database, study: Study, request_: service.ExportRequest, field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refusal, database.session() as session:
-        service.request_export(session, "ada", study.id, request_)
+        service.request_export(session, "ada", study.id, request_, service.Places(Path(), ()))
     assert refusal.value.field == field
     with database.read_session() as session:
         assert service.list_exports(session, "ada", study.id) == []
@@ -349,5 +349,9 @@ def test_a_format_without_the_studys_block_is_refused_at_once(
         with pytest.raises(
             InvalidInput, match=r"^format: hf has no class for the pangu_pi blocks .* use the format form"
         ):
-            service.request_export(session, "ada", study.id, service.ExportRequest(format="hf", **target))
-        service.request_export(session, "ada", study.id, service.ExportRequest(format="formulary", **target))
+            service.request_export(
+                session, "ada", study.id, service.ExportRequest(format="hf", **target), service.Places(Path(), ())
+            )
+        service.request_export(
+            session, "ada", study.id, service.ExportRequest(format="formulary", **target), service.Places(Path(), ())
+        )

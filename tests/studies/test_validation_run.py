@@ -102,7 +102,7 @@ def _check_runs(stored: list[Any], planned: Any) -> None:
 def _export(database: Database, study_id: int, storage: Path) -> Any:
     request = service.ExportRequest(format="formulary", total_parameters=72_000, tokens=10_000)
     with database.session() as session:
-        operation, export = service.request_export(session, "ada", study_id, request)
+        operation, export = service.request_export(session, "ada", study_id, request, service.Places(Path(), ()))
     execute_operation(database, operation.id, storage)
     with database.read_session() as session:
         folder = service.get_export(session, "ada", study_id, export.id).folder

@@ -119,7 +119,9 @@ def test_an_operation_whose_worker_is_killed_is_executed_again(shared_home: "Hom
     with home.database.session() as session:
         service.cancel_study(session, "ada", study.id)
         trials.add_many(session, study.id, [trial])
-        operation, export = service.request_export(session, "ada", study.id, service.ExportRequest(format="hf"))
+        operation, export = service.request_export(
+            session, "ada", study.id, service.ExportRequest(format="hf"), service.Places(Path(), ())
+        )
 
     def state() -> OperationState:
         with home.database.read_session() as session:

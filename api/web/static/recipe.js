@@ -70,6 +70,7 @@ function show(recipe) {
   find("#laws").replaceChildren(...recipe.laws.map(lawRow));
   find("#risk").replaceChildren(...riskLines(recipe.divergence));
   predict(recipe);
+  showPlan(recipe.plan);
   drawRegrets(recipe, page.plotly);
 }
 
@@ -142,6 +143,34 @@ function predict({ prediction, expectation, extrapolation, data }) {
     bases.push(`Expected loss: ${expectation.basis}${best}.`);
   }
   find("#bases").replaceChildren(...bases.map((line) => element("li", {}, line)));
+}
+
+/** Parent, rounds and teacher; nothing where the run is a plain one. */
+function showPlan(plan) {
+  find("#plan-card").hidden = plan === null;
+  if (plan === null) return;
+  const { start, rounds, teacher, tokens, total_tokens: total } = plan;
+  const tiles = [];
+  if (start) {
+    const kept = `${number(start.depth)} of ${number(start.parent_depth)} layers by ${plain(start.layers)}, channels and heads by ${plain(start.neurons)}`;
+    tiles.push(["Weights inherited from", start.parent, `${number(start.parent_parameters)} parameters`], ["Kept", plain(start.neurons), kept]);
+    const trained = start.parent_train_flops === null ? "unknown" : `${start.parent_train_flops.toExponential(2)} FLOPs`;
+    tiles.push(["Choosing them", `${start.flops.toExponential(2)} FLOPs`, `training the parent: ${trained}`]);
+  }
+  if (teacher) {
+    const share = `${number(teacher.weight)} of the loss at temperature ${number(teacher.temperature)}`;
+    tiles.push(["Teacher", teacher.teacher, `${number(teacher.teacher_parameters)} parameters, ${share}`]);
+  }
+  if (tokens !== null) {
+    const beside = start || teacher ? `as many FLOPs as ${number(Math.round(total))} with what inheriting and a teacher take` : null;
+    tiles.push(["Training tokens", number(tokens), beside]);
+  }
+  find("#plan").replaceChildren(...tiles.map(([name, value, more]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, value, more && element("span", { class: "muted small block" }, more)))));
+  find("#rounds").replaceChildren(...rounds.map((round) => element("tr", {},
+    element("th", { scope: "row" }, number(round.number)), element("td", { class: "num" }, round.tokens === null ? "" : number(round.tokens)),
+    element("td", { class: "num" }, `${(100 * round.share).toFixed(1)} %`), element("td", {}, round.reads))));
+  find("#plan-basis").textContent = start ? start.basis : "";
 }
 
 function time(days) {
