@@ -204,6 +204,21 @@ class PretrainConfig(ProxyConfig):
     """Path of a safetensors file, relative to the export's folder; drawn from the seed when left out."""
     checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
 
+    @field_validator("keep_weights")
+    @classmethod
+    def _keeps_them_anyway(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("a full run leaves its network in trained/ anyway; leave keep_weights out")
+        return value
+
+    @model_validator(mode="after")
+    def _starts_from_one(self) -> Self:
+        if self.inheritance is not None and self.initial_weights is not None:
+            raise ValueError(
+                "inheritance and initial_weights both say what the weights start from; give one of them"
+            )
+        return self
+
     @field_validator("tokenizer", "initial_weights")
     @classmethod
     def _inside_the_folder(cls, value: str | None) -> str | None:

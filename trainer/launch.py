@@ -18,7 +18,8 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from model.errors import FormularyError, InvalidInput
-from trainer.checkpoints.state import latest_checkpoint
+from trainer.checkpoints.state import has_checkpoint, latest_checkpoint
+from trainer.model_folders import resolve_models
 from trainer.parallel.messages import OtherFailed, as_error, as_text
 from trainer.parallel.world import current_world
 from trainer.plan import check_share
@@ -128,7 +129,7 @@ def launch(
         OtherFailed: the processes were lost again and again, or Ray gave up.
     """
     folder, storage = folder.absolute(), storage.absolute()
-    _check(folder, roots, processes)
+    _check(folder, storage, roots, processes)
     mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
     arguments = {
         "folder": str(folder),
@@ -146,12 +147,13 @@ def launch(
         shutil.rmtree(records / name, ignore_errors=True)
 
 
-def _check(folder: Path, roots: Sequence[Path], processes: Processes) -> None:
+def _check(folder: Path, storage: Path, roots: Sequence[Path], processes: Processes) -> None:
     """Refuse what would fail in every process, before one is started."""
     if processes.count < 1:
         raise InvalidInput("processes", f"{processes.count} is not positive", "give at least 1")
     config = read_pretrain_config(folder)
     resolve_corpus(config.corpus, roots, "pretrain.corpus")
+    resolve_models(config, roots, storage, started=has_checkpoint(folder))
     check_share(config, processes.count)
     with locked(folder):
         pass

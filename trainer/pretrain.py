@@ -18,8 +18,8 @@ from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from model.files import read_capped
 from model.llama_weights import read_weights
-from trainer.cache import content_key, named_write_errors
-from trainer.checkpoints.state import latest_checkpoint, restore
+from trainer.cache import named_write_errors
+from trainer.checkpoints.state import has_checkpoint, latest_checkpoint, restore
 from trainer.checkpoints.writer import CheckpointWriter
 from trainer.config import PretrainConfig
 from trainer.curves import Curves
@@ -28,10 +28,12 @@ from trainer.loop import TrainingRun
 from trainer.machine.memory import named_memory_errors
 from trainer.machine.peak import peak
 from trainer.machine.precision import resolve_precision
+from trainer.model_folders import resolve_models
 from trainer.parallel.sharded import own_part
 from trainer.parallel.world import Messages, World, alone
 from trainer.plan import check_share
 from trainer.results import StepResult
+from trainer.run_key import run_key
 from trainer.setup import RunSetup
 from trainer.text.corpus import resolve_corpus
 from trainer.text.data import PreparedData, prepare
@@ -40,17 +42,6 @@ MAX_JSON_BYTES = 4 * 2**20
 """Largest ``formulary.json`` that is read (assumed: exports write a few KiB)."""
 LOCK_SECONDS = 60.0
 """How long a run on several processes waits for the folder: the one before it may be dying (assumed)."""
-NOT_DETERMINING = {
-    "checkpoint_every_steps",
-    "evaluations",
-    "threads",
-    "gpu_share",
-    "corpus",
-    "precision",
-    "tokenizer_source",
-}
-"""Fields that may change between a stop and a resume: they change the losses by rounding at most, or are
-recorded otherwise: corpus and tokenizer by their fingerprints, the precision in the checkpoint."""
 
 
 def pretrain(
@@ -66,7 +57,7 @@ def pretrain(
     Args:
         folder: what an export wrote; checkpoints and curves go there.
         storage: where the tokens of corpora are kept.
-        roots: folders below which the corpus may lie.
+        roots: folders below which the corpus, a parent and a teacher may lie.
         max_steps: ends the run at that step of the unchanged schedule, counted from the run's beginning.
         world: the processes that train together, each of which calls this and gets all results; this one, if left out.
         on_start: is told how the run was set up, before its first step.
@@ -87,6 +78,7 @@ def pretrain(
     with messages.agreement():
         config = read_pretrain_config(folder)
         config = config.model_copy(update={"corpus": resolve_corpus(config.corpus, roots, "pretrain.corpus")})
+        config = resolve_models(config, roots, storage, started=has_checkpoint(folder))
         check_share(config, world.size)
     with _locked_by_first(folder, world, messages), named_memory_errors():
         data = _prepare(folder, config, storage, world, messages)
@@ -233,11 +225,9 @@ def _load_initial(run: TrainingRun, path: Path) -> None:
 
 def _config_key(config: PretrainConfig, data: PreparedData) -> str:
     """Of everything that determines the losses; of a teacher it is the content, wherever its folder lies."""
-    elsewhere = {"distillation": {"teacher", "teacher_train_flops"}}
-    determining = config.model_dump_json(exclude={**dict.fromkeys(NOT_DETERMINING, True), **elsewhere})
     manifest, told = data.manifest, config.distillation
     teacher = [] if told is None else [teacher_folder(told.teacher, config.architecture.sequence_length).fingerprint()]
-    return content_key(determining, manifest.corpus_fingerprint, manifest.tokenizer_fingerprint, *teacher)
+    return run_key(config, [manifest.corpus_fingerprint, manifest.tokenizer_fingerprint, *teacher])
 
 
 def read_pretrain_config(folder: Path) -> PretrainConfig:

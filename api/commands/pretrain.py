@@ -19,8 +19,8 @@ from trainer.results import StepResult
 if TYPE_CHECKING:
     from trainer.lm_eval import Tasks
 
-CORPUS_PATH = "pretrain.corpus.path"
-"""Field of an export that holds where its corpus lies."""
+PATHS = ("pretrain.corpus.path", "pretrain.inheritance.parent", "pretrain.distillation.teacher")
+"""Fields of an export that hold where its corpus, its parent and its teacher lie."""
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by formulary export.")]
 StepsOption = Annotated[int | None, typer.Option("--max-steps", help="Stop after this many steps.", min=1)]
@@ -76,7 +76,7 @@ def pretrain(
         messages().print(f"stopped; go on from the last checkpoint, if there is one: {again}", soft_wrap=True)
         raise typer.Exit(130) from None
     except InvalidInput as error:
-        if error.field != CORPUS_PATH:
+        if error.field not in PATHS:
             raise
         remedy = f"name the folder that holds it with --corpus-root, or change the path in {folder / 'formulary.json'}"
         raise InvalidInput(error.field, error.reason, remedy) from error

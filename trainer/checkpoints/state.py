@@ -106,6 +106,11 @@ def latest_checkpoint(folder: Path) -> tuple[Path, CheckpointState] | None:
     return folder / name, state
 
 
+def has_checkpoint(run: Path) -> bool:
+    """Whether a run's folder holds a checkpoint to go on from, usable or not."""
+    return (run / "checkpoints" / "latest").exists()
+
+
 def _check_file(path: Path) -> None:
     """Refuse links out of the checkpoint, and pipes, on which safetensors would wait forever."""
     checkpoint = path.parent
