@@ -53,7 +53,8 @@ def prepare_folders(spec: StudySpec, roots: Sequence[Path]) -> StudySpec:
 
     Raises:
         InvalidInput: a folder is not below one of ``roots``, or a link in it leads out; it holds no plain decoder, its
-            weights are missing or pickled, it has no tokenizer, or a network of the space cannot start or learn from it.
+            weights are missing or pickled, it has no tokenizer, or a network of the space cannot start or learn from
+            it.
     """
     if spec.inherit is not None and isinstance(spec.inherit.parent, ModelFolder):
         folder, architecture = _prepared(spec.inherit.parent, roots, PARENT)
