@@ -176,8 +176,7 @@ class Transformer(nn.Module):
         """
         start = 0 if past is None else past.length
         end = start + tokens_bs.shape[1]
-        x_bsd = self.embedding(tokens_bs)
-        mask = self._document_mask(tokens_bs, product_dtype(x_bsd), past) if self.config.mask_documents else None
+        x_bsd, mask = self.embedded(tokens_bs, past)
         for index, block in enumerate(self.blocks):
             of_block = None if past is None else past.of_block[index]
             arguments = (x_bsd, self.cos_se[start:end], self.sin_se[start:end], mask, of_block)
@@ -187,6 +186,16 @@ class Transformer(nn.Module):
                 x_bsd = block(*arguments)
         if past is not None:
             past.length = end
+        return self.normed(x_bsd)
+
+    def embedded(self, tokens_bs: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor | None]:
+        """What goes into the first block: the residual stream ``bsd``, and the mask of ``attend``."""
+        x_bsd = self.embedding(tokens_bs)
+        mask = self._document_mask(tokens_bs, product_dtype(x_bsd), past) if self.config.mask_documents else None
+        return x_bsd, mask
+
+    def normed(self, x_bsd: Tensor) -> Tensor:
+        """What ``hidden`` gives of the residual stream behind the last block."""
         normed_bsd: Tensor = self.norm(x_bsd)
         return normed_bsd if self.config.width_multiplier == 1 else normed_bsd / self.config.width_multiplier
 

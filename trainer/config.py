@@ -214,9 +214,7 @@ class PretrainConfig(ProxyConfig):
     @model_validator(mode="after")
     def _starts_from_one(self) -> Self:
         if self.inheritance is not None and self.initial_weights is not None:
-            raise ValueError(
-                "inheritance and initial_weights both say what the weights start from; give one of them"
-            )
+            raise ValueError("inheritance and initial_weights both say what the weights start from; give one of them")
         return self
 
     @field_validator("tokenizer", "initial_weights")

@@ -18,6 +18,7 @@ from trainer.distillation.teacher import Teacher, read_teacher
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
 from trainer.execution import choose_execution, make_program
+from trainer.inheritance.start import Start, inherited_start
 from trainer.machine.allocation import keep_freed_memory
 from trainer.machine.compilation import compiled, share_compiled_code
 from trainer.machine.devices import limit_gpu_memory
@@ -124,6 +125,13 @@ class TrainingRun:
     @progress.setter
     def progress(self, progress: Progress) -> None:
         self.members[0].progress = progress
+
+    def start_from(self, starts: Sequence[Start | None]) -> None:
+        """Replace the initial weights of those members that inherit theirs."""
+        for index, (member, start) in enumerate(zip(self.members, starts, strict=True)):
+            member.start = start
+            if start is not None:
+                self.program.start_from(index, start.weights(member.config.architecture))
 
     def results(self, max_steps: int | None = None) -> Generator[StepResult, None, None]:
         """Train one network to the end, or to step ``max_steps`` of the same schedule, which is evaluated as well.
@@ -301,4 +309,7 @@ def _start(configs: Sequence[ProxyConfig], storage: Path) -> TrainingRun:
     share_compiled_code(storage)
     size = first.architecture.vocabulary_size
     data = prepare(first.corpus, size, first.validation_bytes, storage, tokenizer_source=first.tokenizer_source)
-    return TrainingRun(first, data, others)
+    starts = [inherited_start(config, data, storage, alone().device) for config in configs]
+    run = TrainingRun(first, data, others)
+    run.start_from(starts)
+    return run

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from trainer.config import ProxyConfig
 from trainer.errors import TrainingDiverged
+from trainer.inheritance.start import Start
 from trainer.plan import RunPlan
 from trainer.results import Evaluation
 from trainer.summary import Progress
@@ -28,6 +29,8 @@ class Member:
     kl: float | None = None
     """Nats per token between its teacher's and its own predictions in that step; None without a teacher."""
     failure: TrainingDiverged | None = None
+    start: Start | None = None
+    """Where it got its initial weights; None where they were drawn."""
     ended: bool = False
     """Whether its failure has been told."""
 

@@ -24,12 +24,13 @@ from trainer.checkpoints.writer import CheckpointWriter
 from trainer.config import PretrainConfig
 from trainer.curves import Curves
 from trainer.distillation.architecture import teacher_folder
+from trainer.inheritance.full_run import remembered_start, start_of_full_run
+from trainer.inheritance.start import Start
 from trainer.loop import TrainingRun
 from trainer.machine.memory import named_memory_errors
 from trainer.machine.peak import peak
 from trainer.machine.precision import resolve_precision
 from trainer.model_folders import resolve_models
-from trainer.parallel.sharded import own_part
 from trainer.parallel.world import Messages, World, alone
 from trainer.plan import check_share
 from trainer.results import StepResult
@@ -92,8 +93,7 @@ def pretrain(
         )
         precision = messages.first(resolve_precision(config.precision, world.device))  # a timing may differ
         config = config.model_copy(update={"precision": precision})
-        with messages.agreement():
-            run = _start_or_resume(folder, config, data, config_key, world)
+        run = _start_or_resume(folder, config, data, config_key, storage, world, messages)
         yield from _train(folder, config, run, config_key, max_steps, on_start)
 
 
@@ -199,28 +199,42 @@ def describe(run: TrainingRun) -> RunSetup:
 
 
 def _start_or_resume(
-    folder: Path, config: PretrainConfig, data: PreparedData, config_key: str, world: World
+    folder: Path,
+    config: PretrainConfig,
+    data: PreparedData,
+    config_key: str,
+    storage: Path,
+    world: World,
+    messages: Messages,
 ) -> TrainingRun:
-    found = latest_checkpoint(folder / "checkpoints")
+    with messages.agreement():
+        found = latest_checkpoint(folder / "checkpoints")
     if found is None:
-        run = TrainingRun(config, data, world=world)
-        if config.initial_weights is not None:
-            _load_initial(run, _inside(folder, config.initial_weights, "pretrain.initial_weights"))
+        start = start_of_full_run(folder, config, data, storage, world, messages)
+        with messages.agreement():
+            return _start(folder, config, data, start, world)
+    with messages.agreement():
+        checkpoint, state = found
+        if state.config_key != config_key:
+            reason = f"{checkpoint} was written under another config, corpus or tokenizer"
+            raise InvalidInput("checkpoints", reason, "restore them, or remove the checkpoints folder to start again")
+        run = TrainingRun(config.model_copy(update={"precision": state.precision}), data, world=world)
+        restore(run, checkpoint, state)
+        if config.inheritance is not None:
+            run.members[0].start = remembered_start(folder, storage)
         return run
-    checkpoint, state = found
-    if state.config_key != config_key:
-        reason = f"{checkpoint} was written under another config, corpus or tokenizer"
-        raise InvalidInput("checkpoints", reason, "restore them, or remove the checkpoints folder to start again")
-    run = TrainingRun(config.model_copy(update={"precision": state.precision}), data, world=world)
-    restore(run, checkpoint, state)
+
+
+def _start(folder: Path, config: PretrainConfig, data: PreparedData, start: Start | None, world: World) -> TrainingRun:
+    run = TrainingRun(config, data, world=world)
+    run.start_from([start])
+    if start is None and config.initial_weights is not None:
+        _load_initial(run, _inside(folder, config.initial_weights, "pretrain.initial_weights"))
     return run
 
 
-@torch.no_grad()
 def _load_initial(run: TrainingRun, path: Path) -> None:
-    weights = read_weights([path], run.single.network)
-    for name, parameter in run.single.network.named_parameters():
-        own_part(parameter).copy_(weights[name][run.world.rows(len(parameter))])
+    run.single.start_from(0, read_weights([path], run.single.network))
 
 
 def _config_key(config: PretrainConfig, data: PreparedData) -> str:

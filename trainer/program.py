@@ -5,7 +5,7 @@ Shapes: m members, b sequences, s positions, d width, v vocabulary, n = b · s.
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -48,6 +48,9 @@ class Program(Protocol):
 
     def network_of(self, member: int) -> Transformer:
         """The network of a member; that of a stack is a copy."""
+
+    def start_from(self, member: int, weights: Mapping[str, Tensor]) -> None:
+        """Replace a member's initial weights by others, by the names of its network's parameters."""
 
     def snapshot(self) -> Any:
         """A copy of weights and optimizer state."""
@@ -97,6 +100,12 @@ class SingleProgram:
         """See :class:`Program`."""
         return self.network
 
+    @torch.no_grad()
+    def start_from(self, member: int, weights: Mapping[str, Tensor]) -> None:
+        """See :class:`Program`."""
+        for name, parameter in self.network.named_parameters():
+            parameter.copy_(weights[name])
+
     def snapshot(self) -> Any:
         """See :class:`Program`."""
         return copy.deepcopy((self.network.state_dict(), self.optimizer.state_dict()))
@@ -127,7 +136,7 @@ class StackedProgram:
         stacked, _ = stack_module_state(networks)
         self._buffers = dict(networks[0].named_buffers())
         self._network = networks[0].to("meta")
-        self._call = _Hidden(self._network)
+        self._call = HiddenStates(self._network)
         optimizations = [config.optimization for config in configs]
         self.optimizer = StackedAdamW(stacked, optimizations, configs[0].architecture)
         self.parameters = self.optimizer.parameters
@@ -165,6 +174,12 @@ class StackedProgram:
         network.load_state_dict(weights)
         return network
 
+    @torch.no_grad()
+    def start_from(self, member: int, weights: Mapping[str, Tensor]) -> None:
+        """See :class:`Program`."""
+        for name, parameter in self.parameters.items():
+            parameter[member].copy_(weights[name])
+
     def snapshot(self) -> Any:
         """See :class:`Program`."""
         return self.optimizer.snapshot()
@@ -183,7 +198,7 @@ class StackedProgram:
         return table
 
 
-class _Hidden(torch.nn.Module):
+class HiddenStates(torch.nn.Module):
     """A network whose call gives hidden states instead of logits: ``functional_call`` knows only calls."""
 
     def __init__(self, network: Transformer) -> None:
@@ -191,6 +206,7 @@ class _Hidden(torch.nn.Module):
         self.network = network
 
     def forward(self, tokens_bs: Tensor) -> Tensor:
+        """See ``Transformer.hidden``."""
         return self.network.hidden(tokens_bs)
 
 

@@ -1,5 +1,6 @@
 """What a run tells of a step, and of itself when it ends."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -68,9 +69,13 @@ class Reporter:
         self, member: Member, plan: RunPlan, evaluation: Evaluation, decoding: DecodingSpeed | None
     ) -> RunSummary:
         execution = self.execution
+        inherit_flops = 0.0 if member.start is None else member.start.record.flops
         attributes = {
             **recipe_attributes(member.config, plan),
-            **cost_attributes(member.config, plan, member.progress, self.criterion.teacher_flops_per_token),
+            **cost_attributes(
+                member.config, plan, member.progress, self.criterion.teacher_flops_per_token, inherit_flops
+            ),
+            **_start_attributes(member),
             **self._teacher_attributes(member),
             **round_attributes(member.config.multiple_rounds, plan, member.batches, member.progress.step),
             **data_attributes(self.data, member.batches, member.progress),
@@ -102,3 +107,8 @@ class Reporter:
         shared: dict[str, Value] = {"processes": self.world.size, "process_group": self.world.backend}
         recomputed = {"recomputed": True} if self.execution.recomputed else {}
         return {**(shared if self.world.size > 1 else {}), **recomputed}
+
+
+def _start_attributes(member: Member) -> Mapping[str, Value]:
+    inheritance, start = member.config.inheritance, member.start
+    return {} if start is None or inheritance is None else start.attributes(inheritance)

@@ -80,15 +80,19 @@ def recipe_attributes(config: ProxyConfig, plan: RunPlan) -> dict[str, Value]:
 
 
 def cost_attributes(
-    config: ProxyConfig, plan: RunPlan, progress: Progress, teacher_flops_per_token: int = 0
+    config: ProxyConfig,
+    plan: RunPlan,
+    progress: Progress,
+    teacher_flops_per_token: int = 0,
+    inherit_flops: float = 0.0,
 ) -> dict[str, Value]:
-    """What the run took beside its own steps: cooldowns of annealed evaluations, forgotten since, measuring whole
-    rounds' losses, and its teacher.
+    """What the run took beside its own steps: its start, its teacher, cooldowns of annealed evaluations, forgotten
+    since, and measuring whole rounds' losses.
     """
     forks = [end - start for start, end in plan.forks.items() if start <= progress.step]
     annealed_tokens = sum(forks) * config.optimization.batch_tokens
     tokens = progress.step * config.optimization.batch_tokens + annealed_tokens
-    spent = tokens * (training_flops_per_token(config.architecture) + teacher_flops_per_token)
+    spent = inherit_flops + tokens * (training_flops_per_token(config.architecture) + teacher_flops_per_token)
     if plan.rounds is None or not config.multiple_rounds.measures_at_end:
         return {"annealed_tokens": annealed_tokens, "spent_flops": spent}
     measured_steps = plan.rounds.ended_rounds(progress.step) * plan.rounds.first_steps

@@ -37,11 +37,15 @@ class ParentFolder:
     tokenizer: Path | None
     """None where there is none."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Config, weights and tokenizer."""
+        return (self.path / _CONFIG_FILE, *self.weights, *([self.tokenizer] if self.tokenizer else []))
+
     def fingerprint(self) -> str:
-        """SHA-256 over the content of config, weights and tokenizer, in one pass over the files."""
-        files = [self.path / _CONFIG_FILE, *self.weights, *([self.tokenizer] if self.tokenizer else [])]
+        """SHA-256 over the content of ``files``, in one pass."""
         digest = hashlib.sha256()
-        for file in files:
+        for file in self.files:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()

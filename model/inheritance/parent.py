@@ -5,7 +5,6 @@ from pathlib import Path
 
 from model.attention import AttentionBackend
 from model.errors import InvalidInput
-from model.hf import from_transformers
 from model.inheritance.folder import parent_folder
 from model.inheritance.shapes import FIELD
 from model.tokenizer.reading import read_tokenizer
@@ -34,6 +33,8 @@ def read_parent(folder: Path, backend: AttentionBackend = "sdpa", field: str = F
         InvalidInput: config, weights or tokenizer are broken, missing (but for the tokenizer), of another kind, too
             large, or behind a link out of the folder; or a weight is no finite number. Its field begins with ``field``.
     """
+    from model.hf import from_transformers  # loads transformers, which most runs do not need
+
     found = parent_folder(folder, field)
     try:
         network = from_transformers(found.path, backend)

@@ -9,9 +9,9 @@ import torch
 from model.attention import AttentionBackend
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
-from trainer.config import ProxyConfig
+from trainer.config import Precision, ProxyConfig
 from trainer.machine.allocation import give_freed_memory_back
-from trainer.machine.memory_estimate import MemoryEstimate, estimate_memory, gib
+from trainer.machine.memory_estimate import MemoryEstimate, estimate_inheritance, estimate_memory, gib
 from trainer.machine.memory_use import available_bytes
 from trainer.machine.precision import resolve_precision
 
@@ -50,6 +50,25 @@ def check_memory(
         remedy = "make the network, its sequences or its vocabulary smaller, or run fewer trials at a time"
         raise InvalidInput("memory", reason, remedy)
     return estimate
+
+
+def check_inheritance_memory(
+    parent: ArchitectureConfig, student: ArchitectureConfig, tokens: int, precision: Precision, device: torch.device
+) -> None:
+    """Predict the peak of taking weights from a parent (see ``estimate_inheritance``), before it is read.
+
+    Raises:
+        InvalidInput: it cannot fit; its reason has both figures.
+    """
+    gc.collect()
+    give_freed_memory_back()
+    needed = estimate_inheritance(parent, student, tokens, precision, device.type)
+    available = available_bytes(device)
+    if needed > available:
+        reason = f"{gib(needed)} are predicted while the parent is read, and {gib(available)} are available"
+        raise InvalidInput(
+            "memory", f"{reason} on {device.type}", "give a smaller parent, or run fewer trials at a time"
+        )
 
 
 @contextmanager

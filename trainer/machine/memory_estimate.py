@@ -156,6 +156,29 @@ def _teacher_bytes(
     return weights + hidden, tokens * _backward_bytes_per_token(teacher, backend, precision)
 
 
+def estimate_inheritance(
+    parent: ArchitectureConfig, student: ArchitectureConfig, tokens: int, precision: Precision, device_type: str
+) -> int:
+    """Predict the peak of taking a network's weights from a parent, in bytes; it is over before training begins.
+
+    Parent and student in float32; what a gradient of gates keeps: the gated matrices with their gradients, which are
+    the embedding and two of each block, and the activations of ``tokens``, as in training.
+    """
+    backend: AttentionBackend = "matmul" if device_type == "cpu" and precision == "bfloat16" else "sdpa"
+    weights = FLOAT32 * (count_parameters(parent).total + count_parameters(student).total)
+    embedding = parent.vocabulary_size * parent.width
+    gated = embedding + parent.depth * parent.width * (parent.width + parent.ffn_width)
+    block = block_bytes_per_token(parent, backend, precision)
+    activations = tokens * (parent.depth * block + (FLOAT32 + _size(precision)) * parent.width)
+    tensors = (
+        weights
+        + 2 * FLOAT32 * gated
+        + activations
+        + _loss_bytes(parent, tokens, precision, device_type, distilled=False)
+    )
+    return tensors + _overhead(tensors, device_type)
+
+
 def _gathered_bytes(config: ArchitectureConfig, precision: Precision) -> int:
     """What a process holds of a network that is cut, beside its own rows: table, last norm and head whole, with their
     gradients and their cast; two blocks whole, since the next is gathered ahead; the gradient of one, and its cast.

@@ -5,6 +5,8 @@ its first axis). The data is split as well: each process has an equal part of ev
 over all of them, so that a step does the same whatever their number, up to rounding.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
@@ -47,9 +49,15 @@ class ShardedProgram(SingleProgram):
             _shard(block, mesh, "bfloat16" if precision == "bfloat16" else "float32")
         _shard(network, mesh, "float32")
         register_fsdp_forward_method(network, "hidden")
-        self.network = network
+        self.network, self._world = network, world
         self.optimizer = make_optimizer(network, config.optimization)
         self._optimization = config.optimization
+
+    @torch.no_grad()
+    def start_from(self, member: int, weights: Mapping[str, torch.Tensor]) -> None:
+        """See :class:`Program`; of whole weights each process takes its rows."""
+        for name, parameter in self.network.named_parameters():
+            own_part(parameter).copy_(weights[name][self._world.rows(len(parameter))])
 
     def nats(self, inputs_bs: torch.Tensor, targets_bs: torch.Tensor) -> torch.Tensor:
         """See :class:`Program`; of this process's texts."""

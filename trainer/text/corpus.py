@@ -133,7 +133,7 @@ def split(documents: Documents, validation_bytes: int, field: str = "proxy.corpu
     """
     _require(documents.total_bytes, validation_bytes, field)
     part = validation_bytes // SMALLEST_VALIDATION_DOCUMENTS
-    validation = tuple(_heads(documents.texts, validation_bytes, part))
+    validation = tuple(heads(documents.texts, validation_bytes, part))
     reserved = sum(map(utf8_size, documents.texts[: len(validation)]))
     complete = sum(map(utf8_size, validation)) > validation_bytes - MAX_UTF8_CHARACTER
     if complete and reserved <= LARGEST_RESERVED_SHARE * documents.total_bytes:
@@ -145,13 +145,13 @@ def _split_pieces(texts: Sequence[str], validation_bytes: int, part: int, field:
     largest = min(part, PIECE_CHARACTERS)
     cut = _distinct((piece for text in texts for piece in pieces(io.StringIO(text, newline="\n"), largest)), "piece")
     _require(cut.total_bytes, validation_bytes, field)
-    validation = tuple(_heads(cut.texts, validation_bytes, validation_bytes))
+    validation = tuple(heads(cut.texts, validation_bytes, validation_bytes))
     return Split(cut.texts[len(validation) :], validation, cut.unit)
 
 
-def _heads(texts: Sequence[str], validation_bytes: int, largest: int) -> Iterator[str]:
-    """Yield heads of ``texts``, each of at most ``largest`` bytes, until they fill ``validation_bytes``."""
-    missing = validation_bytes
+def heads(texts: Sequence[str], size: int, largest: int) -> Iterator[str]:
+    """Yield heads of ``texts``, each of at most ``largest`` bytes, until they fill ``size`` bytes."""
+    missing = size
     for text in texts:
         head = _head(text, min(largest, missing))
         if not head:

@@ -1,0 +1,43 @@
+"""The start of a full run: computed by its first process, and remembered in its folder for when it is resumed."""
+
+from pathlib import Path
+
+from trainer.cache import write_atomically
+from trainer.config import PretrainConfig
+from trainer.inheritance.record import RECORD_FILE, read_record, record_folder
+from trainer.inheritance.start import Start, inherited_start
+from trainer.parallel.world import Messages, World
+from trainer.text.data import PreparedData
+
+
+def start_of_full_run(
+    folder: Path, config: PretrainConfig, data: PreparedData, storage: Path, world: World, messages: Messages
+) -> Start | None:
+    """Where a run that begins gets its weights; every process calls it, and the others find what the first one made.
+
+    Raises:
+        InvalidInput: as ``inherited_start``, or the processes find different weights.
+        WriteFailed: the system could not write.
+    """
+    if config.inheritance is None:
+        return None
+    with messages.agreement():
+        start = inherited_start(config, data, storage, world.device) if world.rank == 0 else None
+    with messages.agreement():
+        start = start or inherited_start(config, data, storage, world.device)
+        assert start is not None
+        if world.rank == 0:
+            write_atomically(folder / RECORD_FILE, start.record.model_dump_json(indent=2).encode())
+    messages.check_same(
+        start.fingerprint(),
+        "inheritance",
+        f"the processes do not find the same initial weights below {storage}",
+        "use storage that all nodes share",
+    )
+    return start
+
+
+def remembered_start(folder: Path, storage: Path) -> Start | None:
+    """Where a run that is resumed got its weights, which are not needed again."""
+    record = read_record(folder)
+    return None if record is None else Start(record_folder(storage, record.key), record)

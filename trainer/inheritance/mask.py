@@ -1,0 +1,119 @@
+"""A binary mask over units that is trained on text under the constraint of the student's size, the parent frozen.
+
+The paper keeps neurons by a learned mask (arXiv 2402.02791, F4). Here each unit has a score; the units of largest
+score, exactly as many of each kind as the student has, pass, and the others are gates of 0. The gradient of a gate goes
+straight through to its score (arXiv 1308.3432, section 4), so that units outside are scored too. What is minimised is
+the loss of the very network that the student will start as.
+
+Shapes: as in ``trainer.inheritance.gates``.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.config import ArchitectureConfig
+from model.inheritance.units import Scores
+from trainer.config import Precision
+from trainer.inheritance.calibration import MICRO_BATCH_TOKENS, CalibrationText
+from trainer.inheritance.gates import GatedParent, Gates
+
+LEARNING_RATE = 0.02
+BETAS = (0.9, 0.95)
+
+
+def learned_mask(
+    parent: GatedParent,
+    student: ArchitectureConfig,
+    text: CalibrationText,
+    steps: int,
+    seed: int,
+    precision: Precision,
+    start: Gates | None = None,
+    rate: float = LEARNING_RATE,
+    progress: Callable[[int, float], None] = lambda step, loss: None,
+) -> Scores:
+    """Scores whose largest are the trained mask. The same seed gives the same mask.
+
+    Args:
+        parent: with the student's layers and width.
+        student: how many units of each kind stay.
+        text: batches are drawn from its windows, each once before any comes again.
+        steps: of Adam, with a rate that falls linearly to 0.
+        seed: of the first scores and the order of windows.
+        precision: of the products.
+        start: first scores, of which the ranks are taken; drawn, if left out.
+        rate: of Adam, at its beginning.
+        progress: is told each step's loss in nats a token.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    ones = Gates.ones(parent.config, len(parent.layers), parent.device)
+    scores = Gates.of(torch.rand(gate.shape, generator=generator).to(parent.device) for gate in ones.tensors())
+    if start is not None:
+        scores = Gates.of(ranks(each) for each in start.tensors())
+    for score in scores.tensors():
+        score.requires_grad_()
+    optimizer = torch.optim.Adam(scores.tensors(), lr=rate, betas=BETAS)
+    windows_ns = text.inputs_ns.to(parent.device)
+    order = _Windows(len(windows_ns), seed)
+    size = _windows_of_step(text)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (1 - step / steps)
+        loss = parent.loss(straight_through(scores, parent.config, student), windows_ns[order.take(size)], precision)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+        progress(step, loss.item())
+    return parent.scores(scores)
+
+
+def ranks(values: Tensor) -> Tensor:
+    """Place of each value among those of its kind, in [0, 1)."""
+    return values.argsort(-1).argsort(-1).float() / values.shape[-1]
+
+
+def step_tokens(text: CalibrationText) -> int:
+    """Tokens of one step."""
+    return _windows_of_step(text) * text.inputs_ns.shape[1]
+
+
+def _windows_of_step(text: CalibrationText) -> int:
+    return max(MICRO_BATCH_TOKENS // text.inputs_ns.shape[1], 1)
+
+
+class _Windows:
+    """Windows of a text in a seeded order, each once before any comes again."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._generator = count, np.random.default_rng(seed)
+        self._waiting: list[int] = []
+
+    def take(self, size: int) -> list[int]:
+        """The next ``size`` of them."""
+        while len(self._waiting) < size:
+            self._waiting += self._generator.permutation(self._count).tolist()
+        taken, self._waiting = self._waiting[:size], self._waiting[size:]
+        return taken
+
+
+def straight_through(scores: Gates, parent: ArchitectureConfig, student: ArchitectureConfig) -> Gates:
+    """Gates of 0 and 1 whose gradient is that of the scores; open are the units that a student would keep."""
+    groups = (parent.kv_heads, parent.heads // parent.kv_heads)
+    queries_lkg = scores.queries_lh.view(-1, *groups)
+    opened = (
+        _largest(scores.hidden_d, student.width),
+        _largest(scores.heads_lk, student.kv_heads),
+        _largest(queries_lkg, student.heads // student.kv_heads).flatten(-2),
+        _largest(scores.ffn_lf, student.ffn_width),
+    )
+    pairs = zip(opened, scores.tensors(), strict=True)
+    return Gates.of(gate + score - score.detach() for gate, score in pairs)
+
+
+def _largest(scores: Tensor, count: int) -> Tensor:
+    """1 at the ``count`` largest along the last axis, of equals the first, and 0 elsewhere."""
+    kept = torch.argsort(scores.detach(), dim=-1, descending=True, stable=True)[..., :count]
+    return torch.zeros_like(scores).scatter(-1, kept, 1.0)
