@@ -272,6 +272,8 @@ class ProxySettings(FrozenConfig):
     """Whether a token attends to its own document only."""
     qk_norm: bool = False
     """Whether queries and keys are normed, each head by itself."""
+    rope_theta: Annotated[float, Field(gt=0)] = 10_000.0
+    """Base of the rotary frequencies, for parents that have another (Qwen3: 10⁶)."""
     learning_rate: float = 3e-3
     batch_tokens: int = 4096
     weight_decay: float = 0.1

@@ -139,7 +139,7 @@ def _proxy(settings: ProxySettings, recipe: PretrainConfig, same: Mapping[str, A
     """The study's own settings, with what the recipe says that no candidate changes."""
     lengths = {"train_bytes": None, "train_flops": None, "train_tokens": tokens}
     optimization = recipe.optimization.model_dump(include=set(ProxySettings.model_fields) & _OPTIMIZATION)
-    architecture = recipe.architecture.model_dump(include={"tied_head", "mask_documents", "qk_norm"})
+    architecture = recipe.architecture.model_dump(include={"tied_head", "mask_documents", "qk_norm", "rope_theta"})
     base = recipe.architecture.mup_base_width
     return {
         **settings.model_dump(mode="json"),
