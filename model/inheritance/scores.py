@@ -13,8 +13,8 @@ channel of the residual     its columns of embedding, head, query, key, value, g
 stream                      and down, its gain in every norm
 ==========================  =============================================================================
 
-``l1`` sums |w| (arXiv 1608.08710, section 3.1), ``l2`` is the root of the sum of w² (same, section 3.4). QK-norm's
-gains belong to all heads and count for none.
+``l1`` sums |w| (arXiv 1608.08710, section 3.1), ``l2`` is the root of the sum of w², which the same paper compares it
+with. QK-norm's gains belong to all heads and count for none.
 """
 
 from collections.abc import Mapping

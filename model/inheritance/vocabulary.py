@@ -47,13 +47,12 @@ class TokenMap:
 
     def blend(self, table_vd: Tensor) -> Tensor:
         """The student's table ``wd``: the parent's rows, and for tokens without a counterpart means of them."""
-        bags = [
-            (number,) if number >= 0 else self.pieces[token] or tuple(range(len(table_vd)))
-            for token, number in enumerate(self.ids)
-        ]
+        bags = [self.pieces.get(token, (number,)) for token, number in enumerate(self.ids)]
         flat = torch.tensor([number for bag in bags for number in bag], device=table_vd.device)
-        sizes = torch.tensor([0, *map(len, bags[:-1])], device=table_vd.device)
-        return F.embedding_bag(flat, table_vd, sizes.cumsum(0), mode="mean")
+        starts = torch.tensor([0, *map(len, bags[:-1])], device=table_vd.device).cumsum(0)
+        table_wd = F.embedding_bag(flat, table_vd, starts, mode="mean")
+        table_wd[[token for token, bag in enumerate(bags) if not bag]] = table_vd.mean(0)
+        return table_wd
 
 
 def map_tokens(student: Tokenizer, parent: Source | None, rows: int, field: str = FIELD) -> TokenMap:
