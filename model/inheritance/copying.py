@@ -1,8 +1,8 @@
 """The weights of a smaller network, copied from a larger one.
 
 The student computes what the parent would with everything else at 0, its norms dividing by the channels that are kept.
-Nothing is rescaled: with gains times (d / d')^a for d' of d kept channels, a = 0 was best or within 0.02 bits per byte
-of the best for ten of eleven cuts of two trained parents; a = 1/2, under which norms divide by all d channels as if the
+Nothing is rescaled: with gains times (d / d')^a for d' of d kept channels, a = 0 was within 0.02 bits per byte of the
+best for each of fifteen cuts of two trained parents; a = 1/2, under which norms divide by all d channels as if the
 others were 0, lost up to 0.2 (measured; docs/inheritance.md has the table).
 
 Shapes: d width, f FFN width, v vocabulary.
@@ -24,19 +24,17 @@ from model.transformer import Block, Transformer
 def inherit_weights(student: Transformer, parent: Transformer, selection: Selection, token_map: TokenMap) -> None:
     """Overwrite every weight of ``student`` by those of ``parent`` that ``selection`` keeps.
 
-    With everything kept, the same tokens and the same kind of head the logits are the parent's. An untied head of a
-    tied parent starts as its embedding. The one table of a tied student is joined from an untied parent's two.
+    With everything kept, the same tokens and the same kind of head the logits are the parent's.
 
     Raises:
         InvalidInput: the shapes do not allow it.
     """
     check_inheritable(parent.config, student.config)
     hidden_d = torch.tensor(selection.hidden, device=parent.head_vd.device)
-    if student.head is None:
-        _copy_table(student.embedding.weight, _joined(parent), token_map, hidden_d)
-    else:
-        _copy_table(student.embedding.weight, parent.embedding.weight, token_map, hidden_d)
-        _copy_table(student.head.weight, parent.head_vd, token_map, hidden_d)
+    embedding_vd, head_vd = tables(parent, student.config.tied_head)
+    _copy_table(student.embedding.weight, embedding_vd, token_map, hidden_d)
+    if student.head is not None:
+        _copy_table(student.head.weight, head_vd, token_map, hidden_d)
     student.norm.gain.copy_(parent.norm.gain[hidden_d])
     for place, layer in enumerate(selection.layers):
         heads, queries, ffn = selection.heads[place], selection.queries[place], selection.ffn[place]
@@ -44,23 +42,25 @@ def inherit_weights(student: Transformer, parent: Transformer, selection: Select
         _copy_block(block, source, hidden_d, heads, queries, ffn)
 
 
-def _copy_table(ours_vd: Tensor, theirs_vd: Tensor, token_map: TokenMap, hidden_d: Tensor) -> None:
-    ours_vd.copy_(token_map.blend(theirs_vd[:, hidden_d]))
+def tables(parent: Transformer, tied: bool) -> tuple[Tensor, Tensor]:
+    """Embedding and head ``vd`` that a student with a tied or untied head takes its rows from.
 
-
-def _joined(parent: Transformer) -> Tensor:
-    """One table for embedding and head: their sum, scaled to the size that they have on average.
-
-    Of two trained tables that were nearly orthogonal (mean cosine of rows 0.00) the scaled sum gave 3.0 bits per byte,
-    either table alone 4.5 and 4.7, and the parent itself 2.0 (measured). Equal tables give themselves.
+    An untied head of a tied parent starts as its embedding. The one table of a tied student of an untied parent is the
+    sum of the parent's two, scaled to the root mean square of their norms, so that equal tables give themselves. Of two
+    trained ones, nearly orthogonal (mean cosine of a token's rows 0.00), it gave 3.1 bits per byte, either table alone
+    4.5 and 4.7, and the parent 2.2 (measured; docs/inheritance.md).
     """
     embedding_vd, head_vd = parent.embedding.weight, parent.head_vd
-    if parent.head is None:
-        return embedding_vd
+    if parent.head is None or not tied:
+        return embedding_vd, head_vd
     sum_vd = embedding_vd + head_vd
     size = torch.stack((embedding_vd.norm(), head_vd.norm())).square().mean().sqrt()
-    joined_vd: Tensor = sum_vd * (size / sum_vd.norm())
-    return joined_vd
+    joined_vd = sum_vd * (size / sum_vd.norm())
+    return joined_vd, joined_vd
+
+
+def _copy_table(ours_vd: Tensor, theirs_vd: Tensor, token_map: TokenMap, hidden_d: Tensor) -> None:
+    ours_vd.copy_(token_map.blend(theirs_vd[:, hidden_d]))
 
 
 def _copy_block(
