@@ -1,9 +1,11 @@
-"""Where exports lie below the storage root, and their removal."""
+"""Where exports lie below the storage root, and what deleting a study removes from there."""
 
 import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+
+from trainer.weights_folder import is_weights_key, weights_folder
 
 EXPORTS = "exports"
 
@@ -19,6 +21,12 @@ def remove_exports(storage: Path, export_ids: Iterable[int]) -> None:
     """Remove the files of exports whose rows are gone, as far as there are any."""
     for export_id in export_ids:
         _remove(storage / export_folder(export_id))
+
+
+def remove_weights(storage: Path, keys: Iterable[str]) -> None:
+    """Remove kept weights that no trial names any more; what is no key names no folder."""
+    for key in filter(is_weights_key, keys):
+        _remove(weights_folder(storage, key))
 
 
 def half_written(storage: Path) -> dict[Path, int]:

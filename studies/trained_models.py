@@ -1,6 +1,6 @@
 """The networks that a study inherits from or learns from: found among trials and folders, checked, made folders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,14 @@ def pin_trials(session: Session, owner: str, spec: StudySpec) -> StudySpec:
         model = spec.teacher.model.model_copy(update={"trial": kept.trial})
         spec = spec.model_copy(update={"teacher": spec.teacher.model_copy(update={"model": model})})
     return spec
+
+
+def users_of(session: Session, owner: str, study_id: int) -> Iterator[Study]:
+    """The owner's studies that have not ended and inherit or learn from trials of a study."""
+    for study in studies.active(session, owner):
+        named = ((study.spec.get("inherit") or {}).get("parent"), (study.spec.get("teacher") or {}).get("model"))
+        if any(model is not None and model.get("study") == study_id for model in named):
+            yield study
 
 
 def find_kept(session: Session, owner: str, model: ModelOfTrial, field: str) -> KeptModel:

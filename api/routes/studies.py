@@ -14,7 +14,7 @@ from api.schemas import CreatedStudy, SpecDocument, StudyPage, StudyResponse
 from api.space_schemas import SpaceResponse
 from studies import service
 from studies.database import Session
-from studies.export_folders import remove_exports
+from studies.export_folders import remove_exports, remove_weights
 from studies.records import Study
 from studies.spec import Purpose, StudySpec
 
@@ -105,9 +105,10 @@ def get_space(study_id: StudyId, session: ReadSession, owner: OwnerGiven) -> Spa
 def delete_study(
     study_id: StudyId, session: WriteSession, owner: OwnerGiven, settings: SettingsGiven, tasks: BackgroundTasks
 ) -> None:
-    """Delete a study with its trials, formulas and exports; exported files go after the commit."""
-    exports = service.delete_study(session, owner, study_id)
-    tasks.add_task(remove_exports, settings.storage, exports)
+    """Delete a study with its trials, formulas, exports and kept weights; the files go after the commit."""
+    left = service.delete_study(session, owner, study_id)
+    tasks.add_task(remove_exports, settings.storage, left.exports)
+    tasks.add_task(remove_weights, settings.storage, left.weights)
 
 
 @router.post("/studies/{study_id}:clone", status_code=status.HTTP_201_CREATED)

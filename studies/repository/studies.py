@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from studies.records import Study, StudyState
+from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
 from studies.tables import StudyRow, table_of
 
 _STUDIES = table_of(StudyRow)
@@ -43,6 +43,12 @@ def find_by_digest(session: Session, owner: str, digest: str, states: Collection
     statement = _fresh().where(StudyRow.owner == owner, StudyRow.digest == digest, StudyRow.state.in_(states))
     row = session.scalar(statement.order_by(StudyRow.id.desc()).limit(1))
     return None if row is None else _study(row)
+
+
+def active(session: Session, owner: str) -> list[Study]:
+    """List the owner's studies that have not ended."""
+    statement = _fresh().where(StudyRow.owner == owner, StudyRow.state.in_(ACTIVE_STUDY_STATES))
+    return [_study(row) for row in session.scalars(statement.order_by(StudyRow.id))]
 
 
 def page(

@@ -1,6 +1,7 @@
 """Studies: created from a spec, found, controlled, deleted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from studies.digest import document_digest
 from studies.earlier import check_start_studies, earlier_studies
 from studies.errors import Conflict, NotFound
 from studies.records import ACTIVE_STUDY_STATES, Study, StudyState
-from studies.repository import leases, operations, owners, studies
+from studies.repository import leases, operations, owners, studies, weights
 from studies.repository.queue import RUNNABLE_STATES
 from studies.service.ending import end_external_study
 from studies.spec import ImportSpec, StudySpec, build_space, stored_spec, vocabulary_sizes
@@ -20,7 +21,7 @@ from studies.specs.parsing import parse_spec
 from studies.specs.warnings import spec_warnings
 from studies.starting_laws import check_starting_law
 from studies.tables import StudyRow
-from studies.trained_models import pin_trials, prepare_folders
+from studies.trained_models import pin_trials, prepare_folders, users_of
 from trainer.config import TRAINED, TokenizerSource
 from trainer.text.corpus import check_corpus, resolve_corpus
 
@@ -160,16 +161,22 @@ def count_studies(session: Session) -> dict[StudyState, int]:
     return dict.fromkeys(StudyState, 0) | studies.count_by_state(session)
 
 
-def delete_study(session: Session, owner: str, study_id: int) -> list[int]:
-    """Delete a study with its trials, formulas, operations and exports.
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Files of a deleted study, which can be removed once the transaction is committed."""
 
-    Returns:
-        The ids of its exports, whose files can be removed once the transaction is committed (see
-        ``studies.export_folders``).
+    exports: list[int]
+    """Ids of its exports (``studies.export_folders``)."""
+    weights: list[str]
+    """Keys of the weights that no other trial kept as well (``studies.trained_models``)."""
+
+
+def delete_study(session: Session, owner: str, study_id: int) -> Leftovers:
+    """Delete a study with its trials, formulas, operations, exports and kept weights.
 
     Raises:
         NotFound: the owner has no such study.
-        Conflict: a driver works on it.
+        Conflict: a driver works on it, or a study that has not ended inherits or learns from it.
     """
     state = get_study(session, owner, study_id).state
     leases.lock(session, StudyRow, study_id)
@@ -177,9 +184,13 @@ def delete_study(session: Session, owner: str, study_id: int) -> list[int]:
         if state in RUNNABLE_STATES:
             raise Conflict(f"study {study_id} is running; cancel it first")
         raise Conflict(f"study {study_id} is {state}, and its driver is just ending; try again in a moment")
+    waiting = next(users_of(session, owner, study_id), None)
+    if waiting is not None:
+        raise Conflict(f"study {waiting.id} ({waiting.state}) starts from weights of study {study_id}; cancel it first")
     exports = [export.id for export in operations.list_exports(session, study_id)]
+    kept = weights.keys_of(session, study_id)
     studies.remove(session, study_id)
-    return exports
+    return Leftovers(exports, sorted(kept - weights.still_named(session, kept)))
 
 
 def pause_study(session: Session, owner: str, study_id: int) -> Study:

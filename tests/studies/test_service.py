@@ -225,7 +225,7 @@ def test_deleting_a_study_names_its_exports(database: Database, study: Study) ->
     with database.session() as session:
         asked = [operations.add(session, study.id, "export", {}, NOW) for _ in range(2)]
         exports = [operations.add_export(session, operation, "hf", NOW).id for operation in asked]
-        assert sorted(service.delete_study(session, "ada", study.id)) == exports
+        assert sorted(service.delete_study(session, "ada", study.id).exports) == exports
 
 
 def test_an_id_is_never_used_again(

@@ -12,6 +12,8 @@ from sqlalchemy import update
 from model.errors import InvalidInput
 from studies import service
 from studies.database import Database
+from studies.errors import Conflict
+from studies.export_folders import remove_weights
 from studies.problem import stored_problem
 from studies.records import Study, StudyState, Trial, TrialState
 from studies.repository import studies, trials
@@ -268,3 +270,34 @@ def test_a_link_out_of_a_folder_is_refused(folder: Path, create: Callable[..., S
     (folder / "config.json").unlink()
     (folder / "config.json").symlink_to(secret)
     assert "link out of its folder" in refusal(create, **of_folder("parent")).reason
+
+
+def test_deleting_a_study_names_the_weights_that_no_other_trial_has(
+    parent: Study, create: Callable[..., Study], database: Database, tmp_path: Path
+) -> None:
+    twin = create(name="twin", proxy={"keep_weights": True})
+    with database.session() as session:
+        (same,) = trials.listed(session, parent.id, [1])
+        trials.add_many(session, twin.id, [same])
+        studies.set_state(session, twin.id, StudyState.COMPLETED)
+        left = service.delete_study(session, "ada", parent.id)
+    assert left.weights == [f"{number:064x}" for number in (0, 2, 3)]
+    for number in range(4):
+        (tmp_path / "weights" / f"{number:064x}").mkdir(parents=True)
+    remove_weights(tmp_path, [*left.weights, "../weights", ""])
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == [f"{1:064x}"]
+    with database.session() as session:
+        assert service.delete_study(session, "ada", twin.id).weights == [f"{1:064x}"]
+
+
+def test_a_study_whose_weights_are_needed_is_not_deleted(
+    parent: Study, create: Callable[..., Study], database: Database
+) -> None:
+    heiress, taught = create(**heir(parent.id)), create(teacher={"model": from_trial(parent.id)})
+    for study in (heiress, taught):
+        with database.session() as session, pytest.raises(Conflict, match=f"study {study.id} .QUEUED. starts from"):
+            service.delete_study(session, "ada", parent.id)
+        with database.session() as session:
+            service.cancel_study(session, "ada", study.id)
+    with database.session() as session:
+        service.delete_study(session, "ada", parent.id)
