@@ -47,7 +47,7 @@ class FrozenConfig(BaseModel):
 def _disguised(annotation: Any, value: object) -> str | None:
     """What the field wants where ``value`` only looks like it; None where pydantic can judge."""
     kinds = _scalar_kinds(annotation)
-    if type(value) in kinds or str in kinds:
+    if type(value) in kinds or (str in kinds and not isinstance(value, bool)):
         return None
     if isinstance(value, bool | str) and kinds & {int, float}:
         return "a number"
