@@ -130,7 +130,8 @@ def estimate_memory(
     loss = _loss_bytes(architecture, tokens, precision, device_type, teacher is not None)
     transient = max(members * max(loss, block_backward), update - casts - activations)
     taught, predicting = _teacher_bytes(teacher, members * tokens, backend, precision)
-    transient = max(transient, predicting - activations)
+    reading = _reading_bytes(teacher, precision) if device_type == "cpu" else 0
+    transient = max(transient, predicting - activations, reading - state - casts - activations)
     overhead = _overhead(state + casts + activations + transient + taught, device_type)
     if device_type == "cpu" and tokens < config.optimization.batch_tokens:
         overhead += round(CPU_ACCUMULATION_SHARE * activations)
@@ -187,6 +188,14 @@ def _gathered_bytes(config: ArchitectureConfig, precision: Precision) -> int:
     outer = counts.embedding + counts.head + config.width
     block = (counts.total - outer) // config.depth
     return outer * (2 * FLOAT32 + _size(precision)) + block * (3 * _size(precision) + FLOAT32)
+
+
+def _reading_bytes(teacher: ArchitectureConfig | None, precision: Precision) -> int:
+    """What reading a teacher takes beside what it holds then: it is read in float32, before the students are made."""
+    if teacher is None:
+        return 0
+    counts = count_parameters(teacher)
+    return FLOAT32 * (counts.embedding + counts.head if precision == "float32" else counts.total)
 
 
 def _loss_bytes(
