@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
 from api.campaign_schemas import CampaignItem, CampaignPage, CampaignResponse
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession, get_database
@@ -18,8 +18,8 @@ from studies.service.campaigns import ResumeRequest
 
 router = APIRouter(tags=["campaigns"], route_class=IdempotentRoute)
 
-Verb = Literal["pause", "cancel"]
-VERBS: dict[Verb, Callable[..., Campaign]] = {"pause": service.pause_campaign, "cancel": service.cancel_campaign}
+Action = Literal["pause", "cancel"]
+ACTIONS: dict[Action, Callable[..., Campaign]] = {"pause": service.pause_campaign, "cancel": service.cancel_campaign}
 GoOn = Annotated[
     bool, Query(description="Answer 200 with the newest unfinished campaign of this document, if there is one.")
 ]
@@ -35,12 +35,11 @@ def prepare_resumption(
     owner: OwnerGiven,
     settings: SettingsGiven,
     database: Annotated[Database, Depends(get_database)],
-    request: Annotated[ResumeRequest | None, Body()] = None,
+    request: ResumeRequest = ResumeRequest(),  # noqa: B008 (frozen; a call without a body)
 ) -> service.Resumption:
     """What the campaign is to go on with, checked."""
-    asked = request or ResumeRequest()
     with database.read_session() as session:
-        return service.prepare_resumption(session, owner, campaign_id, asked, settings.corpus_roots)
+        return service.prepare_resumption(session, owner, campaign_id, request, settings.corpus_roots)
 
 
 @router.post("/campaigns:plan")
@@ -98,10 +97,12 @@ def resume_campaign(
     return _shown(session, service.resume_campaign(session, owner, resumption))
 
 
-@router.post("/campaigns/{campaign_id}:{verb}")
-def control_campaign(campaign_id: CampaignId, verb: Verb, session: WriteSession, owner: OwnerGiven) -> CampaignResponse:
+@router.post("/campaigns/{campaign_id}:{action}")
+def control_campaign(
+    campaign_id: CampaignId, action: Action, session: WriteSession, owner: OwnerGiven
+) -> CampaignResponse:
     """Let a campaign rest, or give it up, with its studies that have not ended."""
-    return _shown(session, VERBS[verb](session, owner, campaign_id))
+    return _shown(session, ACTIONS[action](session, owner, campaign_id))
 
 
 @router.delete("/campaigns/{campaign_id}", status_code=status.HTTP_204_NO_CONTENT)

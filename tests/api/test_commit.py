@@ -17,8 +17,8 @@ from api.dependencies import open_read_session, open_session
 from api.routes import health
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-WITHOUT_ROWS = {"/presets/{preset}/recipe"}
-"""Routes that read published findings and no row of anybody."""
+WITHOUT_ROWS = {"/presets/{preset}/recipe", "/campaigns:plan"}
+"""Routes that read published findings, or what they are sent, and no row of anybody."""
 IMPORT = {
     "type": "http",
     "asgi": {"version": "3.0", "spec_version": "2.4"},

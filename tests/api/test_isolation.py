@@ -44,6 +44,18 @@ ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SECRET_NAME = "known-to-its-owner-only"
 TABLE_PATH = "/v1/studies:import"
 VALIDATION = {"sizes": [40_000, 80_000, 160_000], "tokens_per_parameter": 1}
+CAMPAIGN = {
+    "name": "in order",
+    "baseline": {"proxy": {"train_bytes": 10_000}},
+    "stages": [
+        {
+            "name": "depth",
+            "adopt": ["depth"],
+            "rung": "architecture",
+            "study": {"space": {"depth": {"type": "int", "low": 1, "high": 2}}, "max_trial_count": 2},
+        }
+    ],
+}
 QUERIES: dict[str, dict[str, Any]] = {
     TABLE_PATH: {"name": "other", "objective": "bits_per_byte"},
     "/v1/studies/{study_id}/validation-plan": VALIDATION,
@@ -56,6 +68,8 @@ BODIES: dict[str, Any] = {
         "proxy": {"train_bytes": 10_000},
         "max_trial_count": 2,
     },
+    "/v1/campaigns": {"document": CAMPAIGN},
+    "/v1/campaigns:plan": {"document": CAMPAIGN},
     "/v1/studies/{study_id}/exports": {"format": "formulary", "trial": "best"},
     "/v1/studies/{study_id}/validations": VALIDATION,
     "/v1/studies/{study_id}/trials:enqueue": {"parameters": {"depth": 1}},
@@ -102,6 +116,7 @@ def places(app: FastAPI, http: httpx.Client, planted: int, settings: Settings) -
     export = http.post(f"/v1/studies/{planted}/exports", json={"format": "formulary", "trial": "best"}).json()
     execute_operation(app.state.database, export["operation_id"], settings.storage)
     validation = http.post(f"/v1/studies/{planted}/validations", json=VALIDATION).json()
+    campaign = http.post("/v1/campaigns", json={"document": CAMPAIGN, "name": SECRET_NAME}).json()
     with app.state.database.session() as session:
         state = service.get_study(session, "local", planted).state
         studies.set_state(session, planted, state, name=SECRET_NAME)
@@ -112,8 +127,10 @@ def places(app: FastAPI, http: httpx.Client, planted: int, settings: Settings) -
         "export_id": export["id"],
         "operation_id": operation,
         "validation_id": validation["id"],
+        "campaign_id": campaign["id"],
         "key_id": 1,
         "verb": "stop",
+        "action": "pause",
         "name": "history",
         "preset": "paper",
     }
