@@ -106,10 +106,15 @@ def paper_text(before: float | None, rung: Json) -> str:
 def order_lines(judgement: Json) -> Iterator[str]:
     """Whether the steps that brought more in the paper did so here."""
     for order in judgement["orders"]:
-        gain = order["gain"]
-        here = "" if gain is None else f"{_signed(gain['estimate'])} bits per byte more ({_span(gain)}): "
         claim = f"in the paper {order['larger']} brought more than {order['smaller']}"
-        yield f"{claim}; here {here}{ORDERS[order['verdict']]}"
+        yield f"{claim}; here {_gain_text(order['gain'])}{ORDERS[order['verdict']]}"
+
+
+def _gain_text(gain: Json | None) -> str:
+    if gain is None:
+        return ""
+    more = "more" if gain["estimate"] >= 0 else "less"
+    return f"it brought {abs(gain['estimate']):.4f} bits per byte {more} ({_span(gain)}): "
 
 
 def reason_lines(judgement: Json) -> Iterator[str]:

@@ -28,6 +28,9 @@ WORDS: dict[RungVerdict | None, str] = {
     None: "no verdict",
 }
 
+RUNG_WIDTH = 100
+"""Pixels of a rung below which its label would not fit (assumed: fifteen characters)."""
+
 
 def ladder_figure(rungs: Sequence[RungResult]) -> Json:
     """A step for each rung; the interval is that of its mean, and the hover text says what the step changed."""
@@ -46,7 +49,10 @@ def ladder_figure(rungs: Sequence[RungResult]) -> Json:
     y_axis = {"title": {"text": "bits per byte"}, "type": "linear", "automargin": True, "zeroline": False}
     verdicts = list(dict.fromkeys(_verdict(rung) for _, rung in known))
     data = [*_baseline(known, len(rungs)), *_steps(known), *(_markers(known, verdict) for verdict in verdicts)]
-    return {"data": data if known else [], "layout": layout(x_axis, y_axis)}
+    return {
+        "data": data if known else [],
+        "layout": layout(x_axis, y_axis, meta={"min_width": RUNG_WIDTH * len(rungs)}),
+    }
 
 
 Placed = Sequence[tuple[int, RungResult]]

@@ -7,7 +7,8 @@ from fastapi.responses import HTMLResponse
 
 from api.authentication import IdentityGiven
 from api.dependencies import ReadSession
-from api.routes.paths import LARGEST_ID, FurtherStudies, PresetName, StudyId
+from api.routes.paths import LARGEST_ID, CampaignId, FurtherStudies, PresetName, StudyId
+from api.web.campaign_page import campaign_page, campaigns_page
 from api.web.recipe_page import preset_page, recipe_page
 from api.web.rendering import render
 from api.web.studies_page import studies_page
@@ -44,6 +45,22 @@ def show_study(
 def show_recipe(study_id: StudyId, session: ReadSession, identity: IdentityGiven) -> HTMLResponse:
     """Show the recipes of a study."""
     return render("recipe.html", **recipe_page(session, identity, study_id))
+
+
+@router.get("/campaigns")
+def show_campaigns(
+    session: ReadSession,
+    identity: IdentityGiven,
+    before: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+) -> HTMLResponse:
+    """Show the campaigns, newest first."""
+    return render("campaigns.html", **campaigns_page(session, identity, before))
+
+
+@router.get("/campaigns/{campaign_id}")
+def show_campaign(campaign_id: CampaignId, session: ReadSession, identity: IdentityGiven) -> HTMLResponse:
+    """Show a campaign: its stages, and what each step brought."""
+    return render("campaign.html", **campaign_page(session, identity, campaign_id))
 
 
 @router.get("/presets/{preset}")

@@ -52,5 +52,5 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def _cell(text: str) -> str:
-    plain = printable(text).replace("\n", " ")
+    plain = printable(text.replace("\n", " "))
     return "".join(f"\\{one}" if one in "|<>`*_[]\\" else one for one in plain)

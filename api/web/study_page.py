@@ -10,7 +10,7 @@ from api.web.formula_cards import formula_card
 from studies import service
 from studies.database import Session
 from studies.recipe.formats import FORMATS
-from studies.records import Role, StudyState, Trial
+from studies.records import CampaignState, Role, StudyState, Trial
 from studies.service.external import clients_now
 from studies.service.overviews import Overview, noise_between_seeds, overview
 from studies.service.studies import TRANSITIONS
@@ -24,11 +24,11 @@ ENDED = (StudyState.COMPLETED, StudyState.CANCELLED, StudyState.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A button that changes a study."""
+    """A button that changes a study or a campaign."""
 
     verb: str
     label: str
-    states: Sequence[StudyState]
+    states: Sequence[StudyState | CampaignState]
     question: str
     """Asked before; empty where nothing can be lost."""
     dangerous: bool = False
@@ -94,6 +94,7 @@ def study_page(session: Session, identity: Identity, study_id: int, others: Sequ
         "is_admin": identity.role is Role.ADMIN,
         "spec_yaml": spec_yaml(shown.study.spec),
         "validations": service.list_validations(session, identity.owner, study_id),
+        "campaign": service.campaign_of(session, study_id),
         "validates": service.validation_of(session, study_id),
         "exports": service.list_exports(session, identity.owner, study_id),
         "formats": FORMATS,

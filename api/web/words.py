@@ -60,8 +60,10 @@ STUDY_TONES: Mapping[str, str] = {
     "COMPLETED": "good",
     "CANCELLED": "calm",
     "FAILED": "bad",
+    "WAITING": "calm",
+    "DELETED": "bad",
 }
-"""Tone of the badge of each state."""
+"""Tone of the badge of each state, of a campaign and its parts too."""
 
 
 def study_tone(state: str) -> str:

@@ -1,8 +1,8 @@
-// The buttons that change a study; what could lose something asks first.
+// The buttons that change a study or a campaign; what could lose something asks first.
 import { request } from "./api.js";
 import { find } from "./dom.js";
 
-export function installActions(study) {
+export function installActions(subject) {
   const dialog = find("#confirm");
   const yes = find("#confirm-yes");
   let act = async () => {};
@@ -11,12 +11,12 @@ export function installActions(study) {
     const button = event.target.closest("[data-verb]");
     if (!button) return;
     const { verb, label, question } = button.dataset;
-    find("#confirm-title").textContent = `${label} “${study.name}”?`;
+    find("#confirm-title").textContent = `${label} “${subject.name}”?`;
     find("#confirm-question").textContent = question;
     find("#confirm-error").hidden = true;
     yes.textContent = label;
     yes.className = `button ${button.classList.contains("danger") ? "danger-filled" : "primary"}`;
-    act = () => change(study.id, verb);
+    act = () => change(subject, verb);
     if (!question) run();
     else dialog.showModal();
   });
@@ -39,13 +39,13 @@ export function installActions(study) {
   }
 }
 
-async function change(id, verb) {
+async function change({ path, home }, verb) {
   if (verb === "delete") {
-    await request("DELETE", `/v1/studies/${id}`);
-    window.location.assign("/");
+    await request("DELETE", path);
+    window.location.assign(home);
     return;
   }
-  const changed = await request("POST", `/v1/studies/${id}:${verb}`);
+  const changed = await request("POST", `${path}:${verb}`);
   if (verb === "clone") window.location.assign(`/studies/${changed.id}`);
-  else document.dispatchEvent(new CustomEvent("studychange"));
+  else document.dispatchEvent(new CustomEvent("statechange"));
 }

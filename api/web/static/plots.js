@@ -20,7 +20,7 @@ export class Plot {
   constructor(node, studyId, library) {
     this.node = node;
     this.name = node.dataset.plot;
-    this.path = `/v1/studies/${studyId}/plots/${encodeURIComponent(this.name)}`;
+    this.path = node.dataset.path ?? `/v1/studies/${studyId}/plots/${encodeURIComponent(this.name)}`;
     this.library = library;
     this.scale = null;
     new IntersectionObserver(([entry]) => {

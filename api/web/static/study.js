@@ -24,7 +24,7 @@ const ofTrials = plots.filter((plot) => !/^(formula|validation)-/.test(plot.name
 
 let frontTimer = null;
 
-installActions(study);
+installActions({ name: study.name, path: `/v1/studies/${study.id}`, home: "/" });
 for (const plot of ofTrials) plot.onPoint((number) => table.trials.has(number) && table.select(number));
 
 find("[data-axes]")?.addEventListener("click", (event) => {
