@@ -47,6 +47,8 @@ class Curves:
         if result.train_loss_step == result.step:
             points["train/loss"] = result.train_loss
             points |= {} if result.kl is None else {"train/kl": result.kl}
+        if self._setup.round_ends:
+            points["train/round"] = self._setup.round_at(result.step)
         if not result.annealed:
             rate = self._meter.rate(result.tokens, result.seconds)
             points |= {"speed/tokens_per_second": rate, "speed/mfu": self._setup.utilisation(rate)}

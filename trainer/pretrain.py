@@ -14,7 +14,6 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from model.files import read_capped
 from model.llama_weights import read_weights
@@ -23,12 +22,12 @@ from trainer.checkpoints.state import has_checkpoint, latest_checkpoint, restore
 from trainer.checkpoints.writer import CheckpointWriter
 from trainer.config import PretrainConfig
 from trainer.curves import Curves
+from trainer.describing import describe
 from trainer.distillation.architecture import teacher_folder
 from trainer.inheritance.full_run import remembered_start, start_of_full_run
 from trainer.inheritance.start import Start
 from trainer.loop import TrainingRun
 from trainer.machine.memory import named_memory_errors
-from trainer.machine.peak import peak
 from trainer.machine.precision import resolve_precision
 from trainer.model_folders import resolve_models
 from trainer.parallel.world import Messages, World, alone
@@ -173,29 +172,6 @@ def _train(
         checkpoints.close()
         if curves is not None:
             curves.close()
-
-
-def describe(run: TrainingRun) -> RunSetup:
-    """How a run was set up."""
-    device = run.device
-    devices_peak = peak(device, run.execution.precision)
-    teacher_flops = run.single.criterion.teacher_flops_per_token
-    return RunSetup(
-        step=run.progress.step,
-        steps=run.plan.steps,
-        processes=run.world.size,
-        process_group=run.world.backend,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        precision=run.execution.precision,
-        attention=run.execution.backend,
-        compilation=run.execution.compilation,
-        recomputed=run.execution.recomputed,
-        batch_tokens=run.config.optimization.batch_tokens,
-        micro_batch_tokens=run.execution.micro_batch * run.config.architecture.sequence_length,
-        flops_per_token=training_flops_per_token(run.config.architecture) + teacher_flops,
-        peak_flops_per_second=devices_peak.flops_per_second * run.world.size,
-        peak_source=devices_peak.source,
-    )
 
 
 def _start_or_resume(

@@ -20,8 +20,12 @@ NOT_DETERMINING = frozenset(
 )
 """Fields that may change between a stop and a resume: they change the losses by rounding at most, or are
 recorded otherwise: corpus and tokenizer by their fingerprints, the precision in the checkpoint."""
-PLACES = {"inheritance": {"parent", "parent_train_flops"}, "distillation": {"teacher", "teacher_train_flops"}}
-"""Where a parent or a teacher lies, and what is known of them, determines nothing; their content does."""
+PARTLY = {
+    "inheritance": {"parent", "parent_train_flops"},
+    "distillation": {"teacher", "teacher_train_flops"},
+    "multiple_rounds": {"forgetting"},
+}
+"""Where a parent or a teacher lies, and what is known of them, determines nothing; nor does what is only measured."""
 PLAIN = {"inheritance": None, "distillation": None}
 """Fields that are left out of the key at these values, so that runs from before there were such fields are resumed."""
 
@@ -34,5 +38,5 @@ def run_key(config: PretrainConfig, fingerprints: Sequence[str]) -> str:
     """
     left_out = {name for name, value in PLAIN.items() if getattr(config, name) == value}
     rounds = {"multiple_rounds"} if config.multiple_rounds.rounds == 1 else set()
-    exclude: dict[str, Any] = {**PLACES, **dict.fromkeys(NOT_DETERMINING | left_out | rounds, True)}
+    exclude: dict[str, Any] = {**PARTLY, **dict.fromkeys(NOT_DETERMINING | left_out | rounds, True)}
     return content_key(config.model_dump_json(exclude=exclude), *fingerprints)

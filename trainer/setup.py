@@ -1,5 +1,6 @@
 """What a run says before its first step: where it trains, how, and from where it goes on. Plain values, no torch."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 
@@ -30,6 +31,14 @@ class RunSetup:
     """Of all devices together."""
     peak_source: str
     """``data sheet`` or ``measured``."""
+    lines: tuple[str, ...] = ()
+    """What it starts from, its rounds and its teacher, in words; none for a run from draws in one round."""
+    round_ends: tuple[int, ...] = ()
+    """Last step of each round; none where there is one round."""
+
+    def round_at(self, step: int) -> int:
+        """The round that step ``step`` belongs to, both counted from 1."""
+        return bisect_left(self.round_ends, step) + 1
 
     def sentence(self) -> str:
         """The choices in one line."""

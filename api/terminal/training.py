@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from api.terminal.consoles import printable
 from trainer.results import StepResult
 from trainer.setup import Meter, RunSetup
 
@@ -29,6 +30,8 @@ class TrainingDisplay:
             self._say(f"a process was lost; going on from step {setup.step}")
         else:
             self._say(setup.sentence())
+            for line in setup.lines:
+                self._say(printable(line))
             if setup.step:
                 self._say(f"going on from step {setup.step}")
         self._setup, self._meter, self._spoken = setup, Meter(), time.monotonic()
@@ -73,12 +76,19 @@ class TrainingDisplay:
         self._say(f"step {result.step} of {total}: {line}, {duration(left)} left")
 
     def _line(self, result: StepResult) -> str:
-        rate = self._meter.rate(result.tokens, result.seconds)
-        used = "" if self._setup is None else f", MFU {self._setup.utilisation(rate):.1%}"
-        return f"loss {result.train_loss:.3f}, {rate:,.0f} tokens/s{used}"
+        rate, setup = self._meter.rate(result.tokens, result.seconds), self._setup
+        used = "" if setup is None else f", MFU {setup.utilisation(rate):.1%}"
+        return f"{_round(setup, result.step)}loss {result.train_loss:.3f}, {rate:,.0f} tokens/s{used}"
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+def _round(setup: RunSetup | None, step: int) -> str:
+    """The round of a step, where there are several."""
+    if setup is None or not setup.round_ends:
+        return ""
+    return f"round {setup.round_at(step)} of {len(setup.round_ends)}, "
 
 
 def duration(seconds: float) -> str:

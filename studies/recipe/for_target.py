@@ -66,9 +66,12 @@ def recipe_for_target(
     batch_tokens = batch.whole
     chosen = [*shape_fields, batch, choose_learning_rate(basis, architecture, batch_tokens), *_length(basis)]
     chosen += [_warmup(basis, batch_tokens), *pretrain_fields()]
-    start, teacher = choose_start(basis, architecture), choose_teacher(basis, architecture)
-    chosen += [choose_scheme(basis), choose_deviation(basis, architecture), *start.fields, *teacher.fields]
-    chosen += choose_rounds(basis)
+    parts = [choose_start(basis, architecture), choose_teacher(basis, architecture), choose_rounds(basis, batch_tokens)]
+    chosen += [
+        choose_scheme(basis),
+        choose_deviation(basis, architecture),
+        *(field for part in parts for field in part.fields),
+    ]
     names = {field.name for field in chosen}
     inherited = [basis.inherit(name) for name, _ in leaves(basis.config) if not _is_chosen(name, names)]
     extrapolation = _extrapolation(basis, batch_tokens)
@@ -77,7 +80,10 @@ def recipe_for_target(
     if micro_batch is not None:
         fields = [micro_batch if field.name == micro_batch.name else field for field in fields]
     rate = next(field for field in chosen if field.name == RATE)
-    warnings = (*_warnings(basis, architecture, rate, extrapolation), *start.warnings, *teacher.warnings)
+    warnings = [
+        *_warnings(basis, architecture, rate, extrapolation),
+        *(line for part in parts for line in part.warnings),
+    ]
     recipe = assemble(fields, extrapolation, warnings)
     return with_evidence(recipe, basis)
 

@@ -185,9 +185,15 @@ class TestRounds:
         assert found.plan is not None
         assert [part.number for part in found.plan.rounds] == [1, 2, 3]
         assert sum(part.share for part in found.plan.rounds) == pytest.approx(1)
-        assert found.plan.rounds[1].share == pytest.approx(0.5 * found.plan.rounds[0].share)
+        assert found.plan.rounds[1].share == pytest.approx(0.5 * found.plan.rounds[0].share, rel=0.02)
         assert found.plan.tokens == found.plan.total_tokens == NEAR.tokens
         assert found.config.length.amount == NEAR.tokens
+
+    def test_a_run_too_short_for_them_makes_one_and_says_so(self) -> None:
+        spec = study(proxy={**PLAIN.proxy.model_dump(exclude_unset=True), "rounds": 3})
+        found = recipe(spec, Models(), target=Target(total_parameters=BUDGET, tokens=10_240))
+        assert (field_of(found, "multiple_rounds.rounds").value, found.plan) == (1, None)
+        assert any("too short for 3 rounds" in line for line in found.warnings)
 
 
 def test_kept_weights_are_no_part_of_a_full_run() -> None:
@@ -209,7 +215,8 @@ class TestPaper:
         assert found.config.inheritance is None
         assert any("PanGu-π-7B" in line and "not public" in line and "--parent" in line for line in found.warnings)
         assert found.plan is not None
-        assert [part.tokens for part in found.plan.rounds] == [666_666_666_667, 333_333_333_333]
+        shares = [part.tokens / self.TARGET.tokens for part in found.plan.rounds if part.tokens]
+        assert shares == pytest.approx([2 / 3, 1 / 3], rel=1e-5)
 
     def test_inherits_by_a_learned_mask_from_a_parent_that_is_given(self) -> None:
         parent = known(True, vocabulary_size=32_000, depth=32, width=4096, head_dim=128, kv_heads=32, ffn_width=11_008)

@@ -1,12 +1,15 @@
 """What a run says about itself: its setup, its speed, the share of its devices' FLOPs, and its curves."""
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from api.terminal.training import duration
+from api.terminal.training import TrainingDisplay, duration
 from model.errors import InvalidInput
 from trainer.curves import Curves
 from trainer.machine.peak import known_peak, peak
@@ -14,7 +17,7 @@ from trainer.results import Evaluation, StepResult
 from trainer.setup import Meter, RunSetup
 
 
-def setup(step: int = 0) -> RunSetup:
+def setup(step: int = 0, round_ends: tuple[int, ...] = ()) -> RunSetup:
     return RunSetup(
         step=step,
         steps=10,
@@ -30,6 +33,7 @@ def setup(step: int = 0) -> RunSetup:
         flops_per_token=6e9,
         peak_flops_per_second=4 * 989.4e12,
         peak_source="data sheet",
+        round_ends=round_ends,
     )
 
 
@@ -53,6 +57,26 @@ def test_utilisation_is_needed_over_possible_flops() -> None:
 def test_a_meter_tells_the_present_rate() -> None:
     meter = Meter()
     assert [meter.rate(*seen) for seen in ((100, 1.0), (200, 3.0), (200, 3.0), (400, 4.0))] == [100, 50, 50, 200]
+
+
+def test_steps_belong_to_rounds() -> None:
+    assert [setup(round_ends=(4, 7, 10)).round_at(step) for step in (1, 4, 5, 7, 8, 10)] == [1, 1, 2, 2, 3, 3]
+    assert setup().round_at(10) == 1
+
+
+def test_progress_and_curves_name_the_round(tmp_path: Path) -> None:
+    in_rounds = setup(round_ends=(4, 10))
+    curves = Curves(tmp_path / "tensorboard", in_rounds)
+    for step in range(1, 11):
+        curves.add(result(step, 2.0))
+    curves.close()
+    points = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/round")
+    assert [point.value for point in points] == [1] * 4 + [2] * 6
+    console = Console(file=io.StringIO(), width=200)
+    display = TrainingDisplay(console, None)
+    display.started(replace(in_rounds, lines=("2 rounds, steps 1 to 4, 5 to 10",)))
+    assert "2 rounds, steps 1 to 4, 5 to 10" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert display._line(result(5, 2.0)).startswith("round 2 of 2, loss 2.000")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from studies.recipe.recipe import figures
 from trainer.config import PretrainConfig
 from trainer.distillation.architecture import over_student
 from trainer.inheritance.config import InheritanceConfig
+from trainer.rounds.plan import plan_rounds
 
 BYTES_PER_TOKEN = 4.0
 """Of the calibration text under a parent's tokenizer (assumed: that of English text under usual vocabularies)."""
@@ -19,6 +20,8 @@ BACKWARD = 3
 """Forward and backward pass over a forward one (``model.counts.training_flops_per_token``)."""
 MAX_SKIPPED = 3
 """Most consecutive layers that are left out when their importance is measured (arXiv 2402.02791, F4)."""
+STEPS = 10**6
+"""Of a run whose length is not known in tokens: its rounds are told as shares (derived)."""
 READS = {
     "loss": "batches of the first round without replacement, with p ∝ exp(loss)",
     "uniform": "batches of the first round without replacement, all alike",
@@ -86,12 +89,18 @@ def importance_flops_per_token(parent: ArchitectureConfig) -> float:
 
 
 def _rounds(config: PretrainConfig, tokens: int | None) -> Iterator[RoundPlan]:
-    rounds = config.multiple_rounds
-    first = 1 / (1 + (rounds.rounds - 1) * rounds.sampling_rate)
+    """Each round's share of the steps, whole where the length is given in tokens."""
+    rounds, batch = config.multiple_rounds, config.optimization.batch_tokens
+    steps = STEPS if tokens is None else round(tokens / batch)
+    plan = plan_rounds(rounds, steps)
     for number in range(1, rounds.rounds + 1):
-        share = first if number == 1 else first * rounds.sampling_rate
-        reads = "the corpus in its order" if number == 1 else READS[rounds.selection]
-        yield RoundPlan(number=number, share=share, tokens=tokens and round(share * tokens), reads=reads)
+        length = steps if plan is None else plan.first_steps if number == 1 else plan.later_steps
+        yield RoundPlan(
+            number=number,
+            share=length / steps,
+            tokens=None if tokens is None else length * batch,
+            reads="the corpus in its order" if number == 1 else READS[rounds.selection],
+        )
 
 
 def _teacher(config: PretrainConfig, teacher: KnownModel | None) -> TeacherPlan | None:

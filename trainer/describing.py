@@ -1,0 +1,75 @@
+"""How a full run was set up, told before its first step."""
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+import torch
+
+from model.counts import training_flops_per_token
+from trainer.loop import TrainingRun
+from trainer.machine.peak import peak
+from trainer.rounds.config import RoundSelection
+from trainer.setup import RunSetup
+
+LATER_ROUNDS: dict[RoundSelection, str] = {
+    "loss": "batches of the first one, drawn without replacement with p ∝ exp(loss)",
+    "uniform": "batches of the first one, drawn without replacement with equal chances",
+    "top_loss": "the batches of the first one with the highest losses",
+    "fresh": "text beyond that of the first one",
+}
+"""What a later round reads."""
+
+
+def describe(run: TrainingRun) -> RunSetup:
+    """How a run was set up."""
+    device = run.device
+    devices_peak = peak(device, run.execution.precision)
+    teacher_flops = run.single.criterion.teacher_flops_per_token
+    return RunSetup(
+        step=run.progress.step,
+        steps=run.plan.steps,
+        processes=run.world.size,
+        process_group=run.world.backend,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        precision=run.execution.precision,
+        attention=run.execution.backend,
+        compilation=run.execution.compilation,
+        recomputed=run.execution.recomputed,
+        batch_tokens=run.config.optimization.batch_tokens,
+        micro_batch_tokens=run.execution.micro_batch * run.config.architecture.sequence_length,
+        flops_per_token=training_flops_per_token(run.config.architecture) + teacher_flops,
+        peak_flops_per_second=devices_peak.flops_per_second * run.world.size,
+        peak_source=devices_peak.source,
+        lines=(*_rounds(run), *_teacher(run)),
+        round_ends=_round_ends(run),
+    )
+
+
+def _round_ends(run: TrainingRun) -> tuple[int, ...]:
+    rounds = run.plan.rounds
+    return () if rounds is None or rounds.rounds == 1 else (*rounds.boundaries, run.plan.steps)
+
+
+def _rounds(run: TrainingRun) -> Iterator[str]:
+    ends, config = _round_ends(run), run.config.multiple_rounds
+    if not ends:
+        return
+    spans = [f"{start + 1} to {end}" for start, end in zip((0, *ends), ends, strict=False)]
+    later = LATER_ROUNDS[config.selection]
+    measured = {"during": "as they were trained", "end": "measured at the end of the round"}[config.losses]
+    losses = f", losses {measured}" if config.uses_losses else ""
+    yield (
+        f"{len(ends)} rounds, steps {', '.join(spans)}: the later ones read {later}, from each of {config.parts} parts"
+        f"{losses}"
+    )
+
+
+def _teacher(run: TrainingRun) -> Iterator[str]:
+    told, teacher = run.config.distillation, run.single.criterion.teacher
+    if told is None or teacher is None:
+        return
+    size = teacher.attributes["teacher_parameters"]
+    yield (
+        f"teacher {PurePath(told.teacher).name} of {size:,} parameters: {told.weight:g} of the loss at temperature "
+        f"{told.temperature:g}"
+    )
