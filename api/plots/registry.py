@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from api.plots.comparisons import comparison_figure
 from api.plots.depth import depth_figure
+from api.plots.forgetting import forgetting_figure
 from api.plots.formulas import formula_figure
 from api.plots.history import history
 from api.plots.learning_curves import learning_curves
@@ -20,6 +21,7 @@ from studies.errors import NotFound
 from studies.formulas.formula import Formula, FormulaKind
 from studies.records import TRAIN_LOSS
 from studies.service import fronts, overviews
+from studies.service.forgetting import forgetting, measures_forgetting
 
 FORMULA = "formula-"
 VALIDATION = "validation-"
@@ -61,6 +63,9 @@ def _hypervolume(session: Session, owner: str, study_id: int, trial: int | None)
 OF_SEVERAL_OBJECTIVES: Mapping[str, Builder] = {"pareto": _pareto, "hypervolume": _hypervolume}
 
 
+OF_ROUNDS: Mapping[str, Builder] = {"forgetting": lambda *asked: forgetting_figure(forgetting(*asked))}
+
+
 OF_KINDS: Mapping[FormulaKind, Callable[[Formula], Json]] = {
     "depth_width": depth_figure,
     "vocabulary": vocabulary_figure,
@@ -90,8 +95,9 @@ def _validation(session: Session, owner: str, study_id: int, name: str) -> servi
 
 
 def _figures(session: Session, owner: str, study_id: int) -> Mapping[str, Builder]:
-    several = len(service.get_study(session, owner, study_id).spec["objectives"]) > 1
-    return {**FIGURES, **OF_SEVERAL_OBJECTIVES} if several else FIGURES
+    spec = service.get_study(session, owner, study_id).spec
+    several = OF_SEVERAL_OBJECTIVES if len(spec["objectives"]) > 1 else {}
+    return {**FIGURES, **several, **(OF_ROUNDS if measures_forgetting(spec) else {})}
 
 
 def figure(session: Session, owner: str, study_id: int, name: str, trial: int | None = None) -> Json:

@@ -16,7 +16,8 @@ PlotName = Annotated[
     Path(
         max_length=200,
         description="learning-curves, training-loss, history, objective-by-parameter, formula-ID of a formula, "
-        "validation-ID of a validation, or of a study with several objectives pareto and hypervolume.",
+        "validation-ID of a validation, of a study with several objectives pareto and hypervolume, or of one that "
+        "measures what later rounds forget forgetting.",
     ),
 ]
 
