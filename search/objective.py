@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from model.errors import InvalidInput
-from search.events import TrialFailed
+from search.events import TrialFailed, TrialInfeasible
 from search.loss_curve import LossCurve
 from search.problem import Outcome, Report, TrialImpossible, TrialRequest
 from search.proxy import proxy_config
@@ -16,13 +16,16 @@ from trainer.rounds.config import PART_LOSS
 
 MEMORY = "memory"
 """Field of the error of a program that the memory does not hold."""
+INHERIT = "inherit"
+"""First part of the field of the error of a trial that cannot inherit as it was told."""
 
 
 def train_proxies(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome]]:
     """Train the proxies of some trials as one program; a last report carries the whole run's metrics and attributes.
 
-    A stack that the memory does not hold is trained in halves, one after the other, down to single trials; the
-    attribute ``stack`` says how many trained together. A trial whose loss leaves the range of a network that learns has
+    A stack that the memory does not hold, or of which a member cannot inherit, is trained in halves, one after the
+    other, down to single trials; the attribute ``stack`` says how many trained together. A trial that cannot inherit is
+    infeasible, whatever the others are. A trial whose loss leaves the range of a network that learns has
     failed; the same config would do so again.
 
     Raises:
@@ -35,8 +38,12 @@ def train_proxies(requests: Sequence[TrialRequest]) -> Iterator[Sequence[Outcome
             yield from _train_together(group)
             continue
         except InvalidInput as error:
-            if error.field != MEMORY or len(group) == 1:
-                raise TrialImpossible(str(error)) from error
+            of_member, reason = error.field.split(".")[0] == INHERIT, str(error)
+            if not of_member and (error.field != MEMORY or len(group) == 1):
+                raise TrialImpossible(reason) from error
+        if len(group) == 1:
+            yield [TrialInfeasible(group[0].number, reason)]
+            continue
         half = (len(group) + 1) // 2  # outside of the handler, whose error holds the tensors of the run
         waiting += [group[half:], group[:half]]
 

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from model.errors import InvalidInput
 from trainer.config import ProxyConfig
 
-STACKABLE_NAMES = frozenset({"learning_rate", "weight_decay", "seed", "init_scheme", "init_std"})
-"""Standard parameters in which the members of a stack may differ: they leave every shape, product and step alike."""
+STACKABLE_NAMES = frozenset(
+    {"learning_rate", "weight_decay", "seed", "init_scheme", "init_std", "inherit_method", "inherit_layers"}
+)
+"""Standard parameters in which the members of a stack may differ: they leave every shape, product and step alike. How a
+member inherits changes its initial weights alone, which are made before the stack is."""
 
 
 def check_stack(configs: Sequence[ProxyConfig]) -> None:
@@ -24,6 +27,7 @@ def check_stack(configs: Sequence[ProxyConfig]) -> None:
 
 
 def _shared(config: ProxyConfig) -> dict[str, object]:
-    fields = config.model_dump(exclude={"seed": True, "initialization": True, "optimization": set(STACKABLE_NAMES)})
+    start = {"seed": True, "initialization": True, "inheritance": True}
+    fields = config.model_dump(exclude={**start, "optimization": set(STACKABLE_NAMES)})
     optimization = fields.pop("optimization")
     return {**fields, **optimization}

@@ -8,14 +8,15 @@ import torch
 
 from model.errors import InvalidInput
 from search.constraints import Constraints, TotalParameters
-from search.events import TrialFailed
+from search.events import TrialFailed, TrialInfeasible
 from search.objective import train_proxies
 from search.parameters import METRIC_NAMES, FloatParameter
-from search.problem import TrialImpossible, TrialRequest
+from search.problem import Report, TrialImpossible, TrialRequest
 from search.proxy import training_length
 from search.space import Space
 from tests.large_tokenizers import WRITERS
-from trainer.config import CompressedTokenizer, ProxySettings, TextCorpus
+from trainer.config import CompressedTokenizer, ProxySettings, TextCorpus, TrialSettings
+from trainer.inheritance.config import InheritanceConfig
 from trainer.loop import train_stack
 
 
@@ -180,3 +181,26 @@ def test_a_trial_with_a_compressed_tokenizer_says_so(request_of, tmp_path):
     *_, trained = outcomes_of(train_proxies([request_of()]), 0)
     assert trained.attributes["tokenizer_kind"] == "trained"
     assert trained.metrics["bits_per_byte"] != last.metrics["bits_per_byte"]
+
+
+def test_a_member_that_cannot_inherit_does_not_take_the_others_along(request_of, monkeypatch):
+    first = request_of()
+    parent = InheritanceConfig(parent="/nowhere", neurons="l1")
+    settings = TrialSettings(**{name: getattr(first.settings, name) for name in first.settings.model_fields_set})
+    told = settings.model_copy(update={"inherit": parent})
+    methods = ("none", "l1", "l2", "none")
+    requests = [
+        replace(first, number=number, settings=told, parameters={**first.parameters, "inherit_method": method})
+        for number, method in enumerate(methods)
+    ]
+
+    def refusing(configs, storage):
+        if any(config.inheritance is not None for config in configs):
+            raise InvalidInput("inherit.parent.weights", "there are none", "give some")
+        yield from train_stack(configs, storage)
+
+    monkeypatch.setattr("search.objective.train_stack", refusing)
+    ended = [outcome for step in train_proxies(requests) for outcome in step]
+    infeasible = {outcome.number: outcome.reason for outcome in ended if isinstance(outcome, TrialInfeasible)}
+    assert infeasible == dict.fromkeys((1, 2), "inherit.parent.weights: there are none; give some")
+    assert {outcome.number for outcome in ended if isinstance(outcome, Report) and outcome.finished} == {0, 3}
