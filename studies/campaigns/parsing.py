@@ -52,6 +52,7 @@ def parse_campaign(document: object) -> ParsedCampaign:
         raise first_error(error, document, CONTAINERS) from None
     with located("baseline."):
         setting = baseline = baseline_setting(campaign)
+    _check_length(campaign)
     stages, settings = [], [baseline]
     for place, stage in enumerate(campaign.stages):
         with located(f"stages.{place}.study."):
@@ -97,6 +98,17 @@ class _Models:
         return {"kind": "trial", "study": 1, "trial": 0}
 
 
+def _check_length(campaign: CampaignDocument) -> None:
+    """Check that rungs of different vocabularies see the same text."""
+    if campaign.baseline.proxy.get("train_tokens") is None:
+        return
+    for stage in campaign.stages:
+        sections = (stage.study.get(name, {}) for name in ("space", "inner", "proxy"))
+        if NETWORK & {*stage.adopt} and any("vocabulary_size" in section for section in sections):
+            reason = f"stage {stage.name} adopts a vocabulary, and a larger one sees more text in as many tokens"
+            raise InvalidInput("baseline.proxy.train_tokens", reason, "give train_bytes instead")
+
+
 def _check_stage(campaign: CampaignDocument, place: int, spec: StudySpec) -> None:
     stage, field = campaign.stages[place], f"stages.{place}"
     if spec.execution == "external":
@@ -109,12 +121,6 @@ def _check_stage(campaign: CampaignDocument, place: int, spec: StudySpec) -> Non
     for index, name in enumerate(stage.adopt):
         if name not in known:
             raise _not_adoptable(f"{field}.adopt.{index}", stage, name, known)
-    vocabulary = "vocabulary_size" in {*spec.space, *spec.inner, *solved, *own} and NETWORK & {*stage.adopt}
-    if vocabulary and campaign.baseline.proxy.get("train_tokens") is not None:
-        reason = (
-            f"stage {stage.name} adopts a vocabulary, and rungs of different ones would see different amounts of text"
-        )
-        raise InvalidInput("baseline.proxy.train_tokens", reason, "give train_bytes instead")
     if _largest_seed(spec) >= campaign.ladder.first_seed:
         reason = f"stage {stage.name} trains with seed {_largest_seed(spec)}, and the ladder's seeds must be fresh"
         raise InvalidInput("ladder.first_seed", reason, f"give more than {_largest_seed(spec)}")

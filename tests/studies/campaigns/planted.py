@@ -1,13 +1,15 @@
 """A campaign whose trials are planted: the numbers and points of its studies are real, their losses a formula."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from search.events import Observer, TrialCompleted, TrialFailed, TrialStarted
+from search.orders import Look
 from search.plan import Plan
-from search.problem import PlannedTrial
+from search.problem import PastTrial, PlannedTrial, SearchProblem
 from studies.database import Database
 from studies.records import StudyState, Trial, TrialState
 from studies.repository import studies, trials
@@ -97,6 +99,43 @@ def train(database: Database, study_id: int, loss: Loss = planted_loss) -> None:
         any_complete = any(trial.state is TrialState.COMPLETE for trial in ended)
         state = StudyState.COMPLETED if any_complete else StudyState.FAILED
         studies.set_state(session, study_id, state, error=None if any_complete else "no trial completed")
+
+
+class PlantedSearch:
+    """What ``search.ahead.run_search`` does, with planted losses, in this process.
+
+    Args:
+        interrupted_after: trials after which it is interrupted, once.
+        loss: of a run.
+    """
+
+    def __init__(self, interrupted_after: int = 1_000_000, loss: Loss = planted_loss) -> None:
+        self.left = interrupted_after
+        self.loss = loss
+
+    def __call__(
+        self,
+        problem: SearchProblem,
+        history: Sequence[PastTrial],
+        observer: Observer,
+        should_stop: Callable[[], bool],
+        *,
+        ray_address: str | None,
+        look: Look,
+    ) -> None:
+        plan, settings = Plan(problem, history, look), problem.space.settings.model_dump()
+        while group := plan.start_next():
+            for trial in group:
+                if self.left == 0:
+                    self.left = -1
+                    raise KeyboardInterrupt
+                self.left -= 1
+                observer(TrialStarted(trial.number, trial.parameters, trial.attributes))
+                value = self.loss({**settings, **trial.parameters})
+                failed = TrialFailed(trial.number, "out of memory")
+                ended = failed if value is None else TrialCompleted(trial.number, {"bits_per_byte": value}, {})
+                observer(ended)
+                plan.end(trial.number, None if value is None else (value,))
 
 
 def _ended(planned: PlannedTrial, value: float | None) -> Trial:
