@@ -22,6 +22,8 @@ MAX_PARAMETERS = 16 * 10**9
 """Largest parent (assumed: the paper's has 7 · 10⁹; in float32 this takes 64 GB of memory)."""
 MAX_WEIGHT_BYTES = 4 * MAX_PARAMETERS + 2**30
 """Most bytes of weights that are read: float32, and the headers of the files (derived)."""
+MAX_ANGLES = 2**27
+"""Most positions times channels of a head, whose rotations are kept (assumed: 2²⁰ times 128, which take 0.5 GB)."""
 _CONFIG_FILE = "config.json"
 _EXPORT_FILE = "formulary.json"
 
@@ -105,6 +107,10 @@ def _check_size(architecture: ArchitectureConfig) -> None:
     if total > MAX_PARAMETERS:
         reason = f"describes {total:.3g} parameters"
         raise InvalidInput("config", reason, f"give a network of at most {MAX_PARAMETERS:.3g}")
+    if architecture.sequence_length * architecture.head_dim > MAX_ANGLES:
+        longest = MAX_ANGLES // architecture.head_dim
+        reason = f"has {architecture.sequence_length} positions and heads of {architecture.head_dim} channels"
+        raise InvalidInput("config.max_position_embeddings", reason, f"write at most {longest}")
 
 
 def _check_weights(folder: Path, files: tuple[Path, ...]) -> None:

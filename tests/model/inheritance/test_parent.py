@@ -170,6 +170,12 @@ def _too_wide(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, **large}))
 
 
+def _too_long(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    large = {"hidden_size": 2048, "head_dim": 1024, "num_attention_heads": 2, "max_position_embeddings": 2**20}
+    (folder / "config.json").write_text(json.dumps({**config, **large}))
+
+
 BROKEN = {
     _cut: r"weights: .* cannot be read",
     _of_another_shape: r"weights: model.norm.weight of shape \[17\] does not belong to the config",
@@ -180,6 +186,7 @@ BROKEN = {
     _shards_that_are_not_there: r"weights: shard.safetensors is missing; give all files that the index names",
     _endless_config: r"config.json: .* is a link out of its folder",
     _removed: r"path: .* is no folder; give a folder with config.json and safetensors",
+    _too_long: r"config.max_position_embeddings: has 1048576 positions and .*; write at most 131072",
     _too_wide: r"config: describes .* parameters; give a network of at most 1.6e\+10",
 }
 
