@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from model.config import ArchitectureConfig
+from model.inheritance.copying import tables
 from model.inheritance.units import Scores
 from model.transformer import Transformer
 from trainer.config import Precision
@@ -56,7 +57,7 @@ class GatedParent:
     Args:
         parent: on the device that computes.
         layers: of the parent, ascending; as many as the student has.
-        student: whose head and epsilon it has.
+        student: whose epsilon it has, and whose kind of head decides about the tables.
         width: channels that the gates leave open, by which norms divide; all of the parent's, if left out.
     """
 
@@ -66,7 +67,7 @@ class GatedParent:
         self.config, self.layers, self.device = parent.config, layers, parent.head_vd.device
         self._parent = parent
         self._share = (width or parent.config.width) / parent.config.width
-        self._head_vd = (parent.embedding.weight if student.tied_head else parent.head_vd).detach()
+        self._embedding_vd, self._head_vd = (table.detach() for table in tables(parent, student.tied_head))
         with torch.device("meta"):
             shape = {"depth": len(layers), "norm_eps": student.norm_eps}
             network = Transformer(parent.config.model_copy(update=shape), parent.backend)
@@ -118,6 +119,8 @@ class GatedParent:
 
         x / √(Σx² / k + ε) · g is x / √(Σx² / d + ε k/d) · g √(k/d), k being the channels in which x is not 0.
         """
+        if name == "embedding.weight":
+            return self._embedding_vd
         weight = self._parent.get_parameter(self._name_in_parent(name)).detach()
         in_stream = name == "norm.gain" or name.endswith(tuple(f"{norm}.gain" for norm in _STREAM_NORMS))
         return weight * self._share**0.5 if in_stream else weight

@@ -54,9 +54,9 @@ def _opened(selection: Selection, parent: ArchitectureConfig) -> Gates:
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-@pytest.mark.parametrize("qk_norm", [False, True])
-def test_gates_of_0_and_1_compute_the_pruned_network(name: str, qk_norm: bool) -> None:
-    parent = drawn(shape(qk_norm=qk_norm))
+@pytest.mark.parametrize(("qk_norm", "tied_head"), [(False, True), (True, True), (False, False)])
+def test_gates_of_0_and_1_compute_the_pruned_network(name: str, qk_norm: bool, tied_head: bool) -> None:
+    parent = drawn(shape(qk_norm=qk_norm, tied_head=tied_head))
     student = shape(**STUDENTS[name], qk_norm=qk_norm)
     selection = select(scores.random(parent, seed=5), parent.config, student, LAYERS)
     pruned = Transformer(student).requires_grad_(False)
