@@ -21,10 +21,7 @@ def check_inheritable(parent: ArchitectureConfig, student: ArchitectureConfig, f
         _check_equal(name, parent, student, field)
     for name in ("depth", "width", "ffn_width", "kv_heads"):
         _check_not_smaller(name, getattr(parent, name), getattr(student, name), field)
-    group, needed = parent.heads // parent.kv_heads, student.heads // student.kv_heads
-    if needed > group:
-        reason = f"has {group} query heads to each key head, the network {needed}: there is no weight for the others"
-        raise InvalidInput(field, reason, f"give the network at least {-(-student.heads // group)} kv_heads")
+    _check_groups(parent, student, field)
 
 
 def _check_kind(parent: ArchitectureConfig, student: ArchitectureConfig, field: str) -> None:
@@ -58,3 +55,14 @@ def _check_not_smaller(name: str, parent: int, student: int, field: str) -> None
     if parent < student:
         reason = f"has {name} {parent}, the network {student}: a parent is at least as large in every dimension"
         raise InvalidInput(field, reason, f"give the network at most {name}: {parent}, or a larger parent")
+
+
+def _check_groups(parent: ArchitectureConfig, student: ArchitectureConfig, field: str) -> None:
+    group, needed = parent.heads // parent.kv_heads, student.heads // student.kv_heads
+    if needed <= group:
+        return
+    fitting = (k for k in range(1, parent.kv_heads + 1) if student.heads % k == 0 and student.heads // k <= group)
+    least = next(fitting, None)
+    reason = f"has {group} query heads to each key head, the network {needed}: there is no weight for the others"
+    others = f"another width: no number of key heads divides its {student.heads} heads so"
+    raise InvalidInput(field, reason, f"give the network {others if least is None else f'kv_heads: {least}'}")
