@@ -11,7 +11,6 @@ from torch import Tensor
 
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
-from model.inheritance.layers import choose_layers as choose_layers
 from model.inheritance.shapes import check_inheritable
 from model.inheritance.units import Scores, Selection
 

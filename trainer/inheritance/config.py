@@ -5,13 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from model.config import FrozenConfig
+from model.inheritance.layers import LayerMethod as LayerMethod
 
 NeuronMethod = Literal["random", "l1", "l2", "taylor", "learned_mask"]
 """How channels and heads of the parent are chosen (arXiv 2402.02791, F4)."""
 InheritMethod = Literal["none", "random", "l1", "l2", "taylor", "learned_mask"]
 """``none`` inherits nothing: the weights are drawn, as without a parent."""
-LayerMethod = Literal["importance", "uniform", "first"]
-"""``importance`` keeps the ends and drops the layers whose absence costs least; ``uniform`` keeps every n-th one."""
 
 
 class InheritanceSettings(FrozenConfig):
