@@ -12,7 +12,7 @@ from search.events import TrialFailed, TrialInfeasible
 from search.objective import train_proxies
 from search.parameters import METRIC_NAMES, FloatParameter
 from search.problem import Report, TrialImpossible, TrialRequest
-from search.proxy import training_length
+from search.proxy import proxy_config, training_length
 from search.space import Space
 from tests.large_tokenizers import WRITERS
 from trainer.config import CompressedTokenizer, ProxySettings, TextCorpus, TrialSettings
@@ -204,3 +204,27 @@ def test_a_member_that_cannot_inherit_does_not_take_the_others_along(request_of,
     infeasible = {outcome.number: outcome.reason for outcome in ended if isinstance(outcome, TrialInfeasible)}
     assert infeasible == dict.fromkeys((1, 2), "inherit.parent.weights: there are none; give some")
     assert {outcome.number for outcome in ended if isinstance(outcome, Report) and outcome.finished} == {0, 3}
+
+
+def test_losses_on_earlier_parts_are_values_of_an_evaluation(request_of):
+    asked = request_of(rounds=2, parts=2, train_tokens=6144)
+    reports = [outcome for group in train_proxies([asked]) for outcome in group]
+    assert [sorted(name for name in report.values if name.startswith("part_loss")) for report in reports] == [
+        ["part_loss_1"],
+        ["part_loss_1", "part_loss_2"],
+    ]
+    assert reports[-1].attributes["rounds"] == 2
+
+
+def test_a_study_that_varies_rounds_measures_forgetting_in_all_its_trials(request_of):
+    asked = request_of()
+
+    def measured(values, **settings):
+        proxy = asked.settings.model_copy(update=settings)
+        config = proxy_config(proxy, {**asked.parameters, **values}, asked.attributes, 1)
+        return config.multiple_rounds.measures_forgetting
+
+    assert measured({"rounds": 1})
+    assert measured({}, rounds=2)
+    assert not measured({})
+    assert not measured({"rounds": 2}, forgetting=False)

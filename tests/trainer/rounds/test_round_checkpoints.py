@@ -62,6 +62,9 @@ def test_a_run_resumed_in_every_round_and_between_them_ends_as_one_never_stopped
     ].summary.attributes.keys()
     assert len(same) == (4 if rounds.get("selection") is None else 3)
     assert all(parts[-1].summary.attributes[name] == whole[-1].summary.attributes[name] for name in same)
+    written = b"".join(path.read_bytes() for path in (folder / "tensorboard").iterdir())
+    assert b"parts/loss_1" in written
+    assert b"parts/loss_2" in written
 
 
 def rounds_file(folder: Path) -> Path:

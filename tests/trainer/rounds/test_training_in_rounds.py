@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from trainer.config import ProxyConfig
+from trainer.errors import TrainingDiverged
 from trainer.loop import TrainingRun
 from trainer.results import StepResult
 from trainer.rounds.batches import RoundBatches
@@ -188,3 +190,16 @@ def test_forgetting_is_measured_where_it_is_asked_for(in_rounds: Change, data: P
         last = list(TrainingRun(in_rounds(**fields), data).results())[-1]
         assert last.evaluation is not None
         assert len(last.evaluation.part_losses) == measured
+
+
+def test_a_member_that_diverges_leaves_the_choices_of_the_others_alone(in_rounds: Change, data: PreparedData) -> None:
+    healthy = in_rounds(5, parts=1)
+    stack = TrainingRun(in_rounds(parts=1), data, [healthy])
+    with torch.no_grad():
+        stack.program.parameters["embedding.weight"][0] = math.nan  # type: ignore[attr-defined]
+    results = list(stack.member_results())
+    assert isinstance(results[0][0], TrainingDiverged)
+    assert sorted(results[-1]) == [1]
+    alone = TrainingRun(healthy, data)
+    list(alone.results())
+    assert orders(stack, 1) == orders(alone)
