@@ -11,7 +11,8 @@ from studies.records import Trial, TrialState
 from studies.repository import trials
 from studies.service.studies import get_study
 from studies.spec import ImportSpec, StudySpec, build_space, stored_spec
-from studies.specs.cost import Cost, Speed, estimate_cost
+from studies.specs.cost import Cost, Others, Speed, estimate_cost
+from studies.trained_models import look_at_models
 
 MAX_TIMED = 1000
 """Trials from which the speed is known (assumed)."""
@@ -31,7 +32,8 @@ def get_space(session: Session, owner: str, study_id: int) -> tuple[StudySpec, S
         )
     space = build_space(spec)
     speed = measured_speed(trials.page(session, study_id, None, MAX_TIMED))
-    return spec, summarize(space), estimate_cost(spec, space, speed)
+    others = Others(*look_at_models(session, owner, spec))
+    return spec, summarize(space), estimate_cost(spec, space, speed, others)
 
 
 def measured_speed(stored: Sequence[Trial]) -> Speed | None:

@@ -1,17 +1,20 @@
 """What the trials of a spec cost, estimated from its points before anything is trained."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
-from model.counts import training_flops_per_token
+from model.config import ArchitectureConfig
+from model.counts import forward_flops_per_token, training_flops_per_token
 from search.proxy import proxy_config, training_length
 from search.space import Point, Space
 from search.space.summary import Range, looked_at
 from studies.spec import StudySpec
+from trainer.config import ProxyConfig
+from trainer.inheritance.cost import MICRO_BATCH_TOKENS, importance_flops_per_token, score_flops
 from trainer.plan import MIN_STEPS
 
 BYTES_PER_TOKEN = {257: 1.0, 512: 2.11, 1024: 2.59, 2048: 2.99, 4096: 3.35, 8192: 3.61, 16_384: 3.77}
@@ -30,8 +33,19 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """The other networks that trials start from or learn from, where they can be looked at."""
+
+    parent: ArchitectureConfig | None = None
+    teacher: ArchitectureConfig | None = None
+
+
+UNKNOWN = Others()
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """Training of all trials, without evaluations."""
+    """Training of all trials, with inheriting and teachers, without evaluations."""
 
     trials: int
     """Trials that are run: ``max_trial_count``, or fewer where a grid ends before."""
@@ -45,17 +59,18 @@ class Cost:
     """What the estimate rests on, a line each."""
 
 
-def estimate_cost(spec: StudySpec, space: Space, speed: Speed | None = None) -> Cost:
+def estimate_cost(spec: StudySpec, space: Space, speed: Speed | None = None, others: Others = UNKNOWN) -> Cost:
     """Estimate what the trials of a spec cost.
 
     Args:
         spec: a checked spec.
         space: its space.
         speed: of training, where one is known.
+        others: parent and teacher; what is not known of them is left out, and said.
     """
     points = looked_at(space)
     spread = [points[index * len(points) // MAX_COSTED] for index in range(MAX_COSTED)] if points else []
-    costs = [_trial_cost(spec, space, point, index) for index, point in enumerate(spread)]
+    costs = [_trial_cost(spec, space, point, index, others) for index, point in enumerate(spread)]
     flops = [cost for _, cost in costs]
     count = _trial_count(spec, space)
     total = fmean(flops) * count
@@ -65,11 +80,11 @@ def estimate_cost(spec: StudySpec, space: Space, speed: Speed | None = None) -> 
         flops_per_trial=Range.of(flops),
         total_flops=total,
         device_seconds=None if speed is None else total / speed.flops_per_second,
-        assumptions=tuple(_assumptions(spec, speed)),
+        assumptions=tuple(_assumptions(spec, speed, others)),
     )
 
 
-def _trial_cost(spec: StudySpec, space: Space, point: Point, index: int) -> tuple[float, float]:
+def _trial_cost(spec: StudySpec, space: Space, point: Point, index: int, others: Others) -> tuple[float, float]:
     """Tokens and FLOPs of a point's trial at one of the inner points, in whole steps as a run has them."""
     trial = space.trial(point.values, index % len(space.inner_points))
     config = proxy_config(spec.trial_settings, trial.values, trial.attributes, spec.resources_per_trial.threads)
@@ -82,7 +97,28 @@ def _trial_cost(spec: StudySpec, space: Space, point: Point, index: int) -> tupl
     }
     batch = config.optimization.batch_tokens
     tokens = max(round(length.amount * tokens_per_unit[length.unit] / batch), MIN_STEPS) * batch
-    return float(tokens), float(tokens) * flops_per_token
+    extra = tokens * _teacher_flops_per_token(config, others.teacher) + _inherit_flops(config, others.parent)
+    return float(tokens), tokens * flops_per_token + extra
+
+
+def _teacher_flops_per_token(config: ProxyConfig, teacher: ArchitectureConfig | None) -> float:
+    """Of the teacher's forward pass, over the student's tokens and sequences."""
+    if teacher is None or config.distillation is None:
+        return 0.0
+    own = config.architecture
+    shape = {"vocabulary_size": own.vocabulary_size, "sequence_length": own.sequence_length}
+    return float(forward_flops_per_token(teacher.model_copy(update=shape)))
+
+
+def _inherit_flops(config: ProxyConfig, parent: ArchitectureConfig | None) -> float:
+    """Of choosing what a trial inherits; a study computes each choice once and counts it in every trial."""
+    settings, own = config.inheritance, config.architecture
+    if parent is None or settings is None:
+        return 0.0
+    shape = parent.model_copy(update={"sequence_length": own.sequence_length})
+    text = round(settings.calibration_bytes / _bytes_per_token(parent.vocabulary_size))
+    table = text * importance_flops_per_token(shape) if settings.layers == "importance" else 0.0
+    return table + score_flops(shape, settings.neurons, own.depth, text, settings.mask_steps * MICRO_BATCH_TOKENS)
 
 
 def _bytes_per_token(vocabulary_size: int) -> float:
@@ -96,7 +132,7 @@ def _trial_count(spec: StudySpec, space: Space) -> int:
     return min(spec.max_trial_count, space.grid_size() * len(space.inner_points))
 
 
-def _assumptions(spec: StudySpec, speed: Speed | None) -> Sequence[str]:
+def _assumptions(spec: StudySpec, speed: Speed | None, others: Others) -> Sequence[str]:
     length = training_length(spec.proxy)
     bytes_ = ["a token stands for as many bytes as in Python's standard library, by vocabulary (measured)"]
     unknown = (
@@ -105,5 +141,14 @@ def _assumptions(spec: StudySpec, speed: Speed | None) -> Sequence[str]:
     return [
         *(bytes_ if length.unit == "bytes" else []),
         "trials run to their end; evaluations, their cooldowns and the preparation of text are not counted",
+        *_unseen(spec, others),
         speed.source if speed else unknown,
     ]
+
+
+def _unseen(spec: StudySpec, others: Others) -> Iterator[str]:
+    """Costs that are left out because the other network could not be looked at."""
+    if spec.inherit is not None and others.parent is None:
+        yield "what inheriting costs is not counted: the parent could not be looked at"
+    if spec.teacher is not None and others.teacher is None:
+        yield "the teacher's forward passes are not counted: it could not be looked at"

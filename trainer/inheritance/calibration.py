@@ -18,6 +18,7 @@ from model.inheritance.shapes import FIELD
 from model.tokenizer import END_OF_TEXT_ID
 from model.tokenizer.source import Source
 from trainer.cache import cached_folder, content_key
+from trainer.inheritance.cost import MICRO_BATCH_TOKENS
 from trainer.inheritance.record import FOLDER
 from trainer.loss import IGNORED
 from trainer.text.cached_corpus import FORMAT, CachedCorpus
@@ -25,8 +26,6 @@ from trainer.text.corpus import SMALLEST_VALIDATION_DOCUMENTS, heads, utf8_size
 
 Ids = npt.NDArray[np.int64]
 
-MICRO_BATCH_TOKENS = 4096
-"""Tokens of one forward pass of a parent (measured for training on a CPU in ``trainer.execution``; assumed here)."""
 MAX_JSON_GROWTH = 6
 """Most bytes of JSON for one of text: a control character becomes six (derived)."""
 

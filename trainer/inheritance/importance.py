@@ -10,17 +10,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from model.config import ArchitectureConfig
-from model.counts import forward_flops_per_token
-from model.inheritance.layers import MAX_SKIPPED, LayerImportance
+from model.inheritance.layers import LayerImportance
 from model.transformer import Transformer
 from trainer.config import Precision
 from trainer.inheritance.calibration import CalibrationText
+from trainer.inheritance.cost import Place, variants
 from trainer.loss import head_nats
 from trainer.machine.precision import autocast
-
-Place = tuple[int, int]
-"""How many layers are left out, and the first of them."""
 
 
 def layer_importance(
@@ -61,21 +57,6 @@ def bits_per_byte(network: Transformer, text: CalibrationText, precision: Precis
             hidden_nd = network.hidden(inputs_bs).flatten(0, 1)
             nats += head_nats(hidden_nd[None], network.head_vd[None], targets_bs.flatten()[None]).item()
     return text.bits_per_byte(nats)
-
-
-def variants(depth: int) -> list[Place]:
-    """All places in a network of ``depth`` layers, of which at least one stays."""
-    most = min(MAX_SKIPPED, depth - 1)
-    return [(count, first) for count in range(1, most + 1) for first in range(depth - count + 1)]
-
-
-def importance_flops_per_token(config: ArchitectureConfig) -> float:
-    """Floating-point operations of one pass over all variants, per token (``model.counts``; derived)."""
-    head = 2 * config.vocabulary_size * config.width
-    layer = (forward_flops_per_token(config) - head) / config.depth
-    places = variants(config.depth)
-    layers = config.depth + sum(config.depth - first - count for count, first in places)
-    return layers * layer + (1 + len(places)) * head
 
 
 def _nats(

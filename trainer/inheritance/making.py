@@ -12,7 +12,6 @@ from tokenizers import Tokenizer
 
 from model.attention import fastest_backend
 from model.config import ArchitectureConfig
-from model.counts import training_flops_per_token
 from model.errors import InvalidInput
 from model.inheritance import scores
 from model.inheritance.copying import inherit_weights
@@ -29,15 +28,15 @@ from model.weight_files import WEIGHTS_FILE
 from trainer.cache import cached_folder, content_key
 from trainer.config import Precision
 from trainer.inheritance.calibration import (
-    MICRO_BATCH_TOKENS,
     CalibrationText,
     calibration_texts,
     parents_tokens,
     students_tokens,
 )
 from trainer.inheritance.config import InheritanceConfig, NeuronMethod
+from trainer.inheritance.cost import MICRO_BATCH_TOKENS, importance_flops_per_token, score_flops
 from trainer.inheritance.gates import GatedParent
-from trainer.inheritance.importance import bits_per_byte, importance_flops_per_token, layer_importance
+from trainer.inheritance.importance import bits_per_byte, layer_importance
 from trainer.inheritance.mask import learned_mask, step_tokens
 from trainer.inheritance.record import (
     FORMAT,
@@ -204,9 +203,8 @@ class Making:
 
     def score_flops(self) -> float:
         """Of scores on text, counted as training steps of the kept layers."""
-        tokens = {"taylor": self.text.tokens, "learned_mask": self.settings.mask_steps * step_tokens(self.text)}
-        kept = self.shape.model_copy(update={"depth": len(self.layers)})
-        return tokens.get(self.settings.neurons, 0) * training_flops_per_token(kept)
+        trained = self.settings.mask_steps * step_tokens(self.text)
+        return score_flops(self.shape, self.settings.neurons, len(self.layers), self.text.tokens, trained)
 
 
 def _random(making: Making) -> Scores:

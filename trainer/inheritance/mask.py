@@ -17,7 +17,8 @@ from torch import Tensor
 from model.config import ArchitectureConfig
 from model.inheritance.units import Scores
 from trainer.config import Precision
-from trainer.inheritance.calibration import MICRO_BATCH_TOKENS, CalibrationText
+from trainer.inheritance.calibration import CalibrationText
+from trainer.inheritance.cost import MICRO_BATCH_TOKENS
 from trainer.inheritance.gates import GatedParent, Gates
 
 LEARNING_RATE = 0.02

@@ -11,7 +11,8 @@ from model.errors import InvalidInput
 from model.transformer import Transformer
 from tests.trainer.inheritance.networks import drawn, drawn_tokens, shape
 from trainer.inheritance.calibration import CalibrationText
-from trainer.inheritance.importance import bits_per_byte, importance_flops_per_token, layer_importance, variants
+from trainer.inheritance.cost import importance_flops_per_token, variants
+from trainer.inheritance.importance import bits_per_byte, layer_importance
 from trainer.loss import IGNORED
 
 
