@@ -1,6 +1,6 @@
 """Warm starts: which trials of earlier studies a new one is told, and what is said of the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ from model.errors import InvalidInput
 from search.problem import SearchProblem
 from studies import service
 from studies.database import Database
+from studies.earlier import earlier_studies
 from studies.problem import stored_problem
-from studies.records import Study, Trial, TrialState
+from studies.records import Study, StudyState, Trial, TrialState
 from studies.repository import trials
 from studies.runner import run_study
+from studies.service.studies import add_study
+from studies.spec import StartSpec, StudySpec, build_space
 
 Make = Callable[..., Study]
 
@@ -106,6 +109,8 @@ def test_trials_of_an_earlier_study_are_told_and_those_that_do_not_fit_are_count
         ({"schedule": "wsd"}, "differ in proxy.schedule"),
         ({"precision": "float32"}, "differ in proxy.precision"),
         ({"vocabulary_size": 2048}, "differ in proxy.vocabulary_size"),
+        ({"rounds": 2}, "differ in proxy.rounds"),
+        ({"keep_weights": True}, None),
         ({"seed": 5}, None),
         ({"evaluations": 2}, None),
     ],
@@ -141,6 +146,41 @@ def test_what_was_fixed_there_may_vary_here_and_the_other_way_round(database: Da
     assert "2 differ in proxy.depth" in said(database, fixed)[0]
     other_rates = make(inner={"learning_rate": [2e-3, 4e-3]}, start={"study": earlier.id})
     assert [trial.parameters["learning_rate"] for trial in problem(database, other_rates).start.earlier] == [2e-3] * 2
+
+
+def test_trials_of_another_parent_or_teacher_are_not_taken(database: Database, make: Make) -> None:
+    """Which weights a run starts from, and how it takes them, decides its result like any setting."""
+    parent, other = ({"kind": "trial", "study": 1, "trial": number} for number in (4, 5))
+    models = {
+        "plain": {},
+        "of the parent": {"inherit": {"parent": parent, "neurons": "l1"}},
+        "of the parent, by others": {"inherit": {"parent": parent, "neurons": "l2"}},
+        "of another": {"inherit": {"parent": other, "neurons": "l1"}},
+        "taught": {"teacher": {"model": parent}},
+    }
+    template = make()
+    with database.session() as session:
+        stored = {
+            name: add_study(session, "ada", name, StudyState.COMPLETED, {**template.spec, **changes})
+            for name, changes in models.items()
+        }
+        new = StudySpec.model_validate({**template.spec, **models["of the parent"]})
+        varying = StudySpec.model_validate({**new.model_dump(), "inner": {**new.inner, "inherit_method": ["l1", "l2"]}})
+    reasons = {"plain": "differ in inherit_method", "of the parent, by others": "differ in inherit_method"}
+    reasons |= {"of another": "differ in inherit", "taught": "differ in inherit_method"}
+    for name, study in stored.items():
+        plant(database, study, (2, 2.5))
+        assert taken(database, study, new) == ({} if name == "of the parent" else {reasons[name]: 2}), name
+    assert taken(database, stored["of the parent, by others"], varying) == {}
+    assert taken(database, stored["plain"], varying) == {"differ in inherit": 2}
+
+
+def taken(database: Database, study: Study, spec: StudySpec) -> Mapping[str, int]:
+    """How many trials of a study a new one leaves out, by reason."""
+    starting = spec.model_copy(update={"start": StartSpec(studies=(study.id,))})
+    with database.read_session() as session:
+        (earlier,) = earlier_studies(session, "ada", starting, build_space(starting), None)
+    return earlier.left_out
 
 
 def test_another_network_or_text_is_not_taken(database: Database, make: Make, tmp_path: Path) -> None:
