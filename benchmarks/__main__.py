@@ -36,6 +36,7 @@ FIGURES = (
     Figure("step_share", "step_share", 0.90),
     Figure("cached_preparation", "preparation", 20.0),
     Figure("tokenizer_counting", "tokenizer_counting", 0.5),
+    Figure("distilled_step", "distilled_step", 0.8),
     Figure("loss_recording", "loss_recording", 1.0),
     Figure("round_selection", "round_selection", 1.0),
     Figure("trial_overhead", "trial_overhead", 30.0),
