@@ -186,6 +186,10 @@ class Client:
         """One campaign, as its studies are now."""
         return self._json("GET", f"/v1/campaigns/{campaign_id}")
 
+    def get_ladder(self, campaign_id: int) -> Json:
+        """What each rung of a campaign came to, what each step brought, and what the campaign cost so far."""
+        return self._json("GET", f"/v1/campaigns/{campaign_id}/ladder")
+
     def change_campaign(self, campaign_id: int, verb: str) -> Json:
         """Ask a campaign to pause or cancel."""
         return self._json("POST", f"/v1/campaigns/{campaign_id}:{verb}")

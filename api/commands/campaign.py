@@ -70,8 +70,8 @@ def list_campaigns(settings: Settings, as_json: JsonOption = False) -> None:
 def show(settings: Settings, campaign: CampaignArgument, as_json: JsonOption = False) -> None:
     """Show a campaign: its stages with their winners, and its ladder."""
     with connect(settings) as client:
-        shown = client.get_campaign(campaign)
-    print_json(shown) if as_json else print_campaign(results(), shown)
+        shown, ladder = client.get_campaign(campaign), client.get_ladder(campaign)
+    print_json({**shown, "ladder": ladder}) if as_json else print_campaign(results(), shown, ladder)
 
 
 @app.command("watch", epilog=examples("formulary campaign watch 1"))
@@ -82,7 +82,7 @@ def watch(settings: Settings, campaign: CampaignArgument) -> None:
 
     with connect(settings) as client:
         ended = watch_campaign(messages(), client, campaign)
-    print_campaign(results(), ended)
+        print_campaign(results(), ended, client.get_ladder(campaign))
     check_ending(ended, home_option(settings))
 
 

@@ -32,7 +32,7 @@ def continue_campaign(application: LocalApplication, campaign_id: int, home: str
         way = f"go on with: formulary {home}run campaign:{campaign_id}"
         messages().print(f"campaign {campaign_id} is interrupted; {way}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
-    print_campaign(results(), ended)
+    print_campaign(results(), ended, application.client.get_ladder(campaign_id))
     typer.echo(campaign_id)
     check_ending(ended, home)
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.terminal.consoles import printable, short, short_parameters
+from api.terminal.ladder_report import print_ladder
 from api.terminal.tables import plain_table
 
 Json = Mapping[str, Any]
@@ -36,17 +37,19 @@ def print_plan(console: Console, plan: Json) -> None:
             console.print(f"warning: stage {stage['name']}: {printable(warning)}", soft_wrap=True)
 
 
-def print_campaign(console: Console, campaign: Json) -> None:
-    """Print how far a campaign is: its stages with their winners, its rungs, and why it ended."""
+def print_campaign(console: Console, campaign: Json, ladder: Json) -> None:
+    """Print how far a campaign is: why it ended, its stages with their winners, its rungs, what each step brought."""
     head = f"campaign {campaign['id']}: {printable(campaign['name'])}, {campaign['state']}"
     console.print(head, style="bold", soft_wrap=True)
     if campaign["error"]:
         console.print(f"error: {printable(campaign['error'])}", soft_wrap=True)
     console.print()
     console.print(stage_table(campaign))
-    if campaign["rungs"]:
-        console.print()
+    console.print()
+    if campaign["rungs"] and campaign["state"] != "COMPLETED":
         console.print(rung_table(campaign))
+        console.print()
+    print_ladder(console, ladder)
 
 
 def campaign_table(campaigns: Iterable[Json]) -> Table:
