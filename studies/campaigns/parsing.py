@@ -8,15 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from search.given import given_point
 from search.parameters import PARAMETER_NAMES
+from search.proxy import architecture_config
+from search.space import Point
 from search.standard import closest
 from studies.campaigns.document import Baseline, CampaignDocument, Ladder, Stage
 from studies.campaigns.setting import INHERITANCE, NETWORK, TEACHER, Setting, Winner, adopt
 from studies.campaigns.stages import MODELS, StageStudy, baseline_setting, rung_spec, stage_study
 from studies.spec import StudySpec, build_space, declared_values
 from studies.specs.errors import Containers, first_error
+from studies.specs.model_checks import check_parent, check_teacher
 
 CONTAINERS: Containers = {
     (): (CampaignDocument,),
@@ -36,6 +40,8 @@ class ParsedCampaign:
     baseline: Setting
     stages: tuple[StageStudy, ...]
     rungs: tuple[StudySpec, ...]
+    doubts: tuple[tuple[str, ...], ...]
+    """Of each stage, why it would fail with the models that the stages before it would then train."""
 
 
 def parse_campaign(document: object) -> ParsedCampaign:
@@ -53,17 +59,21 @@ def parse_campaign(document: object) -> ParsedCampaign:
     with located("baseline."):
         setting = baseline = baseline_setting(campaign)
     _check_length(campaign)
-    stages, settings = [], [baseline]
+    stages, settings, doubts = [], [baseline], []
+    networks: dict[str, ArchitectureConfig] = {}
     for place, stage in enumerate(campaign.stages):
         with located(f"stages.{place}.study."):
             study = stage_study(campaign, stage, setting, _Models(campaign, place))
         _check_stage(campaign, place, study.spec)
-        setting = _as_if_adopted(setting, stage, study)
+        trial = _as_if_won(study)
+        networks[stage.name] = architecture_config(study.spec.trial_settings, trial.values, trial.attributes)
+        setting = _as_if_adopted(setting, stage, study.spec, trial)
         stages.append(study)
         settings.append(setting)
+        doubts.append(tuple(_doubts(stage, study.spec, networks)))
     with located("baseline."):
         rungs = tuple(rung_spec(campaign, label, settings[count]) for label, count in campaign.rungs)
-    return ParsedCampaign(campaign, baseline, tuple(stages), rungs)
+    return ParsedCampaign(campaign, baseline, tuple(stages), rungs, tuple(doubts))
 
 
 @contextmanager
@@ -103,8 +113,9 @@ def _check_length(campaign: CampaignDocument) -> None:
     if campaign.baseline.proxy.get("train_tokens") is None:
         return
     for stage in campaign.stages:
-        sections = (stage.study.get(name, {}) for name in ("space", "inner", "proxy"))
-        if NETWORK & {*stage.adopt} and any("vocabulary_size" in section for section in sections):
+        sections = (stage.study.get(name) for name in ("space", "inner", "proxy"))
+        said = any("vocabulary_size" in section for section in sections if isinstance(section, dict))
+        if said and NETWORK & {*stage.adopt}:
             reason = f"stage {stage.name} adopts a vocabulary, and a larger one sees more text in as many tokens"
             raise InvalidInput("baseline.proxy.train_tokens", reason, "give train_bytes instead")
 
@@ -139,13 +150,32 @@ def _largest_seed(spec: StudySpec) -> int:
     return max(declared) + spec.seeds.reserved
 
 
-def _as_if_adopted(setting: Setting, stage: Stage, study: StageStudy) -> Setting:
-    """What a campaign would go on with, were the winner what the stage starts from, or else some point of it."""
+def _doubts(stage: Stage, spec: StudySpec, networks: Mapping[str, ArchitectureConfig]) -> Iterator[str]:
+    """Why a stage could not start or learn from the networks of earlier ones; those that are adopted may differ."""
+    for section, field in MODELS.items():
+        said = stage.study.get(section)
+        model = said.get(field) if isinstance(said, dict) else None
+        if isinstance(model, dict) and model.get("kind") == "stage":
+            network = networks[model["stage"]]
+            try:
+                check_parent(spec, build_space(spec), network) if section == "inherit" else check_teacher(spec, network)
+            except InvalidInput as error:
+                yield f"with what is known now, the model of stage {model['stage']} would not do: {error}"
+
+
+def _as_if_won(study: StageStudy) -> Point:
+    """The trial of what a stage starts from, or else of some point of it."""
     spec, space = study.spec, build_space(study.spec)
-    outer = {name: value for name, value in (study.current or {}).items() if name in spec.space}
-    known = study.current is not None
-    point = given_point(space, outer, "space") if known else space.point(dict.fromkeys(space.names, 0.5))
-    trial = space.trial(point.values, 0)
+    if study.current is None:
+        point = space.point(dict.fromkeys(space.names, 0.5))
+    else:
+        outer = {name: value for name, value in study.current.items() if name in spec.space}
+        point = given_point(space, outer, "space")
+    return space.trial(point.values, 0)
+
+
+def _as_if_adopted(setting: Setting, stage: Stage, spec: StudySpec, trial: Point) -> Setting:
+    """What a campaign would go on with, were this trial the winner."""
     winner = Winner(trial=0, rule="mean_over_seeds", metric="", value=0.0, runs=0, parameters=dict(trial.values))
     further = adopt(setting, stage.adopt, spec, winner, trial.attributes).setting
     if spec.inherit is not None and INHERITANCE & {*stage.adopt}:

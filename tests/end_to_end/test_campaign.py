@@ -62,7 +62,7 @@ def test_it_goes_on_however_often_its_worker_is_killed(service: Any, until: Unti
         return [pid for pid, command in service.processes().items() if " worker --parent " in command]
 
     with service.client() as http:
-        campaign = http.post("/v1/campaigns", json=CAMPAIGN).raise_for_status().json()["id"]
+        campaign = http.post("/v1/campaigns", json={"document": CAMPAIGN}).raise_for_status().json()["id"]
 
         def look() -> dict[str, Any]:
             return dict(http.get(f"/v1/campaigns/{campaign}").raise_for_status().json())

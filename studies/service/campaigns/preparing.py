@@ -63,9 +63,9 @@ def plan_of(parsed: ParsedCampaign) -> CampaignPlan:
             trials=cost.trials,
             train_flops=cost.total_flops,
             compares_current=study.current is not None,
-            warnings=tuple(spec_warnings(study.spec)),
+            warnings=(*doubts, *spec_warnings(study.spec)),
         )
-        for stage, study, cost in zip(document.stages, parsed.stages, costs, strict=False)
+        for stage, study, doubts, cost in zip(document.stages, parsed.stages, parsed.doubts, costs, strict=False)
     ]
     of_rungs = costs[len(stages) :]
     rungs = [

@@ -74,6 +74,22 @@ def test_what_was_inherited_goes_on_unless_a_stage_leaves_it_out() -> None:
     assert trained.inherit.parent.model_dump() == KEPT
 
 
+def test_a_parent_that_is_too_small_for_what_is_known_is_doubted_before_anything_is_trained() -> None:
+    given = document()
+    stages: list[dict[str, Any]] = [
+        {"name": "parent", "study": {"proxy": {"depth": 1, "width": 256, "keep_weights": True}, "max_trial_count": 1}},
+        {
+            "name": "inheritance",
+            "study": {"inherit": {"parent": {"kind": "stage", "stage": "parent"}}, "max_trial_count": 1},
+        },
+    ]
+    parsed = parse_campaign({**given, "stages": stages})
+    (doubt,) = parsed.doubts[1]
+    assert "the model of stage parent would not do: proxy.depth" in doubt
+    stages[0]["study"]["proxy"]["depth"] = 8
+    assert parse_campaign({**given, "stages": stages}).doubts == ((), ())
+
+
 def trial(number: int, value: float | None, **parameters: Any) -> Trial:
     state = TrialState.FAIL if value is None else TrialState.COMPLETE
     metrics = {} if value is None else {"bits_per_byte": value}
