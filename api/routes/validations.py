@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response, status
 from api.dependencies import OwnerGiven, ReadSession, SettingsGiven, WriteSession, get_database
 from api.idempotency import IdempotentRoute
 from api.routes.paths import StudyId, ValidationId
+from api.settings import Settings
 from api.validation_schemas import ValidationList, ValidationResponse
 from studies import service
 from studies.database import Database
@@ -19,6 +20,10 @@ GoOn = Annotated[
 ]
 
 
+def _places(settings: Settings) -> service.Places:
+    return service.Places(settings.storage, settings.corpus_roots)
+
+
 def prepare_validation(
     study_id: StudyId,
     request: ValidationRequest,
@@ -28,7 +33,7 @@ def prepare_validation(
 ) -> service.PreparedValidation:
     """The validation of the body, planned. Routes name it before their session, which only stores."""
     with database.read_session() as session:
-        return service.prepare_validation(session, owner, study_id, request, settings.corpus_roots)
+        return service.prepare_validation(session, owner, study_id, request, _places(settings))
 
 
 @router.get("/studies/{study_id}/validation-plan")
@@ -40,7 +45,7 @@ def plan_validation(
     session: ReadSession,
 ) -> ValidationPlan:
     """Say what a validation would train and cost."""
-    return service.prepare_validation(session, owner, study_id, request, settings.corpus_roots).plan
+    return service.prepare_validation(session, owner, study_id, request, _places(settings)).plan
 
 
 @router.post("/studies/{study_id}/validations", status_code=status.HTTP_201_CREATED, response_model=ValidationResponse)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from model.errors import InvalidInput
 from studies.errors import Conflict, NotFound
 from studies.recipe import Recipe
+from studies.recipe_models import Places, find_models
 from studies.records import ACTIVE_STUDY_STATES, StudyState, Validation
 from studies.repository import formulas, leases, studies, trials, validations
 from studies.service.spaces import MAX_TIMED, measured_speed
@@ -67,9 +67,11 @@ class JudgedValidation:
 
 
 def prepare_validation(
-    session: Session, owner: str, study_id: int, request: ValidationRequest, roots: Sequence[Path]
+    session: Session, owner: str, study_id: int, request: ValidationRequest, places: Places
 ) -> PreparedValidation:
     """Plan a validation of a study's recipe and check that it can be trained; nothing is stored.
+
+    ``places`` hold the networks that its runs may start from or learn from, and ``places.roots`` its corpus.
 
     Raises:
         NotFound: the owner has no such study.
@@ -93,9 +95,10 @@ def prepare_validation(
         formulas=formulas.latest(session, study_id),
         flops_per_second=None if speed is None else speed.flops_per_second,
         earlier=earlier,
+        models=find_models(session, owner, spec, None, places),
     )
     planned = plan_validation(evidence, request)
-    specs = [prepare_spec(rung.model_dump(mode="json"), roots) for rung in planned.specs]
+    specs = [prepare_spec(rung.model_dump(mode="json"), places.roots or ()) for rung in planned.specs]
     return PreparedValidation(study_id, request, planned.plan, specs, earlier)
 
 

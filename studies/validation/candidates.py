@@ -6,6 +6,7 @@ from typing import Any
 
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
+from model.errors import InvalidInput
 from search.laws import STEP_LAW
 from search.space.budget import Budget
 from search.space.quantities import ParameterCount
@@ -15,6 +16,7 @@ from studies.recipe.fields.shape import Frame
 from studies.validation.judgement import RECIPE, CandidateName
 from trainer.config import InitializationConfig, OptimizationConfig, PretrainConfig
 from trainer.plan import MIN_STEPS, plan_run
+from trainer.rounds.plan import plan_rounds
 
 MAX_RATE = 10.0
 """Largest rate that a config takes (``OptimizationConfig``)."""
@@ -49,11 +51,11 @@ def candidates_of(recipe: Recipe, tokens: int) -> tuple[Candidate, ...]:
         Candidate("half_rate", "the recipe at half its learning rate", _at_rate(config, rate / 2)),
         Candidate("double_rate", "the recipe at twice its learning rate", _at_rate(config, min(2 * rate, MAX_RATE))),
     ]
-    return tuple(Candidate(one.name, one.reference, _with_explicit_warmup(one.config)) for one in found)
+    return tuple(_realised(one, tokens) for one in found)
 
 
 _DEFAULT_REFERENCE = (
-    f"width / depth and FFN ratio of {PAPER_CONFIG}; rate, batch, decay and warm-up of a spec that says nothing"
+    f"width / depth and FFN ratio of {PAPER_CONFIG}; rate, batch, decay, warm-up and start of a spec that says nothing"
 )
 
 
@@ -80,7 +82,10 @@ def _step_law(config: PretrainConfig, tokens: int) -> PretrainConfig:
 
 
 def _default(config: PretrainConfig, tokens: int) -> PretrainConfig:
-    """What is trained when nothing was searched: published proportions, and the settings of a spec without any."""
+    """What is trained when nothing was searched: published proportions, and the settings of a spec without any.
+
+    It starts from draws and reads its text once; a teacher is one for all runs of a study.
+    """
     usual = OptimizationConfig()
     architecture = _default_architecture(config.architecture)
     batch = _whole_sequences(usual.batch_tokens, architecture.sequence_length, tokens)
@@ -94,8 +99,9 @@ def _default(config: PretrainConfig, tokens: int) -> PretrainConfig:
             "warmup_tokens": usual.warmup_tokens,
             "warmup_ratio": usual.warmup_ratio,
         },
+        multiple_rounds={"rounds": 1},
     )
-    return _standard(changed)
+    return _standard(changed.model_copy(update={"inheritance": None}))
 
 
 def _default_architecture(architecture: ArchitectureConfig) -> ArchitectureConfig:
@@ -126,6 +132,17 @@ def _standard(config: PretrainConfig) -> PretrainConfig:
         return config
     initialization = InitializationConfig()
     return _changed(config, architecture={"mup_base_width": None}, initialization=initialization.model_dump())
+
+
+def _realised(candidate: Candidate, tokens: int) -> Candidate:
+    """The candidate with its warm-up in tokens, and in one round where its batch leaves too few steps for more."""
+    config, reference = candidate.config, candidate.reference
+    try:
+        plan_rounds(config.multiple_rounds, round(tokens / config.optimization.batch_tokens))
+    except InvalidInput:
+        config = _changed(config, multiple_rounds={"rounds": 1})
+        reference += "; in one round, because its run is too short for more"
+    return Candidate(candidate.name, reference, _with_explicit_warmup(config))
 
 
 def _with_explicit_warmup(config: PretrainConfig) -> PretrainConfig:

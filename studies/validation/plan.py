@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from model.errors import InvalidInput
 from studies.formulas.formula import Formula
-from studies.recipe import Target, best_trial, recipe_for_target
+from studies.recipe import Recipe, Target, best_trial, recipe_for_target
+from studies.recipe.models import NO_MODELS, Models
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
 from studies.validation.candidates import candidates_of, distinct
@@ -38,6 +39,17 @@ class Evidence:
     """Speed of its trials."""
     earlier: int
     """Validations that it has already."""
+    models: Models = NO_MODELS
+    """The parent and the teacher of its trials."""
+
+    def recipe(self, size: int, tokens: int) -> Recipe:
+        """The study's recipe for a target.
+
+        Raises:
+            InvalidInput: no config can meet it.
+        """
+        target = Target(total_parameters=size, tokens=tokens)
+        return recipe_for_target(self.spec, self.trials, self.formulas, target, models=self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +133,12 @@ def _plan_rung(
 ) -> tuple[RungPlan, StudySpec]:
     tokens = _tokens_at(size, ratio)
     try:
-        recipe = recipe_for_target(evidence.spec, evidence.trials, evidence.formulas, _target(size, tokens))
+        recipe = evidence.recipe(size, tokens)
         name = f"{evidence.spec.name[:120]}: validation {evidence.earlier + 1}, size {place + 1} of {count}"
         return plan_rung(evidence.spec, recipe, tokens, seeds, name)
     except InvalidInput as error:
         field = "tokens_per_parameter" if error.field in ("tokens", "train_tokens") else f"sizes.{place}"
         raise InvalidInput(field, f"at {size} parameters and {tokens} tokens: {error.reason}", error.remedy) from error
-
-
-def _target(size: int, tokens: int) -> Target:
-    return Target(total_parameters=size, tokens=tokens)
 
 
 def _sizes(evidence: Evidence, request: ValidationRequest, ratio: float, cap: float | None) -> tuple[int, ...]:
@@ -159,14 +167,14 @@ def _cost(evidence: Evidence, size: int, ratio: float, seeds: int, place: int) -
     """Training FLOPs of one size, without its study."""
     tokens = _tokens_at(size, ratio)
     try:
-        recipe = recipe_for_target(evidence.spec, evidence.trials, evidence.formulas, _target(size, tokens))
+        recipe = evidence.recipe(size, tokens)
         configs = {at: candidate.config for candidate, at in distinct(candidates_of(recipe, tokens))}
     except InvalidInput as error:
         reason = f"size {place + 1} that the budget allows is {size} parameters: {error.reason}"
         raise InvalidInput(
             "max_train_flops", reason, "give a larger one, fewer tokens_per_parameter, or sizes"
         ) from error
-    return seeds * math.fsum(run_flops(config) for config in configs.values())
+    return seeds * math.fsum(run_flops(config, recipe.plan) for config in configs.values())
 
 
 def _largest_measured(trials: Sequence[Trial]) -> float:

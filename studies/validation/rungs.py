@@ -4,13 +4,14 @@ A point says what trials can vary; what is the same in all candidates stands in 
 budget of parameters leaves, so that it is exactly the recipe's, and rivals have as many parameters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from model.counts import count_parameters, training_flops_per_token
 from search.given import given_point
 from search.proxy import proxy_config
 from studies.recipe import Recipe
+from studies.recipe.evidence import TrainingPlan
 from studies.recipe.fields.shape import FFN_RATIOS
 from studies.recipe.recipe import leaves
 from studies.spec import StudySpec, build_space
@@ -18,6 +19,7 @@ from studies.specs.parsing import parse_spec
 from studies.validation.candidates import Candidate, candidates_of, distinct
 from studies.validation.request import CandidatePlan, RungPlan
 from trainer.config import OptimizationConfig, PretrainConfig, ProxySettings
+from trainer.inheritance.config import InheritanceSettings
 from trainer.plan import plan_run
 
 TAG = "validation"
@@ -26,6 +28,15 @@ EXACT = 1e-9
 many parameters as its FFN has channels, so that only their own FFN widths are met)."""
 SOURCES = ("architecture.depth", "architecture.width", "optimization.learning_rate", "optimization.batch_tokens")
 """Fields whose source is kept, to be compared with that of a recipe that is exported."""
+METHOD = "inherit_method"
+ROUNDS = {
+    "rounds": "rounds",
+    "sampling_rate": "sampling_rate",
+    "parts": "parts",
+    "round_selection": "selection",
+    "round_losses": "losses",
+}
+"""What a trial can say of its rounds, by its standard names, and the fields of the config."""
 RUN_LEAVES = frozenset(
     {
         "seed",
@@ -40,6 +51,12 @@ RUN_LEAVES = frozenset(
         "optimization.warmup_ratio",
         "length.unit",
         "length.amount",
+        "keep_weights",
+        "multiple_rounds.forgetting",
+        "inheritance.parent",
+        "inheritance.parent_train_flops",
+        "distillation.teacher",
+        "distillation.teacher_train_flops",
     }
 )
 """Leaves that are no part of what is validated, or that are trained in another notation."""
@@ -63,7 +80,7 @@ def plan_rung(
     placed = list(distinct(candidates_of(recipe, tokens)))
     configs = list({place: candidate.config for candidate, place in placed}.values())
     rung_spec = parse_spec(_document(spec, configs, tokens, seeds, name))
-    flops = len(seeds) * sum(run_flops(config) for config in configs)
+    flops = len(seeds) * sum(run_flops(config, recipe.plan) for config in configs)
     sources = {field.name: f"{field.source}: {field.reference}" for field in recipe.fields if field.name in SOURCES}
     plan = RungPlan(
         total_parameters=count_parameters(recipe.config.architecture).total,
@@ -72,7 +89,7 @@ def plan_rung(
         seeds=tuple(seeds),
         candidates=tuple(_candidate_plan(candidate, place) for candidate, place in placed),
         sources=sources,
-        held=tuple(_held(rung_spec, recipe.config)),
+        held=(*_held(rung_spec, recipe.config), *_drawn(spec, recipe)),
     )
     return plan, rung_spec
 
@@ -93,16 +110,24 @@ def _candidate_plan(candidate: Candidate, place: int) -> CandidatePlan:
     )
 
 
-def run_flops(config: PretrainConfig) -> float:
-    """Training FLOPs of one run, in whole steps."""
-    steps = plan_run(config, bytes_per_token=1.0).steps
-    return float(steps * config.optimization.batch_tokens) * training_flops_per_token(config.architecture)
+def run_flops(config: PretrainConfig, plan: TrainingPlan | None = None) -> float:
+    """Training FLOPs of one run, in whole steps, with what inheriting and a teacher take by the recipe's plan."""
+    tokens = float(plan_run(config, bytes_per_token=1.0).steps * config.optimization.batch_tokens)
+    flops = tokens * training_flops_per_token(config.architecture)
+    if plan is not None and plan.start is not None and config.inheritance is not None:
+        flops += plan.start.flops
+    if plan is not None and plan.teacher is not None and config.distillation is not None:
+        flops += tokens * plan.teacher.flops_per_token
+    return flops
 
 
 def _document(
     spec: StudySpec, configs: Sequence[PretrainConfig], tokens: int, seeds: Sequence[int], name: str
 ) -> dict[str, Any]:
     said = _with_numbers([_said(config) for config in configs], configs)
+    inherits = any(config.inheritance is not None for config in configs)
+    if not inherits or len({values[METHOD] for values in said}) == 1:
+        said = [{name: value for name, value in values.items() if name != METHOD} for values in said]
     varied = [name for name in said[0] if len({values[name] for values in said}) > 1]
     same = {name: value for name, value in said[0].items() if name not in varied}
     points = [{name: values[name] for name in varied} for values in said]
@@ -128,11 +153,32 @@ def _document(
         },
         "sampler": {"kind": "random"},
         "proxy": _proxy(spec.proxy, configs[0], same, tokens),
+        **_models(spec, configs),
         "start": {"points": points},
         "max_trial_count": len(points) * len(seeds),
         "parallel_trial_count": spec.parallel_trial_count,
         "resources_per_trial": spec.resources_per_trial.model_dump(mode="json"),
     }
+
+
+def _models(spec: StudySpec, configs: Sequence[PretrainConfig]) -> dict[str, Any]:
+    """The study's own parent and teacher, where the recipe has them; its way to inherit is that of every candidate."""
+    found: dict[str, Any] = {}
+    how = next((config.inheritance for config in configs if config.inheritance is not None), None)
+    if how is not None and spec.inherit is not None:
+        settings = how.model_dump(include=set(InheritanceSettings.model_fields))
+        found["inherit"] = {**spec.inherit.model_dump(mode="json"), **settings}
+    if configs[0].distillation is not None and spec.teacher is not None:
+        found["teacher"] = spec.teacher.model_dump(mode="json")
+    return found
+
+
+def _drawn(spec: StudySpec, recipe: Recipe) -> Iterator[str]:
+    """Where the study's parent or teacher is of no use at this size."""
+    for name, has in (("inheritance", spec.inherit), ("distillation", spec.teacher)):
+        field = next((field for field in recipe.fields if field.name == name), None)
+        if has is not None and field is not None and field.source == "default" and field.note:
+            yield f"{name}: none, for recipe and rivals, because {field.note}"
 
 
 def _proxy(settings: ProxySettings, recipe: PretrainConfig, same: Mapping[str, Any], tokens: int) -> dict[str, Any]:
@@ -149,6 +195,7 @@ def _proxy(settings: ProxySettings, recipe: PretrainConfig, same: Mapping[str, A
         **same,
         **lengths,
         "annealed_evaluations": False,
+        "keep_weights": False,
     }
 
 
@@ -165,6 +212,8 @@ def _said(config: PretrainConfig) -> dict[str, Any]:
         **optimization.model_dump(include={"learning_rate", "batch_tokens", "weight_decay", "warmup_tokens"}),
         "init_scheme": initialization.scheme,
         "init_std": initialization.std,
+        **{name: getattr(config.multiple_rounds, field) for name, field in ROUNDS.items()},
+        METHOD: "none" if config.inheritance is None else config.inheritance.neurons,
     }
 
 

@@ -60,7 +60,7 @@ def test_from_a_study_to_a_verdict_and_an_export(one_database: Database, roots: 
     run_study(one_database, study.id, tmp_path)
     request = ValidationRequest(sizes=SIZES, tokens_per_parameter=0.15)
     with one_database.read_session() as session:
-        prepared = service.prepare_validation(session, "ada", study.id, request, roots)
+        prepared = service.prepare_validation(session, "ada", study.id, request, service.Places(Path(), roots))
     with one_database.session() as session:
         validation = service.add_validation(session, "ada", prepared)
     for rung in validation.rungs:

@@ -76,7 +76,7 @@ def study(database: Database, roots: list[Path]) -> int:
 
 def create(database: Database, study: int, roots: list[Path], request: ValidationRequest = REQUEST) -> JudgedValidation:
     with database.read_session() as session:
-        prepared = service.prepare_validation(session, "ada", study, request, roots)
+        prepared = service.prepare_validation(session, "ada", study, request, service.Places(Path(), roots))
     with database.session() as session:
         return service.get_validation(session, "ada", study, service.add_validation(session, "ada", prepared).id)
 
@@ -260,7 +260,7 @@ def test_an_unfinished_one_of_the_same_request_is_found(
 def test_of_two_planned_at_once_one_is_stored(database: Database, study: int, roots: list[Path]) -> None:
     """Otherwise both would be trained on the same seeds."""
     with database.read_session() as session:
-        prepared = service.prepare_validation(session, "ada", study, REQUEST, roots)
+        prepared = service.prepare_validation(session, "ada", study, REQUEST, service.Places(Path(), roots))
     outcomes: list[str] = []
 
     def store() -> None:
@@ -294,15 +294,17 @@ def test_what_cannot_be_validated(database: Database, study: int, roots: list[Pa
     created = create(database, study, roots)
     with database.read_session() as session:
         with pytest.raises(NotFound):
-            service.prepare_validation(session, "eve", study, REQUEST, roots)
+            service.prepare_validation(session, "eve", study, REQUEST, service.Places(Path(), roots))
         with pytest.raises(NotFound):
             service.get_validation(session, "eve", study, created.id)
         with pytest.raises(NotFound):
             service.get_validation(session, "ada", created.rungs[0].study_id or 0, created.id)
         with pytest.raises(Conflict, match="once it has ended"):
-            service.prepare_validation(session, "ada", created.rungs[0].study_id or 0, REQUEST, roots)
+            service.prepare_validation(
+                session, "ada", created.rungs[0].study_id or 0, REQUEST, service.Places(Path(), roots)
+            )
         with pytest.raises(InvalidInput, match="corpus"):
-            service.prepare_validation(session, "ada", study, REQUEST, [])
+            service.prepare_validation(session, "ada", study, REQUEST, service.Places(Path(), []))
 
 
 def test_an_imported_study_is_refused(database: Database, roots: list[Path]) -> None:
@@ -311,4 +313,4 @@ def test_an_imported_study_is_refused(database: Database, roots: list[Path]) -> 
         read = service.read_import("runs", "bits_per_byte", "estimate", table)
         imported = service.add_import(session, "ada", read)
         with pytest.raises(InvalidInput, match="imported"):
-            service.prepare_validation(session, "ada", imported.id, REQUEST, roots)
+            service.prepare_validation(session, "ada", imported.id, REQUEST, service.Places(Path(), roots))

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.config import ArchitectureConfig
 from model.counts import count_parameters, training_flops_per_token
 from model.errors import InvalidInput
 from search.given import given_point
 from search.laws import STEP_LAW
 from search.proxy import proxy_config
 from studies.recipe import Target, recipe_for_target
+from studies.recipe.models import KnownModel, Models
 from studies.records import TrialState
 from studies.spec import StudySpec, build_space
 from studies.validation.plan import Evidence, plan_validation
@@ -30,7 +32,7 @@ def trained(spec: StudySpec) -> list[ProxyConfig]:
     space = build_space(spec)
     points = [given_point(space, values, "start.points") for values in spec.start.points]
     trials = [space.trial(point.values, 0) for point in points]
-    return [proxy_config(spec.proxy, trial.values, trial.attributes, threads=1) for trial in trials]
+    return [proxy_config(spec.trial_settings, trial.values, trial.attributes, threads=1) for trial in trials]
 
 
 def test_every_size_trains_the_recipe_and_four_rivals(evidence: Evidence) -> None:
@@ -67,6 +69,36 @@ def test_trials_are_what_the_candidates_say(size: int, sequence_length: int, set
         assert rung.held == ()
         for candidate in rung.candidates:
             _check_candidate(candidate.point, rung, configs, sequence_length)
+
+
+def test_parent_rounds_and_teacher_of_the_recipe_are_the_trials_too() -> None:
+    """What stands for a recipe's start and rounds; a rival that searched nothing has neither, and a size too large for
+    the parent is named.
+    """
+    model = {"kind": "trial", "study": 7, "trial": 3}
+    sections = {"inherit": {"parent": model, "neurons": "l2", "calibration_bytes": 4000}, "teacher": {"model": model}}
+    proxy = study_spec(rounds=2, sampling_rate=0.25, keep_weights=True)
+    spec = StudySpec.model_validate({**proxy.model_dump(mode="json", exclude_unset=True), **sections})
+    fields = {"vocabulary_size": 512, "depth": 8, "width": 256, "ffn_width": 1024, "head_dim": 32, "kv_heads": 8}
+    parent = KnownModel("/weights/abc", "study 7, trial 3", ArchitectureConfig(**fields, sequence_length=128))
+    evidence = Evidence(spec, planted_trials(proxy), (), None, 0, Models(parent, parent))
+    plain = Evidence(proxy, planted_trials(proxy), (), None, 0)
+    request = ValidationRequest(sizes=SIZES)
+    planned, without = (plan_validation(each, request).plan for each in (evidence, plain))
+    specs = plan_validation(evidence, request).specs
+    runs = dict(zip(NAMES, trained(specs[0]), strict=True))
+    assert runs["recipe"].inheritance is not None
+    assert (runs["recipe"].inheritance.neurons, runs["recipe"].inheritance.calibration_bytes) == ("l2", 4000)
+    assert runs["step_law"].inheritance == runs["half_rate"].inheritance == runs["recipe"].inheritance
+    assert runs["default"].inheritance is None
+    assert [runs[name].multiple_rounds.rounds for name in ("recipe", "default", "double_rate")] == [2, 1, 2]
+    assert runs["recipe"].multiple_rounds.sampling_rate == 0.25
+    assert {run.distillation is None for run in runs.values()} == {False}
+    assert not specs[0].proxy.keep_weights
+    assert planned.rungs[0].held == ()
+    assert planned.rungs[0].train_flops > without.rungs[0].train_flops
+    assert trained(specs[2])[0].inheritance is None
+    assert [line for line in planned.rungs[2].held if line.startswith("inheritance: none, for recipe and rivals")]
 
 
 def _check_candidate(point: int, rung: RungPlan, configs: list[ProxyConfig], sequence_length: int) -> None:
