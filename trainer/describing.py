@@ -40,9 +40,31 @@ def describe(run: TrainingRun) -> RunSetup:
         flops_per_token=training_flops_per_token(run.config.architecture) + teacher_flops,
         peak_flops_per_second=devices_peak.flops_per_second * run.world.size,
         peak_source=devices_peak.source,
-        lines=(*_rounds(run), *_teacher(run)),
+        lines=(*_start(run), *_rounds(run), *_teacher(run)),
         round_ends=_round_ends(run),
     )
+
+
+def _start(run: TrainingRun) -> Iterator[str]:
+    """From whom the weights are inherited, which layers, and what choosing them took."""
+    how, start = run.config.inheritance, run.members[0].start
+    if how is None or start is None:
+        return
+    record = start.record
+    layers = ", ".join(map(str, record.layers))
+    yield (
+        f"weights inherited from {PurePath(how.parent).name}: layers {layers} of {record.parent.depth} by "
+        f"{record.layer_method}, {record.kept.hidden:.0%} of the channels, {record.kept.heads:.0%} of the heads and "
+        f"{record.kept.ffn:.0%} of the FFN by {record.neurons}; {record.bits_per_byte:.3f} bits per byte before "
+        f"training, the parent {record.parent_bits_per_byte:.3f}; {record.flops:.3g} FLOPs in {record.seconds:.3g} s"
+    )
+    if record.importance is not None and record.importance.depth > 1:
+        alone = [record.importance.cost(layer, 1) for layer in range(record.importance.depth)]
+        least, most = alone.index(min(alone)), alone.index(max(alone))
+        yield (
+            f"of its layers, {least} costs least when it is skipped ({alone[least]:+.3f} bits per byte), {most} most "
+            f"({alone[most]:+.3f})"
+        )
 
 
 def _round_ends(run: TrainingRun) -> tuple[int, ...]:

@@ -25,5 +25,7 @@ class Exporter:
     """
     usage: Callable[[Run], str]
     """Markdown for the README: the commands that start it."""
+    has_weights: bool = False
+    """Whether the folder holds the initial weights, those included that are inherited."""
     differences: Callable[[PretrainConfig], Sequence[str]] = lambda _: ()
     """What goes otherwise there than in ``formulary pretrain``, a sentence each."""

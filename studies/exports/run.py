@@ -1,10 +1,14 @@
 """A recipe's run in the units of other frameworks: steps, sequences and rates."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from studies.recipe import Recipe
 from trainer.config import PretrainConfig
 from trainer.plan import RunPlan, plan_run
+
+if TYPE_CHECKING:  # loads torch
+    from trainer.inheritance.start import Start
 
 SEED_LIMIT = 2**32
 """NumPy, which other frameworks seed too, takes seeds below it."""
@@ -19,6 +23,8 @@ class Run:
 
     recipe: Recipe
     plan: RunPlan
+    start: "Start | None" = None
+    """The weights that were inherited, where the format holds them."""
 
     @property
     def config(self) -> PretrainConfig:

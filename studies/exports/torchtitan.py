@@ -143,4 +143,4 @@ def differences(config: PretrainConfig) -> list[str]:
     ]
 
 
-EXPORTER = Exporter(write=write, smoke=smoke, usage=usage, differences=differences)
+EXPORTER = Exporter(write=write, smoke=smoke, usage=usage, has_weights=True, differences=differences)

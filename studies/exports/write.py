@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -67,7 +68,7 @@ def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: P
 
     Raises:
         InvalidInput: the format is unknown or cannot hold the recipe, the folder holds something, the corpus cannot
-            give the tokenizer, or the run cannot be realised.
+            give the tokenizer, the run cannot be realised, or the parent cannot be inherited from.
         SmokeTestFailed: what was written does not work.
         WriteFailed: the disk is full.
     """
@@ -77,7 +78,7 @@ def write_export(format: str, recipe: Recipe, provenance: Provenance, storage: P
             "folder", f"{folder.name!r} exists and is not empty", "give a folder that does not exist yet"
         )
     with named_write_errors(Path(folder.name)), _appearing(folder) as unfinished:
-        run = _write_tokenizer(recipe, storage, unfinished)
+        run = _prepare(recipe, storage, unfinished, inheriting=EXPORTERS[format].has_weights)
         return _write_tested(format, run, provenance, storage, unfinished)
 
 
@@ -115,15 +116,24 @@ def _appearing(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _write_tokenizer(recipe: Recipe, storage: Path, folder: Path) -> Run:
-    """Imports the data pipeline when called, because the API reaches this module."""
+def _prepare(recipe: Recipe, storage: Path, folder: Path, inheriting: bool) -> Run:
+    """Write the tokenizer; ``inheriting`` takes the weights from the recipe's parent, where it has one.
+
+    Imports the data pipeline when called, because the API reaches this module.
+    """
     from trainer.text.data import prepare
 
     config = recipe.config
     size = config.architecture.vocabulary_size
     prepared = prepare(config.corpus, size, config.validation_bytes, storage, tokenizer_source=config.tokenizer_source)
     shutil.copyfile(prepared.tokenizer_path, folder / config.tokenizer)
-    return realise(recipe, prepared.bytes_per_token)
+    run = realise(recipe, prepared.bytes_per_token)
+    if config.inheritance is None or not inheriting:
+        return run
+    from trainer.inheritance.start import inherited_start
+    from trainer.parallel.world import alone
+
+    return replace(run, start=inherited_start(config, prepared, storage, alone().device))
 
 
 def _document(format: str, recipe: Recipe, provenance: Provenance, differences: tuple[str, ...]) -> dict[str, Any]:

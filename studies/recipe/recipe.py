@@ -78,11 +78,25 @@ class Recipe(FrozenConfig):
 
     def starting_from(self, weights: str) -> "Recipe":
         """The same recipe with initial weights from a file of the export, drawn from its seed."""
-        field = derived_field(
+        drawn = derived_field(
             "initial_weights", weights, "seed and initialization", "drawn when the export was written"
         )
-        fields = tuple(field if known.name == field.name else known for known in self.fields)
-        return self.model_copy(update={"config": assemble(fields).config, "fields": fields})
+        return self._with(drawn)
+
+    def inherited_in(self, weights: str, words: str) -> "Recipe":
+        """The same recipe with the weights that were inherited when the export was written, as ``words`` tell, in a
+        file of it; the parent is not needed again.
+        """
+        start = "inheritance"
+        fields = tuple(known for known in self.fields if known.name.partition(".")[0] != start)
+        held = derived_field(start, None, "initial_weights", "the file holds what was inherited")
+        rest = self.model_copy(update={"fields": (*fields, held)})
+        return rest._with(derived_field("initial_weights", weights, start, words))
+
+    def _with(self, field: RecipeField) -> "Recipe":
+        """The same recipe with another value of a leaf."""
+        made = assemble(field if known.name == field.name else known for known in self.fields)
+        return self.model_copy(update={"config": made.config, "fields": made.fields})
 
     def ranged(self, ranges: Mapping[str, FieldRange]) -> "Recipe":
         """The same recipe with the ranges of some fields, by their names."""

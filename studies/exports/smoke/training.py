@@ -5,16 +5,28 @@ import os
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model.counts import count_parameters, training_flops_per_token
+from model.config import ArchitectureConfig
+from model.counts import count_parameters, forward_flops_per_token, training_flops_per_token
 from studies.exports.run import Run
 from studies.exports.smoke.counting import check_count
 from studies.exports.smoke.result import SmokeTest, SmokeTestFailed
+from studies.recipe.judging.plan import inheritance_flops
 from trainer.config import PretrainConfig, TrainingLength
+from trainer.distillation.architecture import over_student, teacher_folder
+from trainer.inheritance.checks import check_inheritance
 from trainer.machine.software import installed_versions
+
+if TYPE_CHECKING:  # load torch
+    from trainer.inheritance.start import Start
+    from trainer.text.data import PreparedData
 
 STEPS = 2
 """An update, and a loss that was computed after it."""
+MAX_START_FLOPS = 2e12
+"""Most work of inheriting weights (assumed: some minutes on one CPU core)."""
+FLOAT32 = 4
 MAX_STEP_FLOPS = 2e11
 """Most work of one step (assumed: some seconds on one CPU core)."""
 SHORTEST = 16
@@ -41,7 +53,9 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
     small = affordable(config)
     vocabulary, tokenizer = config.architecture.vocabulary_size, folder / config.tokenizer
     data = prepare(config.corpus, vocabulary, config.validation_bytes, storage, tokenizer)
+    start, said = begin(config, small, data, storage)
     training = TrainingRun(small, data)
+    training.start_from([start])
     if small.initial_weights is not None:
         load_weights(training.single.network, folder / small.initial_weights)
     with closing(training.results()) as results:  # closed before its end, which would be evaluated
@@ -52,10 +66,15 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
     return SmokeTest(
         method="training",
         software=f"Formulary with torch {installed_versions(['torch'])['torch']}",
-        done=(f"formulary.json was read and {STEPS} steps were trained: loss {shown} nats per token.",),
-        left_out=cuts(config, small),
+        done=(f"formulary.json was read and {STEPS} steps were trained{_beside(start, small)}: loss {shown} a token.",),
+        left_out=(*cuts(config, small), *said),
         parameters=count_parameters(config.architecture).total,
     )
+
+
+def _beside(start: "Start | None", small: PretrainConfig) -> str:
+    inherited = "" if start is None else " from inherited weights"
+    return inherited + ("" if small.distillation is None else " beside the teacher")
 
 
 def affordable(config: PretrainConfig) -> PretrainConfig:
@@ -81,8 +100,48 @@ def affordable(config: PretrainConfig) -> PretrainConfig:
             "evaluations": 1,
             "compilation": "off",
             "initial_weights": config.initial_weights if architecture.depth == config.architecture.depth else None,
+            "distillation": config.distillation if _can_teach(config, architecture, batch, memory) else None,
         }
     )
+
+
+def _can_teach(config: PretrainConfig, student: ArchitectureConfig, batch: int, memory: float) -> bool:
+    """Whether the teacher's part of a step, and its weights, are affordable, too.
+
+    Raises:
+        InvalidInput: it cannot be read as a network, or not teach this one.
+    """
+    if config.distillation is None:
+        return False
+    own = teacher_folder(config.distillation.teacher, config.architecture.sequence_length).architecture
+    step = forward_flops_per_token(over_student(own, student)) * batch
+    return step <= MAX_STEP_FLOPS and FLOAT32 * count_parameters(own).total <= memory
+
+
+def begin(
+    config: PretrainConfig, small: PretrainConfig, data: "PreparedData", storage: Path
+) -> "tuple[Start | None, tuple[str, ...]]":
+    """The inherited weights of ``small``, if that is affordable, and what is not tried of start and teacher.
+
+    What is inherited stays in the storage, where a full run on this machine finds it.
+
+    Raises:
+        InvalidInput: the parent cannot be inherited from.
+    """
+    from trainer.inheritance.start import inherited_start
+    from trainer.parallel.world import alone
+
+    said: tuple[str, ...] = ()
+    if config.distillation is not None and small.distillation is None:
+        said = ("To be quick, the steps were trained without the teacher, whose config was read.",)
+    if config.inheritance is None:
+        return None, said
+    parent = check_inheritance(Path(config.inheritance.parent), config.architecture).architecture
+    flops = inheritance_flops(config.inheritance, parent, config.architecture.depth)
+    if small.architecture != config.architecture or flops > MAX_START_FLOPS:
+        words = f"about {flops:.2g} FLOPs and is done when training starts; the parent's shape fits"
+        return None, (*said, f"The steps were trained from draws: inheriting takes {words}.")
+    return inherited_start(small, data, storage, alone().device), said
 
 
 def cuts(config: PretrainConfig, small: PretrainConfig) -> tuple[str, ...]:

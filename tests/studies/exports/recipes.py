@@ -1,9 +1,11 @@
 """Recipes on a small corpus, of any shape."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from search.space import Space
 from studies.recipe import Recipe, Target, recipe_for_target
+from studies.recipe.models import NO_MODELS, Models
 from studies.recipe.recipe import assemble
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec
@@ -30,12 +32,20 @@ SPEC = StudySpec.model_validate(
 STEPS = 20
 
 
-def recipe_on(corpus: JsonlCorpus | BuiltinCorpus, **proxy: Any) -> Recipe:
-    spec = SPEC.model_copy(update={"proxy": SPEC.proxy.model_copy(update={"corpus": corpus, **proxy})})
+def recipe_on(
+    corpus: JsonlCorpus | BuiltinCorpus,
+    models: Models = NO_MODELS,
+    sections: Mapping[str, Any] | None = None,
+    **proxy: Any,
+) -> Recipe:
+    """A recipe of the study's one trial; ``sections`` are those beside ``proxy``."""
+    plain = SPEC.model_copy(update={"proxy": SPEC.proxy.model_copy(update={"corpus": corpus, **proxy})})
+    spec = StudySpec.model_validate({**dict(plain), **(sections or {})})
     point = Space.build(spec.space, spec.inner, spec.constraints, spec.proxy).describe({})
     metrics = {"bits_per_byte": 3.0, "total_parameters": float(point.attributes["total_parameters"])}
     trial = Trial(0, TrialState.COMPLETE, point.values, metrics, point.attributes, None, 1, None, None)
-    return recipe_for_target(spec, [trial], [], Target(total_parameters=200_000, tokens=STEPS * 512))
+    target = Target(total_parameters=200_000, tokens=STEPS * 512)
+    return recipe_for_target(spec, [trial], [], target, models=models)
 
 
 def changed(recipe: Recipe, **leaves: Any) -> Recipe:
