@@ -51,7 +51,6 @@ ORDERS = {
     "as_in_the_paper": "as in the paper",
     "the_other_way": "the other way round than in the paper",
     "undetermined": "not decided",
-    None: "not yet",
 }
 
 
@@ -62,7 +61,7 @@ def rung_rows(judgement: Json) -> Iterator[tuple[str, ...]]:
         mean = rung["mean"]
         yield (
             rung["label"],
-            runs_text(rung),
+            runs_text(rung, judgement["finished"]),
             "–" if mean is None else f"{mean['estimate']:.4f}",
             "–" if mean is None else f"{mean['low']:.4f} to {mean['high']:.4f}",
             *difference_texts(rung["step"]),
@@ -72,10 +71,11 @@ def rung_rows(judgement: Json) -> Iterator[tuple[str, ...]]:
         score = rung["paper_score"] or score
 
 
-def runs_text(rung: Json) -> str:
+def runs_text(rung: Json, finished: bool) -> str:
     """Runs with a value, and what became of the others."""
-    lost = [f"{rung[name]} {name}" for name in ("diverged", "missing") if rung[name]]
-    return ", ".join([str(rung["runs"]), *lost])
+    lost = {"diverged": rung["diverged"], "missing" if finished else "to come": rung["missing"]}
+    words = [f"{count} {what}" for what, count in lost.items() if count]
+    return ", ".join([str(rung["runs"]), *words])
 
 
 def difference_texts(found: Json | None) -> tuple[str, str, str]:
@@ -103,7 +103,14 @@ def paper_text(before: float | None, rung: Json) -> str:
     return f"improved{gain}; {SIGNS[rung['paper_sign']]}" if rung["step"]["verdict"] else f"improved{gain}"
 
 
-def order_lines(judgement: Json) -> Iterator[str]:
+def ladder_lines(judgement: Json) -> list[str]:
+    """What the table of rungs does not say by itself; nothing before every run has ended."""
+    if not judgement["finished"]:
+        return []
+    return [*_reason_lines(judgement), *_order_lines(judgement), *judgement["remarks"]]
+
+
+def _order_lines(judgement: Json) -> Iterator[str]:
     """Whether the steps that brought more in the paper did so here."""
     for order in judgement["orders"]:
         claim = f"in the paper {order['larger']} brought more than {order['smaller']}"
@@ -117,7 +124,7 @@ def _gain_text(gain: Json | None) -> str:
     return f"it brought {abs(gain['estimate']):.4f} bits per byte {more} ({_span(gain)}): "
 
 
-def reason_lines(judgement: Json) -> Iterator[str]:
+def _reason_lines(judgement: Json) -> Iterator[str]:
     """What verdicts do not say by themselves."""
     for before, rung in pairwise(judgement["rungs"]):
         for reason in rung["step"]["reasons"]:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.client import connect
+from api.campaign_markdown import campaign_markdown
+from api.client import Client, connect
 from api.commands.campaign_source import CorpusOption, NameOption, PlanOption, SourceArgument, campaign_request
 from api.commands.options import CorpusRootOption, JsonOption, examples, home_option, placed, remember_place
 from api.settings import Settings
@@ -22,6 +23,9 @@ CampaignArgument = Annotated[int, typer.Argument(metavar="ID", help="The campaig
 StudyOption = Annotated[
     list[str] | None,
     typer.Option("--study", metavar="STAGE=SPEC.yaml", help="Another study for a stage that failed; may be repeated."),
+]
+MarkdownOption = Annotated[
+    bool, typer.Option("--markdown", help="As Markdown with the formulas of its stages, for a write-up.")
 ]
 Json = dict[str, Any]
 
@@ -65,13 +69,33 @@ def list_campaigns(settings: Settings, as_json: JsonOption = False) -> None:
     print_json(found) if as_json else results().print(campaign_table(found))
 
 
-@app.command("show", epilog=examples("formulary campaign show 1", "formulary campaign show 1 --json"))
+@app.command(
+    "show",
+    epilog=examples(
+        "formulary campaign show 1",
+        "formulary campaign show 1 --json",
+        "formulary campaign show 1 --markdown > result.md",
+    ),
+)
 @placed
-def show(settings: Settings, campaign: CampaignArgument, as_json: JsonOption = False) -> None:
-    """Show a campaign: its stages with their winners, and its ladder."""
+def show(
+    settings: Settings, campaign: CampaignArgument, as_json: JsonOption = False, markdown: MarkdownOption = False
+) -> None:
+    """Show a campaign: its stages with their winners, its ladder and its cost."""
     with connect(settings) as client:
         shown, ladder = client.get_campaign(campaign), client.get_ladder(campaign)
-    print_json({**shown, "ladder": ladder}) if as_json else print_campaign(results(), shown, ladder)
+        formulas = _formulas(client, shown) if markdown else {}
+    if markdown:
+        typer.echo(campaign_markdown(shown, ladder, formulas), nl=False)
+    elif as_json:
+        print_json({**shown, "ladder": ladder})
+    else:
+        print_campaign(results(), shown, ladder)
+
+
+def _formulas(client: Client, campaign: Json) -> dict[int, list[Json]]:
+    studies = [stage["study_id"] for stage in campaign["stages"] if stage["study_id"] is not None]
+    return {study: client.list_formulas(study) for study in studies}
 
 
 @app.command("watch", epilog=examples("formulary campaign watch 1"))

@@ -1,4 +1,4 @@
-"""The ladder of a campaign in a terminal, or as Markdown for a write-up."""
+"""The ladder of a campaign in a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,8 +11,7 @@ from api.ladder_words import (
     LADDER_NOTE,
     PAPER_NOTE,
     cost_rows,
-    order_lines,
-    reason_lines,
+    ladder_lines,
     rung_rows,
 )
 from api.terminal.consoles import printable
@@ -26,15 +25,10 @@ def print_ladder(console: Console, ladder: Json) -> None:
     judgement = ladder["judgement"]
     if judgement is not None:
         _print_table(console, HEADINGS, rung_rows(judgement))
-        for line in ladder_lines(judgement):
+        for line in (LADDER_NOTE, PAPER_NOTE, *ladder_lines(judgement)):
             console.print(printable(line), soft_wrap=True)
         console.print()
     _print_table(console, COST_HEADINGS, cost_rows(ladder))
-
-
-def ladder_lines(judgement: Json) -> list[str]:
-    """What the table of rungs does not say by itself."""
-    return [LADDER_NOTE, PAPER_NOTE, *reason_lines(judgement), *order_lines(judgement), *judgement["remarks"]]
 
 
 def _print_table(console: Console, headings: Iterable[str], rows: Iterable[Sequence[str]]) -> None:
@@ -43,14 +37,3 @@ def _print_table(console: Console, headings: Iterable[str], rows: Iterable[Seque
         table.add_row(*map(printable, row))
     console.print(table)
     console.print()
-
-
-def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts; what would end a cell or begin markup is escaped."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    plain = printable(text.replace("\n", " "))
-    return "".join(f"\\{one}" if one in "|<>`*_[]\\" else one for one in plain)

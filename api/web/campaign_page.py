@@ -11,8 +11,7 @@ from api.ladder_words import (
     LADDER_NOTE,
     PAPER_NOTE,
     cost_texts,
-    order_lines,
-    reason_lines,
+    ladder_lines,
     rows_with_verdicts,
 )
 from api.web.assets import PLOTLY_URL
@@ -145,7 +144,7 @@ def campaign_page(session: Session, identity: Identity, campaign_id: int) -> dic
         "row": CampaignRow(progress),
         "stages": [_stage(stage, costs.get(stage.study_id)) for stage in progress.stages],
         "rungs": _rungs(ladder, judgement),
-        "lines": [*reason_lines(judgement), *order_lines(judgement), *judgement["remarks"]] if judgement else [],
+        "lines": ladder_lines(judgement) if judgement else [],
         "notes": [LADDER_NOTE, PAPER_NOTE],
         "total": cost_texts(shown["total"]),
         "elapsed": ((campaign.finished_at or datetime.now(UTC)) - campaign.created_at).total_seconds(),

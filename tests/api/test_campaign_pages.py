@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from api.app import create_app
+from api.campaign_markdown import campaign_markdown, markdown_table
 from api.settings import Settings, load_settings
-from api.terminal.ladder_report import markdown_table, print_ladder
+from api.terminal.ladder_report import print_ladder
 from api.transport.in_process import InProcessTransport
 from api.web import campaign_page
 from studies import service
@@ -179,6 +180,22 @@ def test_the_terminal_shows_the_same(http: httpx.Client, complete: int) -> None:
     assert f"{mean:.4f}" in said
     assert "improved by 2.42 points of score" in said
     assert "another quantity than bits per byte" in said.replace("\n", " ")
+
+
+def test_a_write_up_has_stages_formulas_ladder_and_cost(http: httpx.Client, complete: int) -> None:
+    campaign = http.get(f"/v1/campaigns/{complete}").json()
+    ladder = http.get(f"/v1/campaigns/{complete}/ladder").json()
+    claim = {"formula": "F2", "region": [None, 0.0], "test": "sign"}
+    coefficient = {"estimate": -0.25, "low": -0.5, "high": None, "paper": claim, "verdict": "undetermined"}
+    law = {"kind": "depth_width", "statement": "deeper * better", "verdict": "undetermined", "reasons": ["too few"]}
+    study = campaign["stages"][1]["study_id"]
+    written = campaign_markdown(campaign, ladder, {study: [{**law, "coefficients": {"rank_of_depth": coefficient}}]})
+    assert f"tiny \\{HOSTILE[:-1]}\\>" in written
+    assert "| rank of depth | -0.25 | -0.5 to ∞ | F2: -∞ to 0 | undetermined |" in written
+    assert "**architecture: depth width.** deeper \\* better" in written
+    assert "Verdict: undetermined: too few." in written
+    assert f"{ladder['judgement']['rungs'][2]['mean']['estimate']:.4f}" in written
+    assert "vocabulary size 400" in written
 
 
 def test_markdown_cells_hold_whatever_they_are_given() -> None:
