@@ -12,6 +12,7 @@ from api.commands import (
     formulas,
     import_runs,
     key,
+    layers,
     migrate,
     pretrain,
     recipe,
@@ -74,6 +75,7 @@ app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("recipe", epilog=recipe.EXAMPLES)(recipe.show_recipe)
 app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("export", epilog=export.EXAMPLES)(export.export)
+app.command("layers", epilog=layers.EXAMPLES)(layers.show_layers)
 app.command("pretrain", epilog=pretrain.EXAMPLES)(pretrain.pretrain)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("login-link", epilog=serve.LINK_EXAMPLES)(serve.login_link)

@@ -35,6 +35,7 @@ FIGURES = (
     Figure("warm_compilation_gpu", "compilation", 10.0),
     Figure("step_share", "step_share", 0.90),
     Figure("cached_preparation", "preparation", 20.0),
+    Figure("layer_importance", "layer_importance", 1 / 1.3),
     Figure("tokenizer_counting", "tokenizer_counting", 0.5),
     Figure("distilled_step", "distilled_step", 0.8),
     Figure("loss_recording", "loss_recording", 1.0),

@@ -11,18 +11,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from api.commands.corpora import named_corpus
 from api.commands.options import JsonOption, examples, placed, remember_place
 from api.settings import Settings
 from api.terminal.consoles import messages, printable, results
 from api.terminal.streams import print_json
 from model.errors import InvalidInput
-from trainer.config import BuiltinCorpus, Corpus, JsonlCorpus, TextCorpus
 
 if TYPE_CHECKING:
     from model.tokenizer.compression import Method, Reduction
     from model.tokenizer.coverage import Report, Way
 
-BUILTIN = "builtin"
 app = typer.Typer(no_args_is_help=True, help="Train, compress and judge tokenizers.")
 app.callback()(remember_place)
 
@@ -214,17 +213,8 @@ def _texts(paths: Sequence[str], text_field: str) -> Iterator[str]:
     from trainer.text.reading import read_documents
 
     for path in paths:
-        for document in read_documents(_corpus(path, text_field), "--corpus"):
+        for document in read_documents(named_corpus(path, text_field), "--corpus"):
             yield document.text
-
-
-def _corpus(path: str, text_field: str) -> Corpus:
-    if path == BUILTIN:
-        return BuiltinCorpus()
-    real = str(Path(path).resolve())
-    if path.endswith((".jsonl", ".jsonl.gz")):
-        return JsonlCorpus(kind="jsonl", path=real, text_field=text_field)
-    return TextCorpus(kind="text", path=real)
 
 
 def _method(text: str) -> "Method":

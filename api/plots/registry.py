@@ -1,12 +1,14 @@
 """The figures of a study by their names."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from api.plots.comparisons import comparison_figure
 from api.plots.depth import depth_figure
 from api.plots.forgetting import forgetting_figure
 from api.plots.formulas import formula_figure
 from api.plots.history import history
+from api.plots.layers import layer_figure
 from api.plots.learning_curves import learning_curves
 from api.plots.parameters import objective_by_parameter
 from api.plots.pareto import hypervolume, pareto
@@ -22,9 +24,11 @@ from studies.formulas.formula import Formula, FormulaKind
 from studies.records import TRAIN_LOSS
 from studies.service import fronts, overviews
 from studies.service.forgetting import forgetting, measures_forgetting
+from studies.service.inherited import inheritance_record, inherits
 
 FORMULA = "formula-"
 VALIDATION = "validation-"
+LAYER_IMPORTANCE = "layer-importance"
 Builder = Callable[[Session, str, int, int | None], Json]
 """Draws a study of an owner, with one trial highlighted."""
 
@@ -84,6 +88,7 @@ def names(session: Session, owner: str, study_id: int) -> list[str]:
     validations = service.list_validations(session, owner, study_id)
     return [
         *_figures(session, owner, study_id),
+        *([LAYER_IMPORTANCE] if _inherits(session, owner, study_id) else []),
         *(FORMULA + formula.id for formula in formulas),
         *(f"{VALIDATION}{one.id}" for one in validations),
     ]
@@ -100,8 +105,20 @@ def _figures(session: Session, owner: str, study_id: int) -> Mapping[str, Builde
     return {**FIGURES, **several, **(OF_ROUNDS if measures_forgetting(spec) else {})}
 
 
-def figure(session: Session, owner: str, study_id: int, name: str, trial: int | None = None) -> Json:
+def _inherits(session: Session, owner: str, study_id: int) -> bool:
+    return inherits(service.get_study(session, owner, study_id).spec)
+
+
+def _layer_importance(session: Session, owner: str, study_id: int, storage: Path, trial: int | None) -> Json:
+    """The table of a trial's parent, and the layers that the trial kept."""
+    record = inheritance_record(session, owner, study_id, storage, trial)
+    return layer_figure(None) if record is None else layer_figure(record.importance, record.layers)
+
+
+def figure(session: Session, owner: str, study_id: int, name: str, storage: Path, trial: int | None = None) -> Json:
     """Build a figure: ``data`` and ``layout`` for plotly.js; ``trial`` is highlighted where trials are drawn.
+
+    ``storage`` is where the records of inherited weights are.
 
     Raises:
         NotFound: the owner has no such study, or it has no such figure; names those that it has.
@@ -109,6 +126,8 @@ def figure(session: Session, owner: str, study_id: int, name: str, trial: int | 
     figures = _figures(session, owner, study_id)
     if name in figures:
         return figures[name](session, owner, study_id, trial)
+    if name == LAYER_IMPORTANCE and _inherits(session, owner, study_id):
+        return _layer_importance(session, owner, study_id, storage, trial)
     if name.startswith(FORMULA):
         formula = service.find_formula(session, owner, study_id, name.removeprefix(FORMULA))
         if formula is not None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from api import plots
-from api.dependencies import OwnerGiven, ReadSession
+from api.dependencies import OwnerGiven, ReadSession, SettingsGiven
 from api.routes.paths import LARGEST_ID, StudyId
 from api.schemas import Figure
 
@@ -16,8 +16,8 @@ PlotName = Annotated[
     Path(
         max_length=200,
         description="learning-curves, training-loss, history, objective-by-parameter, formula-ID of a formula, "
-        "validation-ID of a validation, of a study with several objectives pareto and hypervolume, or of one that "
-        "measures what later rounds forget forgetting.",
+        "validation-ID of a validation, of a study with several objectives pareto and hypervolume, of one that "
+        "measures what later rounds forget forgetting, or of one that inherits layer-importance.",
     ),
 ]
 
@@ -26,7 +26,12 @@ Highlighted = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="Numb
 
 @router.get("/studies/{study_id}/plots/{name}", response_model=Figure)
 def get_plot(
-    study_id: StudyId, name: PlotName, session: ReadSession, owner: OwnerGiven, trial: Highlighted = None
+    study_id: StudyId,
+    name: PlotName,
+    session: ReadSession,
+    owner: OwnerGiven,
+    settings: SettingsGiven,
+    trial: Highlighted = None,
 ) -> dict[str, Any]:
     """Draw a study: a figure for plotly.js; of a large study, the best trials and a fair choice of the others."""
-    return plots.figure(session, owner, study_id, name, trial)
+    return plots.figure(session, owner, study_id, name, settings.storage, trial)

@@ -13,6 +13,7 @@ from studies.recipe.formats import FORMATS
 from studies.records import CampaignState, Role, StudyState, Trial
 from studies.service.external import clients_now
 from studies.service.forgetting import measures_forgetting
+from studies.service.inherited import inherits
 from studies.service.overviews import Overview, noise_between_seeds, overview
 from studies.service.studies import TRANSITIONS
 from studies.spec import stored_spec
@@ -89,6 +90,7 @@ def study_page(session: Session, identity: Identity, study_id: int, others: Sequ
         "comparison": comparison,
         "imported": imported,
         "measures_forgetting": measures_forgetting(shown.study.spec),
+        "inherits": inherits(shown.study.spec),
         "others": others,
         "cards": [formula_card(formula) for formula in formulas],
         "actions": [action for action in ACTIONS if may_write and not (imported and action.verb == "clone")],

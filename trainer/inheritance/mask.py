@@ -8,8 +8,6 @@ the loss of the very network that the student will start as.
 Shapes: as in ``trainer.inheritance.gates``.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,9 +30,6 @@ def learned_mask(
     steps: int,
     seed: int,
     precision: Precision,
-    start: Gates | None = None,
-    rate: float = LEARNING_RATE,
-    progress: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Scores:
     """Scores whose largest are the trained mask. The same seed gives the same mask.
 
@@ -45,35 +40,24 @@ def learned_mask(
         steps: of Adam, with a rate that falls linearly to 0.
         seed: of the first scores and the order of windows.
         precision: of the products.
-        start: first scores, of which the ranks are taken; drawn, if left out.
-        rate: of Adam, at its beginning.
-        progress: is told each step's loss in nats a token.
     """
     generator = torch.Generator().manual_seed(seed)
     ones = Gates.ones(parent.config, len(parent.layers), parent.device)
     scores = Gates.of(torch.rand(gate.shape, generator=generator).to(parent.device) for gate in ones.tensors())
-    if start is not None:
-        scores = Gates.of(ranks(each) for each in start.tensors())
     for score in scores.tensors():
         score.requires_grad_()
-    optimizer = torch.optim.Adam(scores.tensors(), lr=rate, betas=BETAS)
+    optimizer = torch.optim.Adam(scores.tensors(), lr=LEARNING_RATE, betas=BETAS)
     windows_ns = text.inputs_ns.to(parent.device)
     order = _Windows(len(windows_ns), seed)
     size = _windows_of_step(text)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate * (1 - step / steps)
+            group["lr"] = LEARNING_RATE * (1 - step / steps)
         loss = parent.loss(straight_through(scores, parent.config, student), windows_ns[order.take(size)], precision)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
-        progress(step, loss.item())
     return parent.scores(scores)
-
-
-def ranks(values: Tensor) -> Tensor:
-    """Place of each value among those of its kind, in [0, 1)."""
-    return values.argsort(-1).argsort(-1).float() / values.shape[-1]
 
 
 def step_tokens(text: CalibrationText) -> int:
