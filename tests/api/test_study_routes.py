@@ -8,8 +8,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from studies.records import IntermediateValue, TrialState
-from studies.repository import attempts, workers
+from api.settings import Settings
+from studies.records import IntermediateValue, StudyState, Trial, TrialState
+from studies.repository import attempts, studies, trials, workers
 
 SPEC: dict[str, Any] = {
     "name": "budget",
@@ -99,3 +100,46 @@ def test_lists_workers_that_live(app: FastAPI, http: httpx.Client) -> None:
     with app.state.database.session() as session:
         workers.say_goodbye(session, "first")
     assert [worker["id"] for worker in http.get("/v1/workers").json()["workers"]] == ["second"]
+
+
+@pytest.fixture
+def parents(http: httpx.Client, app: FastAPI) -> int:
+    """An ended study whose single trial kept its weights."""
+    spec = SPEC | {"name": "parents", "constraints": {}, "proxy": {**SPEC["proxy"], "keep_weights": True}}
+    study = int(http.post("/v1/studies", json=spec).raise_for_status().json()["id"])
+    attributes = {"ffn_width": 344, "kv_heads": 4, "weights_key": "ab" * 32}
+    metrics = {"bits_per_byte": 2.0, "train_flops": 1e9}
+    parameters = {"depth": 4, "learning_rate": 1e-3}
+    trial = Trial(0, TrialState.COMPLETE, parameters, metrics, attributes, None, 1, NOW, NOW)
+    with app.state.database.session() as session:
+        trials.add_many(session, study, [trial])
+        studies.set_state(session, study, StudyState.COMPLETED)
+    return study
+
+
+def test_a_study_inherits_from_the_best_trial_of_another(http: httpx.Client, parents: int) -> None:
+    model = {"kind": "trial", "study": parents}
+    spec = {key: value for key, value in SPEC.items() if key != "constraints"}
+    heir = http.post("/v1/studies", json={**spec, "inherit": {"parent": model}, "teacher": {"model": model}})
+    assert heir.status_code == 201, heir.text
+    assert heir.json()["spec"]["inherit"]["parent"]["trial"] == 0
+    cost = http.get(f"/v1/studies/{heir.json()['id']}/space").json()["cost"]
+    assert not [line for line in cost["assumptions"] if "could not be looked at" in line]
+    deeper = {**spec, "space": {"depth": {"type": "int", "low": 2, "high": 8}}, "inherit": {"parent": model}}
+    (error,) = http.post("/v1/studies", json=deeper).json()["errors"]
+    assert (error["field"], error["pointer"]) == ("space.depth", "#/space/depth")
+
+
+def test_deleting_a_study_removes_the_weights_that_nobody_needs(
+    http: httpx.Client, parents: int, settings: Settings
+) -> None:
+    folder = settings.storage / "weights" / ("ab" * 32)
+    folder.mkdir(parents=True)
+    spec = {key: value for key, value in SPEC.items() if key != "constraints"}
+    heir = http.post("/v1/studies", json={**spec, "inherit": {"parent": {"kind": "trial", "study": parents}}}).json()
+    refused = http.delete(f"/v1/studies/{parents}")
+    assert (refused.status_code, f"study {heir['id']}" in refused.json()["detail"]) == (409, True)
+    assert folder.is_dir()
+    http.post(f"/v1/studies/{heir['id']}:cancel").raise_for_status()
+    assert http.delete(f"/v1/studies/{parents}").status_code == 204
+    assert not folder.exists()

@@ -9,6 +9,8 @@ from model.errors import InvalidInput
 from studies.formulas.comparisons.kinds import INHERITED, MULTIPLE_ROUNDS, Comparison
 from studies.formulas.comparisons.supply import more_methods
 from studies.formulas.formula import Formula
+from studies.formulas.observations import Observation
+from studies.records import TrialState
 from studies.service import prepare_spec
 from studies.specs.parsing import parse_spec
 from studies.suggestions import left_open, suggested_spec
@@ -91,6 +93,17 @@ def test_the_suggested_rounds_are_the_papers_and_leave_their_conditions() -> Non
     spec = wanted(MULTIPLE_ROUNDS, {**BASE, "space": space, "conditions": conditions})
     assert (spec["inner"]["rounds"], spec["inner"]["sampling_rate"]) == ([1, 2, 3], [0.5])
     assert spec["conditions"] == {"round_selection": {"depth": [2]}}
+
+
+def test_the_suggested_rounds_choose_their_batches_as_the_papers_do() -> None:
+    """Else the few trials asked for would be spread over other ways to choose."""
+    space = {**BASE["space"], "round_selection": {"type": "categorical", "choices": ["uniform", "loss"]}}
+    tried = [Observation(0, TrialState.COMPLETE, {"rounds": 2, "round_selection": "uniform"}, {}, {"parts": 8})]
+    base = {**BASE, "space": space, "proxy": {**BASE["proxy"], "rounds": 2}}
+    spec = suggested_spec(base, formula(more_methods(tried, MULTIPLE_ROUNDS)), None)
+    assert spec["inner"]["round_selection"] == ["loss"]
+    assert "round_selection" not in spec["space"]
+    assert "parts" not in spec["inner"]
 
 
 def test_the_suggested_inheritance_is_from_the_studys_parent() -> None:

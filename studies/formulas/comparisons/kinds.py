@@ -3,7 +3,7 @@
 import keyword
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -43,6 +43,8 @@ class Comparison:
     claims: tuple[Claim, ...]
     missing: Mapping[str, list[str | int | float]]
     """What would have to be tried for every claim, by parameter."""
+    usual: Mapping[str, str | int] = field(default_factory=dict)
+    """The paper's values of the other parameters, at which its methods are tried."""
     either: frozenset[str] = frozenset()
     """Methods of which the paper means one without saying which: one that was not tried is not missed while another
     was, and the law is decided only where it is whichever is meant."""
@@ -145,6 +147,7 @@ INHERITED = Comparison(
         *(Claim(worse, better, "order") for worse, better in pairwise(INHERITANCE)),
     ),
     missing={"inherit_method": [NOT_INHERITED, *INHERITANCE]},
+    usual={"inherit_layers": PAPER_LAYERS},
     either=frozenset({NOT_INHERITED, "random"}),
 )
 """F4: random 42.06 < L1 46.06 < L2 47.00 < Taylor 47.90 < learned mask 48.08 (average score). What is random there, the
@@ -157,5 +160,6 @@ MULTIPLE_ROUNDS = Comparison(
     label=_rounds,
     claims=(Claim("rounds_1", "rounds_2_at_50", "sign"), Claim("rounds_2_at_50", "rounds_3_at_50", "equal")),
     missing={"rounds": [1, 2, 3], "sampling_rate": [0.5]},
+    usual={"round_selection": "loss", "round_losses": "during", "parts": PAPER_PARTS},
 )
 """F6: a second round over half the data is better (51.61 to 54.46), a third adds nothing (54.44)."""

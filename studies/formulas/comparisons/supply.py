@@ -23,18 +23,26 @@ def more_seeds(observations: Sequence[Observation], times: float) -> Patch:
 
 
 def more_methods(observations: Sequence[Observation], comparison: Comparison, configurations: int = 1) -> Patch:
-    """Every method of the paper, and those tried, at the same seeds of so many configurations."""
+    """Every method of the paper, and those tried, at the same seeds of so many configurations.
+
+    Parameters that tell further methods apart are held as in the paper where some run has them otherwise.
+    """
     seeds = _seeds(observations)
     listed = seeds if len(seeds) >= FEWEST_SEEDS else list(range(FEWEST_SEEDS))
     methods = {name: [*values, *_others(observations, name, values)] for name, values in comparison.missing.items()}
     rates = len(tried(observations, "learning_rate"))
     at_each_method = len(listed) * (rates if 1 < rates <= MOST_RATES else 1)
     trials = configurations * at_each_method * math.prod(len(values) for values in methods.values())
+    held = {name: [usual] for name, usual in comparison.usual.items() if _is_tried(observations, name, usual)}
     return {
-        "inner": {**methods, "seed": listed},
-        "space": dict.fromkeys((*methods, "seed")),
+        "inner": {**methods, **held, "seed": listed},
+        "space": dict.fromkeys((*methods, *held, "seed")),
         **trial_count(trials),
     }
+
+
+def _is_tried(observations: Sequence[Observation], name: str, usual: Value) -> bool:
+    return any(row.parameters.get(name, row.attributes.get(name, usual)) != usual for row in observations)
 
 
 def _others(observations: Sequence[Observation], name: str, values: Sequence[Value]) -> list[Value]:
