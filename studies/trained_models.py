@@ -98,21 +98,25 @@ def pin_trials(session: Session, owner: str, spec: StudySpec) -> StudySpec:
 
 
 def look_at_models(
-    session: Session, owner: str, spec: StudySpec
+    session: Session | None, owner: str, spec: StudySpec
 ) -> tuple[ArchitectureConfig | None, ArchitectureConfig | None]:
-    """The networks of the parent and of the teacher; None where there is none, or it is gone."""
+    """The networks of the parent and of the teacher; None where there is none, or it is gone, or is a trial and no
+    ``session`` is given.
+    """
     parent = None if spec.inherit is None else spec.inherit.parent
     teacher = None if spec.teacher is None else spec.teacher.model
     return _look_at(session, owner, parent, PARENT), _look_at(session, owner, teacher, TEACHER)
 
 
-def _look_at(session: Session, owner: str, model: TrainedModel | None, field: str) -> ArchitectureConfig | None:
+def _look_at(session: Session | None, owner: str, model: TrainedModel | None, field: str) -> ArchitectureConfig | None:
     from model.inheritance.folder import parent_folder  # loads what reads tokenizers
 
     try:
         if isinstance(model, ModelFolder):
             return parent_folder(Path(model.path), field).architecture
-        return None if model is None else find_kept(session, owner, model, field).architecture
+        if model is None or session is None:
+            return None
+        return find_kept(session, owner, model, field).architecture
     except InvalidInput:
         return None
 

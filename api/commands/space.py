@@ -43,13 +43,15 @@ def show_space(settings: Settings, spec: SpecArgument, speed: SpeedOption = None
     from api.terminal.space_report import print_space
     from search.space.summary import summarize
     from studies.spec import build_space
-    from studies.specs.cost import Speed, estimate_cost
+    from studies.specs.cost import Others, Speed, estimate_cost
     from studies.specs.parsing import parse_spec
+    from studies.trained_models import look_at_models
 
     parsed = parse_spec(read_spec(spec))
     space = build_space(parsed)
     known = None if speed is None else Speed(speed, f"programs train at {speed:.3g} FLOP/s, as given")
-    answer = SpaceResponse.of(parsed, summarize(space), estimate_cost(parsed, space, known)).model_dump(mode="json")
+    cost = estimate_cost(parsed, space, known, Others(*look_at_models(None, "", parsed)))
+    answer = SpaceResponse.of(parsed, summarize(space), cost).model_dump(mode="json")
     if as_json:
         print_json(answer)
     else:

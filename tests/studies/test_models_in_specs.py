@@ -3,15 +3,21 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from model.config import ArchitectureConfig
 from model.errors import InvalidInput
-from search.proxy import proxy_config
+from search.proxy import architecture_config, proxy_config
+from search.space.summary import looked_at
 from studies.spec import StudySpec, build_space
+from studies.specs.model_checks import check_parent
 from studies.specs.parsing import parse_spec
 from studies.specs.warnings import spec_warnings
 
 PARENT = {"parent": {"kind": "trial", "study": 3, "trial": 5}}
 TEACHER = {"model": {"kind": "trial", "study": 3, "trial": 5}}
+LARGE = ArchitectureConfig(vocabulary_size=512, depth=8, width=128, ffn_width=344, head_dim=32, kv_heads=4)
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -166,3 +172,36 @@ def test_initialisations_are_compared_with_their_deviations(scheme: str) -> None
     trial = space.trial(space.point({"init_scheme": 0.99, "init_std": 0.5}).values, 0)
     config = proxy_config(spec.trial_settings, trial.values, trial.attributes, threads=1)
     assert (config.initialization.scheme, config.architecture.mup_base_width) == ("mup", 64)
+
+
+@settings(max_examples=60)
+@given(
+    high=st.integers(1, 12),
+    widths=st.lists(st.sampled_from([32, 64, 96, 128, 256]), min_size=1, max_size=3, unique=True),
+    ratio=st.floats(0.5, 6),
+    solved=st.booleans(),
+)
+def test_no_network_of_an_accepted_space_is_larger_than_the_parent(
+    high: int, widths: list[int], ratio: float, solved: bool
+) -> None:
+    """Every point of these small spaces is looked at; what is refused names a field that the spec has."""
+    space: dict[str, Any] = {"depth": {"type": "int", "low": 1, "high": high}}
+    if solved:
+        changes: dict[str, Any] = {"constraints": {"total_parameters": {"target": 300_000, "tolerance": 0.2}}}
+    else:
+        changes, space = {}, {**space, "width": categorical(*widths)}
+    spec = parse_spec(document(inherit=PARENT, space=space, proxy={"ffn_ratio": ratio}, **changes))
+    built = build_space(spec)
+    refused = None
+    try:
+        check_parent(spec, built, LARGE)
+    except InvalidInput as error:
+        refused = error
+    if refused is not None:
+        assert refused.field in ("space.depth", "space.width", "inherit.parent")
+        return
+    for point in looked_at(built):
+        network = architecture_config(spec.trial_settings, point.values, point.attributes)
+        assert network.depth <= LARGE.depth
+        assert network.width <= LARGE.width
+        assert network.ffn_width <= LARGE.ffn_width
