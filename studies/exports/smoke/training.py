@@ -17,6 +17,7 @@ from trainer.config import PretrainConfig, TrainingLength
 from trainer.distillation.architecture import over_student, teacher_folder
 from trainer.inheritance.checks import check_inheritance
 from trainer.machine.software import installed_versions
+from trainer.rounds.config import RoundsConfig
 
 if TYPE_CHECKING:  # load torch
     from trainer.inheritance.start import Start
@@ -97,6 +98,7 @@ def affordable(config: PretrainConfig) -> PretrainConfig:
             "optimization": config.optimization.model_copy(update={"batch_tokens": batch, "warmup_tokens": batch}),
             "length": TrainingLength(unit="tokens", amount=10 * STEPS * batch),
             "annealed_evaluations": False,
+            "multiple_rounds": RoundsConfig(),  # the first steps are the same, however many rounds follow
             "evaluations": 1,
             "compilation": "off",
             "initial_weights": config.initial_weights if architecture.depth == config.architecture.depth else None,
