@@ -10,7 +10,8 @@ from model.counts import forward_flops_per_token
 from model.initialization import initialize
 from model.transformer import Transformer
 from trainer.inheritance.calibration import CalibrationText
-from trainer.inheritance.importance import bits_per_byte, importance_flops_per_token, layer_importance, variants
+from trainer.inheritance.cost import importance_flops_per_token, variants
+from trainer.inheritance.importance import bits_per_byte, layer_importance
 
 PARENT = ArchitectureConfig(vocabulary_size=1024, depth=12, width=128, ffn_width=344, kv_heads=4, sequence_length=256)
 WINDOWS = 8

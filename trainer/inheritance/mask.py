@@ -20,7 +20,10 @@ from trainer.inheritance.cost import MICRO_BATCH_TOKENS
 from trainer.inheritance.gates import GatedParent, Gates
 
 LEARNING_RATE = 0.02
+"""Of Adam, over scores that start evenly spread over [0, 1] (measured on one parent that was used for nothing else:
+bits per byte of held-out text after 100 steps 3.534 at 0.02 and 3.556 at 0.1; docs/inheritance.md)."""
 BETAS = (0.9, 0.95)
+"""Of Adam (assumed, as in training)."""
 
 
 def learned_mask(

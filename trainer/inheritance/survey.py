@@ -12,8 +12,9 @@ from model.errors import InvalidInput
 from model.inheritance.folder import parent_folder
 from model.inheritance.layers import LayerImportance
 from model.inheritance.parent import read_parent
-from trainer.inheritance.calibration import MICRO_BATCH_TOKENS, calibration_texts, parents_tokens
-from trainer.inheritance.importance import importance_flops_per_token, layer_importance
+from trainer.inheritance.calibration import calibration_texts, parents_tokens
+from trainer.inheritance.cost import MICRO_BATCH_TOKENS, importance_flops_per_token
+from trainer.inheritance.importance import layer_importance
 from trainer.machine.memory import check_inheritance_memory, named_memory_errors
 from trainer.machine.precision import resolve_precision
 from trainer.text.cached_corpus import CachedCorpus
