@@ -52,8 +52,9 @@ def _start(run: TrainingRun) -> Iterator[str]:
         return
     record = start.record
     layers = ", ".join(map(str, record.layers))
+    parent = PurePath(how.parent).name or "a parent that is gone"
     yield (
-        f"weights inherited from {PurePath(how.parent).name}: layers {layers} of {record.parent.depth} by "
+        f"weights inherited from {parent}: layers {layers} of {record.parent.depth} by "
         f"{record.layer_method}, {record.kept.hidden:.0%} of the channels, {record.kept.heads:.0%} of the heads and "
         f"{record.kept.ffn:.0%} of the FFN by {record.neurons}; {record.bits_per_byte:.3f} bits per byte before "
         f"training, the parent {record.parent_bits_per_byte:.3f}; {record.flops:.3g} FLOPs in {record.seconds:.3g} s"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from model.errors import InvalidInput
 from model.inheritance.folder import parent_folder
 from trainer.config import PretrainConfig
 from trainer.text.corpus import find_below
@@ -18,20 +19,29 @@ def resolve_models(
         config: of a document that nobody has checked.
         roots: folders below which they may lie, beside the weights that studies keep below ``storage``.
         storage: where those are.
-        started: whether the run goes on from a checkpoint: its parent is not read any more, and may be gone.
+        started: whether the run goes on from a checkpoint: its parent may be gone, and its path is then left empty.
         field: of the document.
 
     Raises:
         InvalidInput: a path leads elsewhere, or to nothing that can be read as a network; names its field.
     """
     allowed = [*roots, storage / WEIGHTS]
-    if config.inheritance is not None and not started:
-        parent = _found(allowed, config.inheritance.parent, f"{field}.inheritance.parent")
+    if config.inheritance is not None:
+        parent = _parent(allowed, config.inheritance.parent, f"{field}.inheritance.parent", may_be_gone=started)
         config = config.model_copy(update={"inheritance": config.inheritance.model_copy(update={"parent": parent})})
     if config.distillation is not None:
         teacher = _found(allowed, config.distillation.teacher, f"{field}.distillation.teacher")
         config = config.model_copy(update={"distillation": config.distillation.model_copy(update={"teacher": teacher})})
     return config
+
+
+def _parent(roots: Sequence[Path], path: str, field: str, may_be_gone: bool) -> str:
+    try:
+        return _found(roots, path, field)
+    except InvalidInput:
+        if may_be_gone:
+            return ""
+        raise
 
 
 def _found(roots: Sequence[Path], path: str, field: str) -> str:

@@ -196,7 +196,7 @@ def _start_or_resume(
         run = TrainingRun(config.model_copy(update={"precision": state.precision}), data, world=world)
         restore(run, checkpoint, state)
         if config.inheritance is not None:
-            run.members[0].start = remembered_start(folder, storage)
+            run.members[0].start = remembered_start(folder, config, storage)
         return run
 
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from model.errors import InvalidInput
+from model.inheritance.folder import parent_folder
 from trainer.cache import write_atomically
 from trainer.config import PretrainConfig
 from trainer.inheritance.record import RECORD_FILE, read_record, record_folder
-from trainer.inheritance.start import Start, inherited_start
+from trainer.inheritance.start import Start, inherited_start, parent_fingerprint
 from trainer.parallel.world import Messages, World
 from trainer.text.data import PreparedData
 
@@ -37,7 +39,18 @@ def start_of_full_run(
     return start
 
 
-def remembered_start(folder: Path, storage: Path) -> Start | None:
-    """Where a run that is resumed got its weights, which are not needed again."""
+def remembered_start(folder: Path, config: PretrainConfig, storage: Path) -> Start | None:
+    """Where a run that is resumed got its weights, which are not needed again.
+
+    Raises:
+        InvalidInput: the config names another parent by now; one that is gone, or may not be read, is not asked for.
+    """
     record = read_record(folder)
-    return None if record is None else Start(record_folder(storage, record.key), record)
+    if record is None or config.inheritance is None:
+        return None
+    if config.inheritance.parent:
+        found = parent_folder(Path(config.inheritance.parent), "pretrain.inheritance.parent")
+        if parent_fingerprint(found, storage) != record.parent_fingerprint:
+            reason = f"the run started from another parent than the one in {found.path}"
+            raise InvalidInput("checkpoints", reason, "restore it, or remove the checkpoints folder to start again")
+    return Start(record_folder(storage, record.key), record)

@@ -80,7 +80,7 @@ def inherited_start(config: ProxyConfig, data: PreparedData, storage: Path, devi
     found = check_inheritance(Path(settings.parent), config.architecture)
     making = Making(
         folder=found,
-        fingerprint=_fingerprint(found, storage),
+        fingerprint=parent_fingerprint(found, storage),
         student=config.architecture,
         settings=settings,
         seed=config.seed,
@@ -98,7 +98,7 @@ def inherited_start(config: ProxyConfig, data: PreparedData, storage: Path, devi
     return Start(folder, record)
 
 
-def _fingerprint(folder: ParentFolder, storage: Path) -> str:
+def parent_fingerprint(folder: ParentFolder, storage: Path) -> str:
     """Of the parent's content; remembered under the stamp of its files, so that unchanged files are not read again."""
     stats = [(str(file), file.stat()) for file in folder.files]
     stamps = [(name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in stats]

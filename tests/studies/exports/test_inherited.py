@@ -86,11 +86,17 @@ def test_formulary_names_the_parent_and_trains_from_it(
     assert any("larger" in line and "l1" in line for line in said[0].lines)
     moved = larger.rename(larger.with_name("moved"))  # a checkpoint holds what was inherited
     try:
+        shutil.copytree(moved, larger)
+        settings = json.loads((larger / "config.json").read_text(encoding="utf-8"))
+        (larger / "config.json").write_text(json.dumps({**settings, "rms_norm_eps": 1e-3}), encoding="utf-8")
+        with pytest.raises(InvalidInput, match=r"^checkpoints: the run started from another parent"):
+            next(pretrain(folder, storage, [corpus.parent, larger.parent]))
+        shutil.rmtree(larger)
         rest = list(pretrain(folder, storage, [corpus.parent, larger.parent], on_start=said.append))
     finally:
         moved.rename(larger)
     assert [result.step for result in first + rest] == list(range(1, 21))
-    assert any("larger" in line for line in said[1].lines)
+    assert any("a parent that is gone" in line for line in said[1].lines)
 
 
 def test_other_formats_hold_what_was_inherited(
