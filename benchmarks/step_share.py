@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmarks import reference
 from trainer.config import TrainingLength
-from trainer.loop import TrainingRun, train
+from trainer.loop import TrainingRun
+from trainer.proxies import train
 
 SECONDS, BATCH_TOKENS = 60.0, 4096
 

@@ -9,8 +9,8 @@ from search.problem import Outcome, Report, TrialImpossible, TrialRequest
 from search.proxy import proxy_config
 from trainer.config import ProxyConfig
 from trainer.errors import TrainingDiverged
-from trainer.loop import train_stack
 from trainer.machine.memory import named_memory_errors
+from trainer.proxies import train_stack
 from trainer.results import StepResult
 from trainer.rounds.config import PART_LOSS
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,9 +17,9 @@ from trainer.distillation.teacher import Teacher, read_teacher
 from trainer.errors import TrainingDiverged
 from trainer.evaluate import Evaluator
 from trainer.execution import choose_execution, make_program
-from trainer.inheritance.start import Start, inherited_start
+from trainer.inheritance.start import Start
 from trainer.machine.allocation import keep_freed_memory
-from trainer.machine.compilation import compiled, share_compiled_code
+from trainer.machine.compilation import compiled
 from trainer.machine.devices import limit_gpu_memory
 from trainer.machine.memory_use import PeakMemory
 from trainer.machine.precision import autocast
@@ -30,13 +29,13 @@ from trainer.plan import RunPlan, check_share, learning_rate, plan_run
 from trainer.program import SingleProgram
 from trainer.reporting import Reporter
 from trainer.results import Evaluation, StepResult
-from trainer.rounds.batches import RoundBatches, make_batches
-from trainer.rounds.choosing import Rounds
+from trainer.rounds.batches import make_batches
+from trainer.rounds.choosing import make_rounds
 from trainer.rounds.forgetting import PartSamples
 from trainer.rounds.measuring import mean_nats
 from trainer.stacks import check_stack
 from trainer.summary import Progress
-from trainer.text.data import Batches, PreparedData, prepare
+from trainer.text.data import PreparedData
 from trainer.text.feeder import Feeder
 
 CUDA_READING_STEPS = 10
@@ -90,7 +89,7 @@ class TrainingRun:
         part = self.world.share(self.members[0].batches.batch_sequences)
         self.feeder = Feeder(all_batches, data.token_bytes, self.device, ahead=self.device.type == "cuda", part=part)
         self.evaluator = Evaluator(data, sequence_length, self.execution.micro_batch, self.world)
-        self.rounds = self._make_rounds(all_batches)
+        self.rounds = make_rounds(config.multiple_rounds, all_batches, self.world)
         measured = self.plan.rounds if config.multiple_rounds.measures_forgetting else None
         self._samples = PartSamples(all_batches, measured, self.world) if measured else None
         criterion = self.program.criterion
@@ -103,13 +102,6 @@ class TrainingRun:
         if config.distillation is None:
             return None
         return read_teacher(config.distillation, config.architecture, self.data.tokenizer, self.device, precision)
-
-    def _make_rounds(self, batches: Sequence[Batches]) -> Rounds | None:
-        """What records and chooses, in a run whose later rounds come back to the first one."""
-        of_rounds = [each for each in batches if isinstance(each, RoundBatches) and not each.fresh]
-        if not of_rounds:
-            return None
-        return Rounds(self.config.multiple_rounds, of_rounds[0].plan, of_rounds, self.world)
 
     @property
     def single(self) -> SingleProgram:
@@ -139,7 +131,7 @@ class TrainingRun:
         Raises:
             TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
         """
-        yield from _of_one(self.member_results(max_steps))
+        yield from of_one(self.member_results(max_steps))
 
     def member_results(self, max_steps: int | None = None) -> Generator[MemberResults, None, None]:
         """The same for every member: one that diverges says so, and the others go on.
@@ -264,52 +256,14 @@ class TrainingRun:
         return measure_decoding(self.program.network_of(0), self.execution.precision, seconds)
 
 
-def train(config: ProxyConfig, storage: Path) -> Generator[StepResult, None, None]:
-    """Train a proxy from its initial weights, one result a step; the same config gives the same losses.
+def of_one(results: Iterator[MemberResults]) -> Generator[StepResult, None, None]:
+    """The results of the first member.
 
     Raises:
-        InvalidInput: the corpus, the tokenizer's size or the length cannot be used.
-        TrainingDiverged: the loss is not finite, or at an evaluation far above that of a uniform guess.
-        WriteFailed: the weights that are to be kept could not be written.
+        TrainingDiverged: it has diverged.
     """
-    yield from _of_one(train_stack([config], storage))
-
-
-def train_stack(configs: Sequence[ProxyConfig], storage: Path) -> Generator[MemberResults, None, None]:
-    """Train proxies of one shape as one program; each learns what it would learn alone, up to rounding.
-
-    Raises:
-        InvalidInput: as for ``train``, or the configs differ in more than ``trainer.stacks.STACKABLE_NAMES``.
-        WriteFailed: the weights that are to be kept could not be written.
-    """
-    run = _start(configs, storage)
-    for results in run.member_results():
-        yield {index: _kept(run, index, result, storage) for index, result in results.items()}
-
-
-def _kept(run: TrainingRun, index: int, result: MemberResult, storage: Path) -> MemberResult:
-    """A result, which names the member's weights where it is the last one and its config keeps them."""
-    if isinstance(result, TrainingDiverged) or not run.members[index].config.keep_weights or not result.finished:
-        return result
-    from trainer.kept_weights import with_kept_weights  # loads transformers
-
-    return with_kept_weights(result, run.program.network_of(index), run.data.tokenizer_path, storage)
-
-
-def _of_one(results: Iterator[MemberResults]) -> Generator[StepResult, None, None]:
     for step in results:
         result = step[0]
         if isinstance(result, TrainingDiverged):
             raise result
         yield result
-
-
-def _start(configs: Sequence[ProxyConfig], storage: Path) -> TrainingRun:
-    first, *others = configs
-    share_compiled_code(storage)
-    size = first.architecture.vocabulary_size
-    data = prepare(first.corpus, size, first.validation_bytes, storage, tokenizer_source=first.tokenizer_source)
-    starts = [inherited_start(config, data, storage, alone().device) for config in configs]
-    run = TrainingRun(first, data, others)
-    run.start_from(starts)
-    return run

@@ -17,7 +17,7 @@ from search.space import Space
 from tests.large_tokenizers import WRITERS
 from trainer.config import CompressedTokenizer, ProxySettings, TextCorpus, TrialSettings
 from trainer.inheritance.config import InheritanceConfig
-from trainer.loop import train_stack
+from trainer.proxies import train_stack
 
 
 @pytest.fixture(autouse=True)

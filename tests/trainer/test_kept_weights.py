@@ -13,9 +13,9 @@ from model.inheritance.folder import parent_folder
 from tests.trainer.conftest import proxy_fields
 from trainer.config import InitializationConfig, JsonlCorpus, ProxyConfig
 from trainer.evaluate import Evaluator
-from trainer.loop import train, train_stack
 from trainer.parallel.world import alone
 from trainer.program import SingleProgram
+from trainer.proxies import train, train_stack
 from trainer.results import RunSummary, StepResult
 from trainer.text.data import prepare
 from trainer.weights_folder import has_weights, is_weights_key, weights_folder

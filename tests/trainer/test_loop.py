@@ -21,10 +21,11 @@ from model.errors import InvalidInput
 from trainer import loop
 from trainer.config import InitializationConfig, OptimizationConfig, ProxyConfig, TrainingLength
 from trainer.errors import TrainingDiverged
-from trainer.loop import TrainingRun, train
+from trainer.loop import TrainingRun
 from trainer.machine.precision import bfloat16_speedup, resolve_precision
 from trainer.machine.software import code_revision
 from trainer.optim import make_optimizer
+from trainer.proxies import train
 from trainer.results import StepResult, Value
 from trainer.text.data import PreparedData
 
@@ -119,7 +120,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from trainer.config import ProxyConfig
-from trainer.loop import train
+from trainer.proxies import train
 results = list(train(ProxyConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])))
 print(json.dumps([[result.train_loss for result in results], results[-1].evaluation.bits_per_byte]))
 """

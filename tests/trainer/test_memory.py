@@ -15,7 +15,7 @@ from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
 from model.transformer import Transformer
-from trainer import loop
+from trainer import execution
 from trainer.config import Precision, ProxyConfig
 from trainer.loop import TrainingRun
 from trainer.machine import memory, memory_use
@@ -154,7 +154,7 @@ def test_a_run_that_cannot_fit_is_refused_with_both_figures(
     config: ProxyConfig, data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda _: CPU_LIBRARY_BYTES)
-    monkeypatch.setattr(loop, "SingleProgram", lambda *_: pytest.fail("the network was built"))
+    monkeypatch.setattr(execution, "SingleProgram", lambda *_: pytest.fail("the network was built"))
     with pytest.raises(InvalidInput, match=r"memory: 0\.1\d GiB \(.*\) are predicted, and 0\.11 GiB are available"):
         TrainingRun(config, data)
 

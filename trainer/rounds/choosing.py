@@ -11,6 +11,7 @@ from trainer.rounds.config import RoundsConfig
 from trainer.rounds.plan import RoundPlan
 from trainer.rounds.recording import LossRecord
 from trainer.rounds.selection import select_round
+from trainer.text.data import Batches
 
 
 class Rounds:
@@ -73,3 +74,9 @@ class Rounds:
         """Begin or resume the round that follows ``step``; everything up to there has been read."""
         self._round = self.plan.round_at(step + 1)
         self._read = step - self.plan.start(self._round)
+
+
+def make_rounds(config: RoundsConfig, batches: Sequence[Batches], world: World) -> Rounds | None:
+    """What records and chooses, in a run whose later rounds come back to the first one; None for any other."""
+    of_rounds = [each for each in batches if isinstance(each, RoundBatches) and not each.fresh]
+    return Rounds(config, of_rounds[0].plan, of_rounds, world) if of_rounds else None

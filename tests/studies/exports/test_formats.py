@@ -38,8 +38,9 @@ from studies.service import ExportRequest
 from tests.studies.exports.recipes import STEPS, changed, recipe_on
 from trainer.config import BuiltinCorpus, JsonlCorpus
 from trainer.machine.software import installed_versions
-from trainer.plan import RunPlan, learning_rate
+from trainer.plan import RunPlan, learning_rate, plan_run
 from trainer.pretrain import pretrain, read_pretrain_config
+from trainer.rounds.config import RoundsConfig
 
 torch.set_num_threads(1)
 FOREIGN = ("litgpt", "torchtitan", "internevo")
@@ -427,3 +428,5 @@ class TestTrainingSteps:
         config = read_pretrain_config(folder)
         assert training.affordable(config).architecture == config.architecture
         assert manifests["formulary"].smoke_test.left_out == ()
+        in_rounds = config.model_copy(update={"multiple_rounds": RoundsConfig(rounds=3, parts=100)})
+        assert plan_run(training.affordable(in_rounds), 1.0).rounds is None  # too short for them

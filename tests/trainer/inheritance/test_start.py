@@ -17,7 +17,8 @@ from trainer.inheritance.calibration import calibration_texts, parents_tokens, s
 from trainer.inheritance.making import Making
 from trainer.inheritance.record import read_record, record_folder
 from trainer.inheritance.start import Start, inherited_start
-from trainer.loop import TrainingRun, train, train_stack
+from trainer.loop import TrainingRun
+from trainer.proxies import train, train_stack
 from trainer.text.cached_corpus import CachedCorpus
 from trainer.text.data import PreparedData, prepare
 
