@@ -68,6 +68,7 @@ def study(parent: ParentDesign, folder: str) -> dict[str, Any]:
             "depth": 4,
             "width": 64,
             "batch_tokens": 2048,
+            "precision": "float32",
         },
         "max_trial_count": trials,
         "parallel_trial_count": 2,
