@@ -36,6 +36,7 @@ def is_held(home: "Home", study: Study) -> bool:
         return leases.is_held(session, StudyRow, study.id)
 
 
+@pytest.mark.chaos
 def test_a_paused_study_rests_until_it_is_resumed(shared_home: "Home") -> None:
     study = started(shared_home)
     job = shared_home.look(study).job_id

@@ -110,6 +110,7 @@ def test_a_worker_that_ends_leaves_its_study_queued_and_no_process(shared_home: 
     check_end(home, study, before)
 
 
+@pytest.mark.chaos
 def test_an_operation_whose_worker_is_killed_is_executed_again(shared_home: "Home") -> None:
     home, worker = shared_home, shared_home.workers[-1]
     study = home.create()
