@@ -40,7 +40,7 @@ def test_a_traced_program_learns_the_same(
     for one, other in zip(found, expected, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)  # type: ignore[union-attr]
     assert run.execution.compilation == "inductor"
-    assert run.execution.compilation_seconds > 0
+    assert found[-1].summary.attributes["compilation_seconds"] > 0  # type: ignore[union-attr]
 
 
 def test_compiled_code_is_shared_below_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,13 +101,14 @@ WSD = {"schedule": "wsd", "learning_rate": 1e-2, "batch_tokens": 256}
 
 
 @pytest.fixture(scope="module")
-def distillation(place: Path, data: PreparedData, fields: dict[str, Any]) -> dict[str, Any]:
+def distillation(storage: Path, data: PreparedData, fields: dict[str, Any]) -> dict[str, Any]:
     """A teacher of another shape, among the kept weights where a full run looks for it."""
     architecture = ArchitectureConfig.model_validate({**fields["architecture"], "width": 48, "kv_heads": 3, "depth": 1})
     network = Transformer(architecture)
     initialize(network, "constant", 0.2, 3)
-    write_hf_folder(network, data.tokenizer, place / "teacher")
-    return {"teacher": str(place / "teacher"), "weight": 0.5}
+    folder = storage / "weights" / "teacher"
+    write_hf_folder(network, data.tokenizer, folder)
+    return {"teacher": str(folder), "weight": 0.5}
 
 
 @pytest.fixture(scope="module")
