@@ -103,17 +103,16 @@ class _Known:
         """Index the tokens.
 
         Raises:
-            InvalidInput: a token of text has no row in the parent's tables.
+            InvalidInput: a token of text, or the one that ends a document, has no row in the parent's tables.
         """
-        ids = {}
-        for token in source.tokens:
+        ending = [source.special[0]] if source.special[0] in source.ids else []
+        for token in [*source.tokens, *ending]:
             number = source.ids[token]
             if not 0 <= number < rows:
                 reason = f"has {rows} tokens, and a tokenizer in which {token!r:.40} has the number {number}"
                 raise InvalidInput(field, reason, "put the tokenizer that it was trained with into the folder")
-            spelled = _spelled(token, source.alphabet)
-            if spelled is not None:
-                ids[spelled] = number
+        spelled = {token: _spelled(token, source.alphabet) for token in source.tokens}
+        ids = {of: source.ids[token] for token, of in spelled.items() if of is not None}
         special = {token: source.ids[token] for token in source.special if 0 <= source.ids.get(token, -1) < rows}
         return cls(source, ids, special)
 

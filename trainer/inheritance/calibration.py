@@ -101,13 +101,24 @@ def _read_texts(folder: Path, size: int) -> tuple[str, ...] | None:
     return tuple(texts) if whole else None
 
 
-def parents_tokens(texts: Sequence[str], source: Source, sequence_length: int) -> CalibrationText:
-    """Texts as tokens of a parent's tokenizer, by the ids of its file."""
+def parents_tokens(
+    texts: Sequence[str], source: Source, rows: int, sequence_length: int, field: str = FIELD
+) -> CalibrationText:
+    """Texts as tokens of a parent's tokenizer, by the ids of its file; the parent's tables have ``rows`` rows.
+
+    Raises:
+        InvalidInput: a token of the texts has no row in the tables.
+    """
     vocabulary = source.tokenizer.get_vocab()
     ids = np.full(max(vocabulary.values()) + 1, -1, dtype=np.int64)
     for token, number in vocabulary.items():
         ids[number] = source.ids.get(token, -1)
-    return _cut(texts, source.tokenizer, ids, source.ids.get(source.special[0]), sequence_length)
+    text = _cut(texts, source.tokenizer, ids, source.ids.get(source.special[0]), sequence_length)
+    outside = text.inputs_ns[(text.inputs_ns < 0) | (text.inputs_ns >= rows)]
+    if outside.numel():
+        reason = f"has {rows} tokens, and a tokenizer that writes the corpus with the number {outside[0].item()}"
+        raise InvalidInput(field, reason, "put the tokenizer that it was trained with into the folder")
+    return text
 
 
 def students_tokens(texts: Sequence[str], tokenizer: Tokenizer, sequence_length: int) -> CalibrationText:

@@ -146,7 +146,8 @@ class Making:
     def text(self) -> CalibrationText:
         """The calibration text as tokens of the parent."""
         assert self.parent.tokenizer is not None  # checks.check_inheritance
-        return parents_tokens(self._texts, self.parent.tokenizer, self.context)
+        rows = self.folder.architecture.vocabulary_size
+        return parents_tokens(self._texts, self.parent.tokenizer, rows, self.context)
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:

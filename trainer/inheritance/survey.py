@@ -62,7 +62,8 @@ def survey(
         parent = read_parent(found.path, fastest_backend(device, dtype, shape), field)
         if parent.tokenizer is None:
             raise InvalidInput(field, f"{found.path} holds no tokenizer", "put the one that it was trained with there")
-        text = parents_tokens(calibration_texts(corpus, calibration_bytes), parent.tokenizer, context)
+        texts = calibration_texts(corpus, calibration_bytes)
+        text = parents_tokens(texts, parent.tokenizer, shape.vocabulary_size, context, field)
         importance = layer_importance(parent.network.to(device), text, precision, progress)
     flops = text.tokens * importance_flops_per_token(shape)
     return Survey(found.architecture, importance, text.text_bytes, context, flops)

@@ -121,6 +121,12 @@ def test_a_document_ends_with_the_token_that_ends_the_parents(trained: Source) -
     assert map_tokens(train_tokenizer(DOCUMENTS, 300), parent, 400).ids[0] == trained.ids[END_OF_TEXT]
 
 
+def test_a_token_that_ends_documents_without_a_row_is_refused(trained: Source) -> None:
+    parent = replace(trained, special=("</s>",), ids={**trained.ids, "</s>": 400})
+    with pytest.raises(InvalidInput, match="'</s>' has the number 400"):
+        map_tokens(train_tokenizer(DOCUMENTS, 300), parent, 400)
+
+
 def test_other_special_tokens_are_found_by_name_or_start_as_the_mean_of_all(trained: Source) -> None:
     pairs = replace(trained.pairs, special=(END_OF_TEXT, "<pad>", "<think>"))
     parent = replace(trained, special=(END_OF_TEXT, "<pad>"), ids={**trained.ids, "<pad>": 399})

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from model.errors import InvalidInput
 from model.inheritance.folder import ParentFolder
+from model.tokenizer.reading import read_tokenizer
 from trainer.config import JsonlCorpus, ProxyConfig
 from trainer.inheritance.calibration import calibration_texts, parents_tokens, students_tokens
 from trainer.inheritance.making import Making
@@ -154,18 +156,28 @@ def test_another_vocabulary_is_mapped(
 def test_calibration_is_training_text_and_has_the_same_bytes_for_all(
     corpus: JsonlCorpus, data: PreparedData, storage: Path, parent_folder: Path
 ) -> None:
-    from model.tokenizer.reading import read_tokenizer
-
     source = CachedCorpus(corpus, 10_000, storage, "proxy.corpus")
     texts = calibration_texts(source, 4000)
     assert sum(len(text.encode()) for text in texts) == 4000
     assert all(any(whole.startswith(text) for whole in source.split.train) for text in texts)
     assert not any(text in held for held in source.split.validation for text in texts)
-    by_parent = parents_tokens(texts, read_tokenizer(parent_folder / "tokenizer.json"), 32)
+    by_parent = parents_tokens(texts, read_tokenizer(parent_folder / "tokenizer.json"), 300, 32)
     by_student = students_tokens(texts, data.tokenizer, 32)
     assert by_parent.text_bytes == by_student.text_bytes == 4000
     assert torch.equal(by_parent.inputs_ns, by_student.inputs_ns)
     assert int(data.token_bytes[by_parent.targets_ns[by_parent.targets_ns >= 0]].sum()) == 4000
+
+
+def test_text_whose_tokens_have_no_row_is_refused(parent_folder: Path) -> None:
+    tokenizer = read_tokenizer(parent_folder / "tokenizer.json")
+    highest = max(tokenizer.ids[token] for token in tokenizer.tokenizer.encode("the end").tokens)
+    assert parents_tokens(["the end"], tokenizer, highest + 1, 8).tokens == 8
+    with pytest.raises(InvalidInput, match=f"tokenizer that writes the corpus with the number {highest}"):
+        parents_tokens(["the end"], tokenizer, highest, 8)
+    ending = replace(tokenizer, ids={**tokenizer.ids, tokenizer.special[0]: 300})
+    with pytest.raises(InvalidInput, match="with the number 300") as caught:
+        parents_tokens(["the end"], ending, 300, 8, "--parent")
+    assert caught.value.field == "--parent"
 
 
 class TestRefusals:
