@@ -114,7 +114,8 @@ def parents_tokens(
     for token, number in vocabulary.items():
         ids[number] = source.ids.get(token, -1)
     text = _cut(texts, source.tokenizer, ids, source.ids.get(source.special[0]), sequence_length)
-    outside = text.inputs_ns[(text.inputs_ns < 0) | (text.inputs_ns >= rows)]
+    used = torch.cat([text.inputs_ns.flatten(), text.targets_ns[text.targets_ns != IGNORED]])
+    outside = used[(used < 0) | (used >= rows)]
     if outside.numel():
         reason = f"has {rows} tokens, and a tokenizer that writes the corpus with the number {outside[0].item()}"
         raise InvalidInput(field, reason, "put the tokenizer that it was trained with into the folder")
