@@ -13,7 +13,7 @@ from model.counts import count_parameters
 from model.decoder_file import read_architecture
 from model.errors import InvalidInput
 from model.inheritance.shapes import FIELD
-from model.tokenizer.reading import NAMES
+from model.tokenizer.reading import NAMES, tokenizer_files
 from model.weight_files import INDEX_FILE, WEIGHTS_FILE, weight_files
 
 TRAINED_FOLDER = "trained"
@@ -41,8 +41,9 @@ class ParentFolder:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Config, weights and tokenizer."""
-        return (self.path / _CONFIG_FILE, *self.weights, *([self.tokenizer] if self.tokenizer else []))
+        """Config, weights and tokenizer, the merges of a vocabulary among them."""
+        tokenizer = () if self.tokenizer is None else tokenizer_files(self.tokenizer)
+        return (self.path / _CONFIG_FILE, *self.weights, *tokenizer)
 
     def fingerprint(self) -> str:
         """SHA-256 over the content of ``files``, in one pass."""
@@ -69,6 +70,8 @@ def parent_folder(path: Path, field: str = FIELD) -> ParentFolder:
         weights = tuple(weight_files(folder))
         _check_weights(folder, weights)
         tokenizer = next((folder / name for name in NAMES if _check_own(folder, name)), None)
+        for file in () if tokenizer is None else tokenizer_files(tokenizer):
+            _check_own(folder, file.name)
         return ParentFolder(folder, architecture, weights, tokenizer)
     except InvalidInput as error:
         raise InvalidInput(f"{field}.{error.field}", error.reason, error.remedy) from error

@@ -31,6 +31,12 @@ def find_tokenizer(path: Path, field: str = "tokenizer") -> Path:
     return found
 
 
+def tokenizer_files(file: Path) -> tuple[Path, ...]:
+    """All files that a tokenizer is read from, whose first is given; merges that are missing are left out."""
+    merges = _merges_beside(file)
+    return (file, merges) if "vocab" in file.stem and merges.is_file() else (file,)
+
+
 def read_tokenizer(path: Path, field: str = "tokenizer") -> Source:
     """Read a large tokenizer of any supported kind; nothing in the file is run.
 
@@ -50,13 +56,17 @@ def read_tokenizer(path: Path, field: str = "tokenizer") -> Source:
 def _read_json(file: Path, content: bytes, field: str) -> Source:
     if _MODEL.search(content):
         return read_tokenizer_json(content, file.name, field)
-    merges = _merges_beside(file, field)
+    merges = _checked_merges(file, field)
     return read_vocabulary(content, read_capped(merges, MAX_TOKENIZER_BYTES, field, REMEDY), file.name, field)
 
 
-def _merges_beside(file: Path, field: str) -> Path:
+def _merges_beside(file: Path) -> Path:
     """The merges of a vocabulary: ``merges.txt`` beside ``vocab.json``, ``x_merges.txt`` beside ``x_vocab.json``."""
-    merges = file.with_name(file.stem.replace("vocab", "merges") + ".txt")
+    return file.with_name(file.stem.replace("vocab", "merges") + ".txt")
+
+
+def _checked_merges(file: Path, field: str) -> Path:
+    merges = _merges_beside(file)
     if "vocab" not in file.stem or not merges.is_file():
         raise refused(file.name, f"is a vocabulary without {merges.name} beside it", field)
     if merges.resolve().parent != file.resolve().parent:

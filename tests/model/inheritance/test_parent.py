@@ -19,6 +19,7 @@ from model.inheritance.folder import parent_folder
 from model.inheritance.parent import read_parent
 from model.inheritance.vocabulary import map_tokens
 from model.tokenizer import train_tokenizer
+from model.tokenizer.pairs import BYTE_CHARACTERS, END_OF_TEXT
 from model.transformer import Transformer
 from tests.model.inheritance.networks import architecture, network
 
@@ -75,6 +76,17 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
     with pytest.raises(InvalidInput, match=r"^inherit.parent.tokenizer: .*not a BPE tokenizer"):
         read_parent(folder)
+
+
+def test_the_merges_of_a_vocabulary_are_part_of_the_fingerprint(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    tokens = [END_OF_TEXT, *BYTE_CHARACTERS, "th", "he"]
+    (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+    found = set()
+    for merges in ("t h\nh e", "h e\nt h"):
+        (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
+        found.add(read_parent(folder).fingerprint)
+    assert len(found) == 2
 
 
 def test_the_fingerprint_is_of_the_content(folder: Path, tmp_path: Path) -> None:
