@@ -14,13 +14,15 @@ _LLAMA_ONLY = (
     "give a LLaMA folder with RMSNorm, unscaled RoPE, SwiGLU, no biases, no quantization and no remote code, or such a "
     "Qwen3 one without sliding windows"
 )
+_DEFAULT_THETA = 10_000.0
+"""Of a file that gives none (as ``LlamaConfig`` and ``Qwen3Config`` of ``transformers``)."""
 
 
 class _RopeParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     rope_type: Literal["default"] = "default"
-    rope_theta: float = 10_000.0
+    rope_theta: float | None = None
 
 
 class _DecoderFile(BaseModel):
@@ -37,7 +39,7 @@ class _DecoderFile(BaseModel):
     mlp_bias: Literal[False] = False
     rope_scaling: None = None
     rope_parameters: _RopeParameters | None = None
-    rope_theta: float = 10_000.0
+    rope_theta: float | None = None
     vocab_size: int
     hidden_size: int
     intermediate_size: int
@@ -67,6 +69,17 @@ class _DecoderFile(BaseModel):
             raise ValueError(f"{heads} do not make hidden_size {self.hidden_size}")
         return self
 
+    @model_validator(mode="after")
+    def _check_thetas(self) -> Self:
+        if len(self._thetas()) > 1:
+            raise ValueError("rope_theta {} and rope_parameters.rope_theta {} differ".format(*self._thetas()))
+        return self
+
+    def _thetas(self) -> list[float]:
+        """All values that the file gives, of which ``rope_parameters`` may hold one, and older files another."""
+        within = self.rope_parameters.rope_theta if self.rope_parameters else None
+        return list(dict.fromkeys(theta for theta in (self.rope_theta, within) if theta is not None))
+
     def architecture(self) -> dict[str, Any]:
         """The same shape in the fields of ``ArchitectureConfig``, unchecked."""
         return {
@@ -78,7 +91,7 @@ class _DecoderFile(BaseModel):
             "kv_heads": self.num_key_value_heads or self.num_attention_heads,
             "tied_head": self.tie_word_embeddings,
             "sequence_length": self.max_position_embeddings,
-            "rope_theta": self.rope_parameters.rope_theta if self.rope_parameters else self.rope_theta,
+            "rope_theta": next(iter(self._thetas()), _DEFAULT_THETA),
             "norm_eps": self.rms_norm_eps,
             "qk_norm": self.model_type == "qwen3",
         }

@@ -41,14 +41,15 @@ _WHY_EQUAL = {
 
 
 def _check_equal(name: str, parent: ArchitectureConfig, student: ArchitectureConfig, field: str) -> None:
-    theirs, ours = (_spelled(getattr(config, name)) for config in (parent, student))
-    if theirs != ours:
+    values = [getattr(config, name) for config in (parent, student)]
+    if values[0] != values[1]:
+        theirs, ours = map(_spelled, values)
         reason = f"has {name} {theirs}, the network {ours}: {_WHY_EQUAL[name]}"
         raise InvalidInput(field, reason, f"give the network {name}: {theirs}, or another parent")
 
 
 def _spelled(value: float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else f"{value:.15g}"
 
 
 def _check_not_smaller(name: str, parent: int, student: int, field: str) -> None:

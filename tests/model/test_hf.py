@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
 from model.config import ArchitectureConfig
+from model.decoder_file import read_architecture
 from model.errors import InvalidInput
 from model.hf import from_transformers, to_transformers, transformers_config, write_hf_folder
 from model.initialization import initialize
@@ -204,6 +205,7 @@ REFUSED = [
     ("rope_scaling", {"rope_type": "linear", "factor": 2.0}),
     ("rope_parameters", {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0}),
     ("rope_parameters", {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}),
+    ("rope_theta", 20_000.0),
     ("hidden_size", "32"),
     ("head_dim", 16),
     ("num_attention_heads", 3),
@@ -223,6 +225,16 @@ def test_a_config_that_is_no_plain_llama_is_refused(folder: Path, field: str, va
     (folder / "config.json").write_text(json.dumps({**config, field: value}))
     with pytest.raises(InvalidInput, match=r"^config[.:].*; give a LLaMA folder"):
         from_transformers(folder)
+
+
+@pytest.mark.parametrize(
+    "given", [{"rope_theta": 5e5}, {"rope_theta": 5e5, "rope_parameters": {"rope_type": "default"}}]
+)
+def test_the_base_of_rotations_is_read_wherever_a_file_has_it(folder: Path, given: dict[str, object]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    del config["rope_parameters"]
+    (folder / "config.json").write_text(json.dumps({**config, **given}))
+    assert read_architecture(folder / "config.json").rope_theta == 5e5
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])

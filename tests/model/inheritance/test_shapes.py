@@ -24,6 +24,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"width": 20, "kv_heads": 1}, r"the network 5: .*another width: no number of key heads divides its 5 heads so"),
     ({"head_dim": 8}, r"has head_dim 4, the network 8: RoPE .*; give the network head_dim: 4"),
     ({"rope_theta": 500.0}, r"has rope_theta 10000, the network 500: .*give the network rope_theta: 10000"),
+    ({"rope_theta": 10_000.01}, r"has rope_theta 10000, the network 10000.01: "),
     ({"qk_norm": True}, r"has qk_norm false, the network true: .*give the network qk_norm: false"),
     ({"block": "pangu_pi"}, r"is for a network with pangu_pi blocks, which are not inherited; use block: llama"),
     ({"mup_base_width": 16}, r"is for a network with muP's multipliers.*; use another init_scheme than mup"),
