@@ -163,17 +163,21 @@ def estimate_inheritance(
     """Predict the peak of taking a network's weights from a parent, in bytes; it is over before training begins.
 
     Parent and student in float32; what a gradient of gates keeps: the gated matrices with their gradients, which are
-    the embedding and two of each block, and the activations of ``tokens``, as in training.
+    the embedding and two of each block, all matrices in bfloat16 where products are, and the activations of ``tokens``,
+    as in training, with the hidden states that are predicted from.
     """
     backend: AttentionBackend = "matmul" if device_type == "cpu" and precision == "bfloat16" else "sdpa"
-    weights = FLOAT32 * (count_parameters(parent).total + count_parameters(student).total)
+    counts = count_parameters(parent)
+    weights = FLOAT32 * (counts.total + count_parameters(student).total)
     embedding = parent.vocabulary_size * parent.width
+    matrices = counts.total - counts.norm - counts.embedding - counts.head + embedding
     gated = embedding + parent.depth * parent.width * (parent.width + parent.ffn_width)
     block = block_bytes_per_token(parent, backend, precision)
-    activations = tokens * (parent.depth * block + (FLOAT32 + _size(precision)) * parent.width)
+    activations = tokens * (parent.depth * block + (FLOAT32 + 2 * _size(precision)) * parent.width)
     tensors = (
         weights
         + 2 * FLOAT32 * gated
+        + (BFLOAT16 * matrices if precision == "bfloat16" else 0)
         + activations
         + _loss_bytes(parent, tokens, precision, device_type, distilled=False)
     )
