@@ -48,9 +48,14 @@ class CalibrationText:
         """Positions that are computed, padding among them."""
         return self.inputs_ns.numel()
 
-    def batches(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """Inputs and targets ``bs`` of at most ``MICRO_BATCH_TOKENS`` each."""
-        windows = max(MICRO_BATCH_TOKENS // self.inputs_ns.shape[1], 1)
+    @property
+    def windows_at_once(self) -> int:
+        """As many as have ``MICRO_BATCH_TOKENS``, at least one."""
+        return max(MICRO_BATCH_TOKENS // self.inputs_ns.shape[1], 1)
+
+    def batches(self, device: torch.device, most_windows: int | None = None) -> list[tuple[Tensor, Tensor]]:
+        """Inputs and targets ``bs`` of at most ``windows_at_once`` each, or of fewer."""
+        windows = min(self.windows_at_once, most_windows or self.windows_at_once)
         inputs, targets = self.inputs_ns.to(device), self.targets_ns.to(device)
         return list(zip(torch.split(inputs, windows), torch.split(targets, windows), strict=True))
 
@@ -130,7 +135,7 @@ def students_tokens(texts: Sequence[str], tokenizer: Tokenizer, sequence_length:
 def _cut(
     texts: Sequence[str], tokenizer: Tokenizer, ids: Ids, separator: int | None, sequence_length: int
 ) -> CalibrationText:
-    """Cut texts into windows, the token that ends a document before each text.
+    """Cut texts into windows, each with a target, the token that ends a document before each text.
 
     Where a tokenizer has no such token, the first token of all is given and not predicted.
     """
@@ -147,7 +152,6 @@ def _cut(
     padding = -targets.size % sequence_length
     inputs = np.pad(tokens[:-1], (0, padding), mode="edge")
     targets = np.pad(targets, (0, padding), constant_values=IGNORED)
-    shape = (-1, sequence_length)
-    return CalibrationText(
-        torch.from_numpy(inputs.reshape(shape)), torch.from_numpy(targets.reshape(shape)), text_bytes
-    )
+    inputs_ns, targets_ns = (torch.from_numpy(ids.reshape(-1, sequence_length)) for ids in (inputs, targets))
+    predicted_n = (targets_ns != IGNORED).any(1)
+    return CalibrationText(inputs_ns[predicted_n], targets_ns[predicted_n], text_bytes)

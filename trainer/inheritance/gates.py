@@ -4,7 +4,7 @@ At gates of 0 and 1 it computes what the network that is pruned so computes, at 
 head, and norms that divide by the number of channels it has. Only weights are multiplied, so that the forward pass is
 that of every network here.
 
-Shapes: l kept layers, d width, k key and value heads, h query heads, f FFN width, b batch, s sequence, n = b · (s - 1).
+Shapes: l kept layers, d width, k key and value heads, h query heads, f FFN width, b batch, s sequence, n predicted positions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from model.inheritance.copying import tables
 from model.inheritance.units import Scores
 from model.transformer import Transformer
 from trainer.config import Precision
-from trainer.loss import head_loss
+from trainer.loss import IGNORED, head_loss
 from trainer.machine.precision import autocast
 from trainer.program import HiddenStates
 
@@ -76,11 +76,12 @@ class GatedParent:
         self._call = HiddenStates(network)
         self._weights = {name: self._frozen(name) for name, _ in network.named_parameters() if name != "head.weight"}
 
-    def loss(self, gates: Gates, tokens_bs: Tensor, precision: Precision) -> Tensor:
-        """Mean cross-entropy in nats of every token but the first of each row, with a graph to the gates."""
+    def loss(self, gates: Gates, inputs_bs: Tensor, targets_bs: Tensor, precision: Precision) -> Tensor:
+        """Mean cross-entropy in nats of the targets that are not ``IGNORED``, with a graph to the gates."""
+        predicted_bs = targets_bs != IGNORED
         with autocast(precision, self.device):
-            hidden_nd = self._hidden(gates, tokens_bs[:, :-1]).flatten(0, 1)
-            loss_m, _ = head_loss(hidden_nd[None], self._head_vd[None], tokens_bs[None, :, 1:].flatten(1))
+            hidden_nd = self._hidden(gates, inputs_bs)[predicted_bs]
+            loss_m, _ = head_loss(hidden_nd[None], self._head_vd[None], targets_bs[predicted_bs][None])
         return loss_m[0]
 
     def scores(self, gates: Gates) -> Scores:

@@ -16,7 +16,6 @@ from model.config import ArchitectureConfig
 from model.inheritance.units import Scores
 from trainer.config import Precision
 from trainer.inheritance.calibration import CalibrationText
-from trainer.inheritance.cost import MICRO_BATCH_TOKENS
 from trainer.inheritance.gates import GatedParent, Gates
 
 LEARNING_RATE = 0.02
@@ -50,13 +49,13 @@ def learned_mask(
     for score in scores.tensors():
         score.requires_grad_()
     optimizer = torch.optim.Adam(scores.tensors(), lr=LEARNING_RATE, betas=BETAS)
-    windows_ns = text.inputs_ns.to(parent.device)
-    order = _Windows(len(windows_ns), seed)
-    size = _windows_of_step(text)
+    inputs_ns, targets_ns = text.inputs_ns.to(parent.device), text.targets_ns.to(parent.device)
+    order = _Windows(len(inputs_ns), seed)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * (1 - step / steps)
-        loss = parent.loss(straight_through(scores, parent.config, student), windows_ns[order.take(size)], precision)
+        gates, taken = straight_through(scores, parent.config, student), order.take(text.windows_at_once)
+        loss = parent.loss(gates, inputs_ns[taken], targets_ns[taken], precision)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
@@ -65,11 +64,7 @@ def learned_mask(
 
 def step_tokens(text: CalibrationText) -> int:
     """Tokens of one step."""
-    return _windows_of_step(text) * text.inputs_ns.shape[1]
-
-
-def _windows_of_step(text: CalibrationText) -> int:
-    return max(MICRO_BATCH_TOKENS // text.inputs_ns.shape[1], 1)
+    return text.windows_at_once * text.inputs_ns.shape[1]
 
 
 class _Windows:
@@ -98,7 +93,7 @@ def straight_through(scores: Gates, parent: ArchitectureConfig, student: Archite
         _largest(scores.ffn_lf, student.ffn_width),
     )
     pairs = zip(opened, scores.tensors(), strict=True)
-    return Gates.of(gate + score - score.detach() for gate, score in pairs)
+    return Gates.of(gate + (score - score.detach()) for gate, score in pairs)
 
 
 def _largest(scores: Tensor, count: int) -> Tensor:

@@ -16,7 +16,7 @@ FOLDER = "inheritance"
 """Name of the folder below the storage."""
 RECORD_FILE = "inheritance.json"
 TABLE_FILE = "importance.json"
-FORMAT = 1
+FORMAT = 2
 """Of what is cached; raised whenever the same inputs would give other weights or another record."""
 MAX_RECORD_BYTES = 2**20
 """Largest record that is read (assumed: one of a parent of 1024 layers has 100 KB)."""

@@ -13,7 +13,7 @@ from trainer.inheritance.calibration import CalibrationText
 from trainer.inheritance.gates import GatedParent, Gates
 
 WINDOWS = 4
-"""Windows of which one gradient is taken (assumed). Its absolute value is averaged over the text, as arXiv 1906.10771
+"""Most windows of which one gradient is taken, fewer where they are long (assumed). Its absolute value is averaged over the text, as arXiv 1906.10771
 does over batches; the gradient of the whole text is near 0 for a parent that was trained on it."""
 
 
@@ -23,8 +23,8 @@ def taylor_scores(parent: GatedParent, text: CalibrationText, precision: Precisi
     for gate in gates.tensors():
         gate.requires_grad_()
     totals = [torch.zeros_like(gate) for gate in gates.tensors()]
-    for tokens_bs in torch.split(text.inputs_ns.to(parent.device), WINDOWS):
-        loss = parent.loss(gates, tokens_bs, precision)
+    for inputs_bs, targets_bs in text.batches(parent.device, WINDOWS):
+        loss = parent.loss(gates, inputs_bs, targets_bs, precision)
         for total, gradient in zip(totals, torch.autograd.grad(loss, gates.tensors()), strict=True):
-            total += gradient.abs() * len(tokens_bs)
+            total += gradient.abs() * len(inputs_bs)
     return parent.scores(Gates.of(total / len(text.inputs_ns) for total in totals))
