@@ -4,7 +4,8 @@ At gates of 0 and 1 it computes what the network that is pruned so computes, at 
 head, and norms that divide by the number of channels it has. Only weights are multiplied, so that the forward pass is
 that of every network here.
 
-Shapes: l kept layers, d width, k key and value heads, h query heads, f FFN width, b batch, s sequence, n predicted positions.
+Shapes: l kept layers, d width, k key and value heads, h query heads, f FFN width, b batch, s sequence,
+n predicted positions.
 """
 
 from collections.abc import Iterable, Sequence

@@ -13,8 +13,9 @@ from trainer.inheritance.calibration import CalibrationText
 from trainer.inheritance.gates import GatedParent, Gates
 
 WINDOWS = 4
-"""Most windows of which one gradient is taken, fewer where they are long (assumed). Its absolute value is averaged over the text, as arXiv 1906.10771
-does over batches; the gradient of the whole text is near 0 for a parent that was trained on it."""
+"""Most windows of which one gradient is taken, fewer where they are long (assumed). Its absolute value is averaged over
+the text, as arXiv 1906.10771 does over batches; the gradient of the whole text is near 0 for a parent that was trained
+on it."""
 
 
 def taylor_scores(parent: GatedParent, text: CalibrationText, precision: Precision) -> Scores:
