@@ -1,5 +1,7 @@
 """The start of a full run: computed by its first process, and remembered in its folder for when it is resumed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from model.errors import InvalidInput
@@ -10,6 +12,9 @@ from trainer.inheritance.record import RECORD_FILE, read_record, record_folder
 from trainer.inheritance.start import Start, inherited_start, parent_fingerprint
 from trainer.parallel.world import Messages, World
 from trainer.text.data import PreparedData
+
+FULL_RUN_FIELDS = {"proxy.corpus": "pretrain.corpus", "inherit": "pretrain.inheritance"}
+"""How errors of ``inherited_start`` name fields, and where a full run has them."""
 
 
 def start_of_full_run(
@@ -23,9 +28,12 @@ def start_of_full_run(
     """
     if config.inheritance is None:
         return None
-    with messages.agreement():
+    with messages.agreement(), _named_fields():
+        if not config.inheritance.parent:  # as trainer.model_folders leaves it
+            reason = "its folder cannot be read, and there is no checkpoint from which the run goes on"
+            raise InvalidInput("inherit.parent", reason, "give back the parent, or the checkpoints")
         start = inherited_start(config, data, storage, world.device) if world.rank == 0 else None
-    with messages.agreement():
+    with messages.agreement(), _named_fields():
         start = start or inherited_start(config, data, storage, world.device)
         assert start is not None
         if world.rank == 0:
@@ -39,15 +47,33 @@ def start_of_full_run(
     return start
 
 
+@contextmanager
+def _named_fields() -> Iterator[None]:
+    """Name a full run's fields where an error names a proxy's."""
+    try:
+        yield
+    except InvalidInput as error:
+        field = error.field
+        for ours, full in FULL_RUN_FIELDS.items():
+            if field == ours or field.startswith(f"{ours}."):
+                field = full + field.removeprefix(ours)
+                break
+        raise InvalidInput(field, error.reason, error.remedy) from error
+
+
 def remembered_start(folder: Path, config: PretrainConfig, storage: Path) -> Start | None:
     """Where a run that is resumed got its weights, which are not needed again.
 
     Raises:
-        InvalidInput: the config names another parent by now; one that is gone, or may not be read, is not asked for.
+        InvalidInput: the config names another parent by now, or nothing tells which it was; one that is gone, or may
+            not be read, is not asked for.
     """
-    record = read_record(folder)
-    if record is None or config.inheritance is None:
+    if config.inheritance is None:
         return None
+    record = read_record(folder)
+    if record is None:
+        reason = f"{folder / RECORD_FILE} is missing or broken, which tells what the run started from"
+        raise InvalidInput("checkpoints", reason, "restore it, or remove the checkpoints folder to start again")
     if config.inheritance.parent:
         found = parent_folder(Path(config.inheritance.parent), "pretrain.inheritance.parent")
         if parent_fingerprint(found, storage) != record.parent_fingerprint:

@@ -84,6 +84,10 @@ def test_formulary_names_the_parent_and_trains_from_it(
     first = list(pretrain(folder, storage, [corpus.parent, larger.parent], 12, on_start=said.append))
     assert said[0].round_ends == (14, 20)
     assert any("larger" in line and "l1" in line for line in said[0].lines)
+    record = (folder / "inheritance.json").rename(tmp_path / "record.json")
+    with pytest.raises(InvalidInput, match=r"^checkpoints: .*inheritance.json is missing or broken"):
+        next(pretrain(folder, storage, [corpus.parent, larger.parent]))
+    record.rename(folder / "inheritance.json")
     moved = larger.rename(larger.with_name("moved"))  # a checkpoint holds what was inherited
     try:
         shutil.copytree(moved, larger)
