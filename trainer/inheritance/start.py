@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model.config import ArchitectureConfig
@@ -54,7 +55,11 @@ class Start:
         """
         with torch.device("meta"):
             network = Transformer(student)
-        return read_weights([self.folder / WEIGHTS_FILE], network)
+        try:
+            return read_weights([self.folder / WEIGHTS_FILE], network)
+        except InvalidInput as error:
+            reason = f"the weights kept in {self.folder} were changed by another program ({error.reason})"
+            raise InvalidInput("inherit", reason, f"remove {self.folder}, so that they are made again") from error
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights' file."""
@@ -128,4 +133,13 @@ def _key(making: Making, data: PreparedData) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    return read_record(folder) is not None and (folder / WEIGHTS_FILE).is_file()
+    return read_record(folder) is not None and _has_all_bytes(folder / WEIGHTS_FILE)
+
+
+def _has_all_bytes(file: Path) -> bool:
+    """Whether a file of weights has the size that its header says."""
+    try:
+        with safe_open(file, framework="pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False

@@ -116,6 +116,18 @@ def test_what_is_cached_is_not_computed_again(
     assert _start(config, data, storage).record == before.record
 
 
+def test_a_start_that_was_cut_off_is_made_again(student: Student, data: PreparedData, storage: Path) -> None:
+    config = student(neurons="l1", calibration_bytes=3000)
+    start = _start(config, data, storage)
+    weights = start.folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-100])
+    with pytest.raises(InvalidInput, match=f"remove {start.folder}"):
+        start.weights(config.architecture)
+    _start(config, data, storage)
+    assert weights.read_bytes() == whole
+
+
 def test_a_killed_computation_leaves_nothing_that_is_used(
     student: Student, data: PreparedData, storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
