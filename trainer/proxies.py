@@ -47,6 +47,10 @@ def _kept(run: TrainingRun, index: int, result: MemberResult, storage: Path) -> 
 
 def _start(configs: Sequence[ProxyConfig], storage: Path) -> TrainingRun:
     first, *others = configs
+    if any(config.keep_weights for config in configs):
+        from model.hf import check_exportable  # loads transformers
+
+        check_exportable(first.architecture)
     share_compiled_code(storage)
     size = first.architecture.vocabulary_size
     data = prepare(first.corpus, size, first.validation_bytes, storage, tokenizer_source=first.tokenizer_source)
