@@ -9,7 +9,7 @@ from model.attention import AttentionBackend, fastest_backend
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from trainer.config import Precision, PretrainConfig, ProxyConfig
-from trainer.distillation.architecture import over_student, teacher_folder
+from trainer.distillation.architecture import teacher_folder
 from trainer.distillation.teacher import Teacher
 from trainer.machine.compilation import Mode, choose_mode
 from trainer.machine.memory import check_memory
@@ -76,10 +76,10 @@ def _check_memory(
 
 
 def _teacher_architecture(config: ProxyConfig) -> ArchitectureConfig | None:
+    """As it is read, with all of its own tokens."""
     if config.distillation is None:
         return None
-    folder = teacher_folder(config.distillation.teacher, config.architecture.sequence_length)
-    return over_student(folder.architecture, config.architecture)
+    return teacher_folder(config.distillation.teacher, config.architecture.sequence_length).architecture
 
 
 def make_program(

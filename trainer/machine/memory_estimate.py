@@ -11,6 +11,7 @@ from model.backends import AttentionBackend
 from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from trainer.config import Precision, PretrainConfig, ProxyConfig
+from trainer.distillation.architecture import over_student
 from trainer.pieces import logits_at_once
 
 FLOAT32, BFLOAT16 = 4, 2
@@ -106,7 +107,7 @@ def estimate_memory(
         members: networks that are trained as one program.
         processes: among which one network is cut (``trainer.parallel.sharded``).
         recomputed: whether a block keeps only what goes into it.
-        teacher: the network that the members learn from, over their tokens.
+        teacher: the network that the members learn from, as it is read; it is then cut to their tokens.
     """
     architecture = config.architecture
     counts = count_parameters(architecture)
@@ -129,7 +130,8 @@ def estimate_memory(
         block_backward += tokens * block
     loss = _loss_bytes(architecture, tokens, precision, device_type, teacher is not None)
     transient = max(members * max(loss, block_backward), update - casts - activations)
-    taught, predicting = _teacher_bytes(teacher, members * tokens, backend, precision)
+    cut = over_student(teacher, architecture) if teacher else None
+    taught, predicting = _teacher_bytes(cut, members * tokens, backend, precision)
     reading = _reading_bytes(teacher, precision) if device_type == "cpu" else 0
     transient = max(transient, predicting - activations, reading - state - casts - activations)
     overhead = _overhead(state + casts + activations + transient + taught, device_type)
@@ -195,7 +197,9 @@ def _gathered_bytes(config: ArchitectureConfig, precision: Precision) -> int:
 
 
 def _reading_bytes(teacher: ArchitectureConfig | None, precision: Precision) -> int:
-    """What reading a teacher takes beside what it holds then: it is read in float32, before the students are made."""
+    """What reading a teacher takes beside what it holds then: it is read in float32 with the rows of all of its own
+    tokens, before the students are made.
+    """
     if teacher is None:
         return 0
     counts = count_parameters(teacher)

@@ -35,12 +35,13 @@ print(json.dumps([run.peak_memory.bytes() - before, run.execution.memory_estimat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.chaos
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("precision", "rows"), [("float32", 300), ("bfloat16", 300), ("float32", 60_000)])
 def test_the_predicted_peak_is_that_of_a_fresh_process(
-    precision: str, corpus: JsonlCorpus, storage: Path, write_teacher: Callable[..., Path]
+    precision: str, rows: int, corpus: JsonlCorpus, storage: Path, write_teacher: Callable[..., Path]
 ) -> None:
     shape = {"vocabulary_size": 300, "depth": 4, "width": 128, "ffn_width": 344, "head_dim": 32}
-    teacher = write_teacher(depth=6, width=512, ffn_width=1376, head_dim=32, kv_heads=16, sequence_length=256)
+    large = {"depth": 6, "width": 512, "ffn_width": 1376, "head_dim": 32, "kv_heads": 16, "sequence_length": 256}
+    teacher = write_teacher(vocabulary_size=rows, **large)
     document: dict[str, Any] = {
         "architecture": shape,
         "corpus": corpus.model_dump(),
@@ -71,3 +72,20 @@ def test_every_process_has_the_whole_teacher(config: ProxyConfig) -> None:
     assert taught.total > alone.total + taught.teacher
     assert "teacher" in str(taught)
     assert "teacher" not in str(alone)
+
+
+def test_a_teacher_is_read_with_all_of_its_rows_and_keeps_the_students(config: ProxyConfig) -> None:
+    student = config.architecture
+    large, small = (
+        ArchitectureConfig.model_validate(
+            {**student.model_dump(), "width": 256, "kv_heads": 16, "vocabulary_size": size}
+        )
+        for size in (150_000, student.vocabulary_size)
+    )
+    for precision in ("float32", "bfloat16"):
+        many, few = (estimate_memory(config, 256, "sdpa", precision, "cpu", teacher=one) for one in (large, small))
+        assert many.teacher == few.teacher
+        rows = 4 * 256 * (150_000 - student.vocabulary_size) * (1 if large.tied_head else 2)
+        assert many.total > rows > few.total
+    on_gpu = [estimate_memory(config, 256, "sdpa", "bfloat16", "cuda", teacher=one).total for one in (large, small)]
+    assert on_gpu[0] == on_gpu[1]  # it is read into the host's memory
