@@ -101,7 +101,8 @@ class TrainingRun:
         config, precision = self.config, self.execution.precision
         if config.distillation is None:
             return None
-        return read_teacher(config.distillation, config.architecture, self.data.tokenizer, self.device, precision)
+        student, tokenizer = config.architecture, self.data.tokenizer
+        return read_teacher(config.distillation, student, tokenizer, self.device, precision, self.world.on_this_host)
 
     @property
     def single(self) -> SingleProgram:

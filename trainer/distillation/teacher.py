@@ -81,8 +81,11 @@ def read_teacher(
     tokenizer: Tokenizer,
     device: torch.device,
     precision: Precision,
+    processes: int = 1,
 ) -> Teacher:
     """Read the teacher of a student with this tokenizer; its width, depth and heads are its own affair.
+
+    ``processes`` of this host, each of which calls this, read it at the same moment.
 
     Raises:
         InvalidInput: the folder cannot be read, does not fit the memory, was made for shorter sequences, or lacks a
@@ -90,7 +93,7 @@ def read_teacher(
     """
     own = teacher_folder(config.teacher, student.sequence_length).architecture
     architecture = over_student(own, student)
-    _check_readable(own)
+    _check_readable(own, processes)
     parent = read_parent(Path(config.teacher), field=FIELD)
     ids = map_tokens(tokenizer, parent.tokenizer, own.vocabulary_size, FIELD).ids
     _check_whole(ids, tokenizer)
@@ -103,11 +106,13 @@ def read_teacher(
     return Teacher(config, network, dtype, own, parent.fingerprint)
 
 
-def _check_readable(own: ArchitectureConfig) -> None:
-    needed, available = FLOAT32 * count_parameters(own).total, available_bytes(torch.device("cpu"))
-    if needed > available:
-        reason = f"its weights are {gib(needed)} in float32, and {gib(available)} of memory are available"
-        raise InvalidInput(FIELD, reason, "give a smaller teacher, or run fewer trials at a time")
+def _check_readable(own: ArchitectureConfig, processes: int) -> None:
+    size, available = FLOAT32 * count_parameters(own).total, available_bytes(torch.device("cpu"))
+    if processes * size > available:
+        each = f", which {processes} processes of this host read at once" if processes > 1 else ""
+        reason = f"its weights are {gib(size)} in float32{each}, and {gib(available)} of memory are available"
+        remedy = "give a smaller teacher, or run fewer trials or processes at a time"
+        raise InvalidInput(FIELD, reason, remedy)
 
 
 def _check_whole(ids: Sequence[int], tokenizer: Tokenizer) -> None:

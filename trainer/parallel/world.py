@@ -4,6 +4,7 @@ Tensors of the training step travel through the process group of ``torch.distrib
 (Ray Train, or a test). Everything else is short text, on groups of its own that work without a GPU.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class World:
     """Where its part of the network is."""
     backend: str
     """Of the group that tensors of the step travel through: ``gloo``, ``nccl``, or ``none`` for one process."""
+
+    @property
+    def on_this_host(self) -> int:
+        """Processes that share this host's memory: ``LOCAL_WORLD_SIZE``, which Ray Train and torchrun set; all, if not."""
+        return min(int(os.environ.get("LOCAL_WORLD_SIZE", self.size)), self.size)
 
     def share(self, count: int) -> slice:
         """The part of this process of ``count`` things, a multiple of ``size``; the parts follow one another."""

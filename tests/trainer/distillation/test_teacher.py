@@ -17,6 +17,7 @@ from trainer.distillation import teacher as teacher_module
 from trainer.distillation.config import DistillationConfig
 from trainer.distillation.teacher import Teacher, read_teacher
 from trainer.machine.precision import autocast
+from trainer.parallel.world import World
 from trainer.text.data import PreparedData, prepare
 
 CPU = torch.device("cpu")
@@ -141,3 +142,19 @@ def test_a_teacher_beyond_the_memory_is_refused_before_it_is_read(
     monkeypatch.setattr(teacher_module, "read_parent", lambda *_, **__: pytest.fail("it was read"))
     with pytest.raises(InvalidInput, match="of memory are available"):
         read(teacher_folder, config.architecture, data.tokenizer)
+
+
+def test_processes_of_one_host_share_its_memory(
+    teacher_folder: Path, config: ProxyConfig, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = DistillationConfig(teacher=str(teacher_folder))
+    arguments = (told, config.architecture, data.tokenizer, CPU, "float32")
+    size = 4 * int(read_teacher(*arguments).attributes["teacher_parameters"])
+    monkeypatch.setattr(teacher_module, "available_bytes", lambda device: 2 * size)
+    read_teacher(*arguments, processes=2)
+    with pytest.raises(InvalidInput, match="which 3 processes of this host read at once"):
+        read_teacher(*arguments, processes=3)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert [World(0, size, CPU, "gloo").on_this_host for size in (1, 8)] == [1, 4]
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    assert World(0, 8, CPU, "gloo").on_this_host == 8
