@@ -39,14 +39,15 @@ class RoundBatches(Batches):
 
     def batch(self, step: int) -> npt.NDArray[np.int64]:
         """See :class:`Batches`."""
-        return super().batch(self.place(step) + 1)
+        return super().batch(int(self.places(step, step)[0]) + 1)
 
-    def place(self, step: int) -> int:
-        """The batch of the corpus that ``step`` trains on, counted from 0."""
-        number = self.plan.round_at(step)
+    def places(self, first: int, last: int) -> Order:
+        """The batches of the corpus, counted from 0, that steps ``first`` to ``last`` of one round train on."""
+        number = self.plan.round_at(first)
         if self.fresh or number == 1:
-            return step - 1
-        return int(self.orders[number][step - 1 - self.plan.start(number)])
+            return np.arange(first - 1, last, dtype=np.int32)
+        start = self.plan.start(number)
+        return self.orders[number][first - 1 - start : last - start]
 
     def unique_tokens(self, step: int) -> int:
         """See :class:`Batches`: later rounds show nothing new, unless they are fresh."""

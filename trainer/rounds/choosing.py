@@ -42,8 +42,7 @@ class Rounds:
         done = step - start
         if self.record is None or self.config.measures_at_end or done == self._read:
             return
-        steps = range(start + self._read + 1, step + 1)
-        trained = [np.array([batches.place(each) for each in steps]) for batches in self.batches]
+        trained = [batches.places(start + self._read + 1, step) for batches in self.batches]
         self.record.read(slice(self._read, done), trained)
         self._read = done
 
@@ -54,10 +53,10 @@ class Rounds:
         losses are those at the round's end.
         """
         if self.record is not None and self.config.measures_at_end:
-            every = range(self.plan.first_steps)
-            for place in every:
+            every = np.arange(self.plan.first_steps, dtype=np.int32)
+            for place in range(every.size):
                 self.record.add(place, measure(place + 1))
-            self.record.read(slice(0, len(every)), [np.array(every)] * len(self.batches))
+            self.record.read(slice(0, every.size), [every] * len(self.batches))
         self.read(step)
         self._choose(self._round + 1)
         self.go_on(step)

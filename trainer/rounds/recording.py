@@ -22,9 +22,11 @@ class LossRecord:
         self._world = world
         self._waiting_mt = torch.zeros(members, steps, device=world.device)
 
-    def add(self, place: int, nats_m: Tensor) -> None:
-        """Keep the loss of the round's step ``place``, counted from 0, without waiting for the device."""
-        self._waiting_mt[:, place] = nats_m
+    def add(self, place: int | slice, nats: Tensor) -> None:
+        """Keep the losses ``m`` of the round's step ``place``, counted from 0, or ``mt`` of several steps, without
+        waiting for the device.
+        """
+        self._waiting_mt[:, place] = nats
 
     def read(self, places: slice, batches: Sequence[npt.NDArray[np.integer]]) -> None:
         """Move what was added at ``places`` into ``losses``; a collective call.
