@@ -9,6 +9,7 @@ import numpy as np
 
 from model.config import ArchitectureConfig
 from model.counts import forward_flops_per_token, training_flops_per_token
+from model.errors import InvalidInput
 from search.proxy import proxy_config, training_length
 from search.space import Point, Space
 from search.space.summary import Range, looked_at
@@ -16,6 +17,7 @@ from studies.spec import StudySpec
 from trainer.config import ProxyConfig
 from trainer.inheritance.cost import MICRO_BATCH_TOKENS, importance_flops_per_token, score_flops
 from trainer.plan import MIN_STEPS
+from trainer.rounds.plan import plan_rounds
 
 BYTES_PER_TOKEN = {257: 1.0, 512: 2.11, 1024: 2.59, 2048: 2.99, 4096: 3.35, 8192: 3.61, 16_384: 3.77}
 """Bytes that a token stands for, by vocabulary: byte-level BPE trained on 400 files of Python 3.11's standard library,
@@ -45,7 +47,7 @@ UNKNOWN = Others()
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Training of all trials, with inheriting and teachers, without evaluations."""
+    """Training of all trials, with inheriting, teachers and the losses at the ends of rounds, without evaluations."""
 
     trials: int
     """Trials that are run: ``max_trial_count``, or fewer where a grid ends before."""
@@ -98,7 +100,19 @@ def _trial_cost(spec: StudySpec, space: Space, point: Point, index: int, others:
     batch = config.optimization.batch_tokens
     tokens = max(round(length.amount * tokens_per_unit[length.unit] / batch), MIN_STEPS) * batch
     extra = tokens * _teacher_flops_per_token(config, others.teacher) + _inherit_flops(config, others.parent)
+    extra += _measured_batches(config, tokens // batch) * batch * forward_flops_per_token(config.architecture)
     return float(tokens), tokens * flops_per_token + extra
+
+
+def _measured_batches(config: ProxyConfig, steps: int) -> int:
+    """Batches that a frozen network measures between rounds; none of a run that cannot have its rounds, which fails."""
+    if not config.multiple_rounds.measures_at_end:
+        return 0
+    try:
+        plan = plan_rounds(config.multiple_rounds, steps)
+    except InvalidInput:
+        return 0
+    return 0 if plan is None else (plan.rounds - 1) * plan.first_steps
 
 
 def _teacher_flops_per_token(config: ProxyConfig, teacher: ArchitectureConfig | None) -> float:

@@ -52,3 +52,12 @@ def test_what_could_not_be_looked_at_is_said() -> None:
     said = [line for line in unseen.assumptions if "could not be looked at" in line]
     assert len(said) == 2
     assert not [line for line in PLAIN.assumptions if "could not be looked at" in line]
+
+
+def test_measuring_batches_at_the_ends_of_rounds_is_counted() -> None:
+    proxy = {"train_tokens": 409_600, "vocabulary_size": 512, "batch_tokens": 4096, "rounds": 3, "parts": 2}
+    during, end = (cost(proxy={**proxy, "round_losses": losses}) for losses in ("during", "end"))
+    measured = 2 * 50 * 4096  # twice the first of three rounds of 50, 25 and 25 steps
+    assert end.total_flops / during.total_flops == pytest.approx(1 + measured / 3 / 409_600)
+    short = {**proxy, "parts": 80}  # no run has these rounds
+    assert cost(proxy={**short, "round_losses": "end"}).total_flops == during.total_flops
