@@ -156,7 +156,11 @@ class TrainingRun:
                 return
 
     def _is_read(self, step: int) -> bool:
-        return self.device.type == "cpu" or step % CUDA_READING_STEPS == 1
+        """Before a round's end too, so that the time of the steps that are still queued is that of training."""
+        return self.device.type == "cpu" or step % CUDA_READING_STEPS == 1 or self._ends_round(step)
+
+    def _ends_round(self, step: int) -> bool:
+        return self.rounds is not None and step in self.rounds.plan.boundaries
 
     def _compile(self) -> None:
         """Compute one gradient and forget it, so that no step's time holds the compiler's."""
@@ -230,7 +234,7 @@ class TrainingRun:
 
     def _end_round(self, step: int) -> None:
         """Choose the next round where one ends with ``step``; a checkpoint of that step holds it."""
-        if self.rounds is None or step not in self.rounds.plan.boundaries:
+        if self.rounds is None or not self._ends_round(step):
             return
         start = time.perf_counter()
         self.rounds.end(step, lambda first: mean_nats(self.program, self.feeder.take(first).tokens_mbs, self.execution))
