@@ -14,6 +14,7 @@ from studies.specs.sampler_checks import check_objectives, check_sampler
 from studies.specs.scheduler_checks import check_scheduler
 from trainer.config import LengthUnit, ProxyConfig
 from trainer.plan import plan_run
+from trainer.rounds.config import RoundsConfig
 from trainer.stacks import STACKABLE_NAMES
 
 LONGEST_RUNS: dict[LengthUnit, float] = {"tokens": 1e14, "bytes": 1e15, "flops": 1e27}
@@ -103,19 +104,33 @@ def _check_runs(spec: StudySpec, space: Space) -> None:
 
 
 def _check_rungs(spec: StudySpec, config: ProxyConfig) -> None:
-    """Check that a run has room for what a scheduler compares, where that can be known without the text.
+    """Check that a run has room for what a scheduler compares and for its rounds, where that can be known without the
+    text.
 
     Of several batches the smallest makes the longest run: where even that is too short, all are.
     """
     varied = {*spec.space, *spec.inner}
     known = config.length.unit == "tokens" and not varied & {"sequence_length", "warmup_tokens"}
-    if not known or spec.scheduler.kind == "none" or spec.execution == "external":
+    in_rounds = max(declared_values(spec, "rounds")[1]) > 1
+    if not known or (spec.scheduler.kind == "none" and not in_rounds) or spec.execution == "external":
         return
     batch = min(map(int, declared_values(spec, "batch_tokens")[1]))
     if batch % config.architecture.sequence_length:
         return
-    longest = config.model_copy(update={"optimization": config.optimization.model_copy(update={"batch_tokens": batch})})
+    optimization = config.optimization.model_copy(update={"batch_tokens": batch})
+    rounds = _easiest_rounds(spec, config) if in_rounds else config.multiple_rounds
+    longest = config.model_copy(update={"optimization": optimization, "multiple_rounds": rounds})
     try:
         plan_run(longest, bytes_per_token=1.0)  # which a length in tokens does not read
     except InvalidInput as error:
-        raise InvalidInput(f"proxy.{error.field}", error.reason, error.remedy) from None
+        said_by = (
+            declared_values(spec, error.field)[0] if error.field in ("rounds", "parts") else f"proxy.{error.field}"
+        )
+        raise InvalidInput(said_by, error.reason, error.remedy) from None
+
+
+def _easiest_rounds(spec: StudySpec, config: ProxyConfig) -> RoundsConfig:
+    """Several rounds that no trial's ask less of a run's length than: where even they do not fit, none do."""
+    rounds, parts, rates = (declared_values(spec, name)[1] for name in ("rounds", "parts", "sampling_rate"))
+    least = {"rounds": max(min(rounds), 2), "parts": min(parts), "sampling_rate": max(rates)}
+    return config.multiple_rounds.model_copy(update=least)

@@ -76,6 +76,9 @@ def refusal(**changes: Any) -> InvalidInput:
             "proxy.annealed_evaluations",
             "write false, or rounds: 1",
         ),
+        ({"proxy": {"rounds": 2, "parts": 1000}}, "proxy.parts", "a first round of "),
+        ({"proxy": {"rounds": 10, "sampling_rate": 0.01}}, "proxy.rounds", "give fewer rounds"),
+        ({"inner": {"rounds": [1, 2], "parts": [900, 1000]}}, "inner.parts", "has no 900 parts"),
         ({"conditions": {"sampling_rate": {"rounds": [2]}}}, "conditions.sampling_rate", ""),
     ],
 )
@@ -92,6 +95,12 @@ def trials(spec: StudySpec) -> list[dict[str, Any]]:
     return [
         dict(space.trial(point.values, inner).values) for point in points for inner in range(len(space.inner_points))
     ]
+
+
+def test_rounds_of_which_some_fit_are_no_errors_of_the_spec() -> None:
+    assert parse_spec(document(inner={"rounds": [2, 10], "parts": [8, 1000], "sampling_rate": [0.01, 0.5]}))
+    assert parse_spec(document(proxy={"rounds": 1, "parts": 1000}))
+    assert parse_spec(document(proxy={"rounds": 2, "parts": 1000}, inner={"batch_tokens": [64, 4096]}))
 
 
 def test_later_rounds_have_their_parameters_by_condition() -> None:
