@@ -45,6 +45,8 @@ def read_rounds(rounds: Rounds, folder: Path, step: int) -> None:
     path = folder / ROUNDS_FILE
     found = _read(path, step, _shapes(rounds))
     plan, batches = rounds.plan, rounds.batches[0]
+    if not np.isfinite(found["gains"][: plan.ended_rounds(step)]).all():
+        raise InvalidInput("checkpoints", f"{path} holds gains of rounds that are not finite", REMEDY)
     for number in range(2, plan.ended_rounds(step) + 2):
         order = found["orders"][number - 2].astype(np.int32)
         _check_order(path, rounds, order, number)

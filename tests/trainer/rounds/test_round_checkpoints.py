@@ -88,6 +88,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "other type": (lambda path: save_as(path, orders=orders(0, 3, 4).long()), "is not of these rounds"),
     "other shape": (lambda path: save_as(path, losses=torch.zeros(5)), "is not of these rounds"),
     "not finite": (lambda path: save_as(path, losses=torch.full((6,), np.nan)), "losses that are not finite"),
+    "gain": (
+        lambda path: save_as(path, gains=torch.tensor([np.inf, 0.0], dtype=torch.float64)),
+        "gains of rounds that are not finite",
+    ),
     "twice": (lambda path: save_as(path, orders=orders(0, 3, 3)), "round 2 of .* takes other batches from part 2"),
     "beyond": (lambda path: save_as(path, orders=orders(0, 3, 6)), "round 2 of .* takes other batches from part 2"),
     "negative": (lambda path: save_as(path, orders=orders(-1, 3, 4)), "takes other batches from part 1"),
