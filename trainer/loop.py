@@ -233,8 +233,11 @@ class TrainingRun:
         return evaluations
 
     def _end_round(self, step: int) -> None:
-        """Choose the next round where one ends with ``step``; a checkpoint of that step holds it."""
-        if self.rounds is None or not self._ends_round(step):
+        """Choose the next round where one ends with ``step``; a checkpoint of that step holds it.
+
+        Where every member has failed there is no next one: a step that ends a round has had its loss read.
+        """
+        if self.rounds is None or not self._ends_round(step) or all(member.failure for member in self.members):
             return
         start = time.perf_counter()
         self.rounds.end(step, lambda first: mean_nats(self.program, self.feeder.take(first).tokens_mbs, self.execution))
