@@ -62,6 +62,13 @@ class World:
         """The mean over all processes; a collective call, unless there is one process."""
         return self.sum(tensor) / self.size if self.size > 1 else tensor
 
+    def of_first(self, tensor: Tensor) -> Tensor:
+        """The tensor of the first process; a collective call, unless there is one process."""
+        if self.size > 1:
+            tensor = tensor.clone()
+            dist.broadcast(tensor, src=0)
+        return tensor
+
 
 def alone() -> World:
     """The world of a process that trains by itself, on its GPU where it has one."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from trainer.parallel.world import World
@@ -17,7 +18,8 @@ from trainer.text.data import Batches
 class Rounds:
     """Rounds of batches that have been trained on, whose choice it puts into ``batches``.
 
-    Every process of the run makes one and calls it at the same steps; all come to the same losses and choices.
+    Every process of the run makes one and calls it at the same steps; all train what the first one chooses, which a
+    last digit of a loss that another host computes otherwise cannot change.
 
     Args:
         config: what the members share.
@@ -27,7 +29,7 @@ class Rounds:
     """
 
     def __init__(self, config: RoundsConfig, plan: RoundPlan, batches: Sequence[RoundBatches], world: World) -> None:
-        self.config, self.plan, self.batches = config, plan, batches
+        self.config, self.plan, self.batches, self._world = config, plan, batches, world
         self.record = LossRecord(len(batches), plan.first_steps, world) if config.uses_losses else None
         self._round, self._read = 1, 0
 
@@ -64,7 +66,8 @@ class Rounds:
     def _choose(self, number: int) -> None:
         for index, batches in enumerate(self.batches):
             losses = self.record.losses[index] if self.record else np.zeros(self.plan.first_steps, dtype=np.float32)
-            order = select_round(losses, self.plan, self.config.selection, batches.seed, number)
+            own = select_round(losses, self.plan, self.config.selection, batches.seed, number)
+            order = self._world.of_first(torch.from_numpy(own).to(self._world.device)).cpu().numpy()
             batches.orders[number] = order
             if self.record is not None:
                 batches.gains[number] = float(losses[order].mean(dtype=np.float64) - losses.mean(dtype=np.float64))
