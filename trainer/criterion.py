@@ -39,9 +39,10 @@ class Criterion:
     ) -> tuple[Tensor, Tensor]:
         """The objective ``m`` with its graph, and the readings ``rm`` in nats a token without."""
         targets_mn = targets_mbs.flatten(1)
-        if self.teacher is None or taught_mne is None:
+        if self.teacher is None:
             objective_m, nats_m = head_loss(hidden_mnd, head_mvd, targets_mn, self.z_loss)
             return objective_m, nats_m[None]
+        assert taught_mne is not None
         config = self.teacher.config
         objective_m, *readings = distillation_loss(
             hidden_mnd,
