@@ -9,7 +9,7 @@ from model.attention import AttentionBackend, fastest_backend
 from model.config import ArchitectureConfig
 from model.errors import InvalidInput
 from trainer.config import Precision, PretrainConfig, ProxyConfig
-from trainer.distillation.architecture import teacher_folder
+from trainer.distillation.architecture import over_student, teacher_folder
 from trainer.distillation.teacher import Teacher
 from trainer.machine.compilation import Mode, choose_mode
 from trainer.machine.memory import check_memory
@@ -50,8 +50,10 @@ def choose_execution(configs: Sequence[ProxyConfig], world: World) -> Execution:
     backend = fastest_backend(device, dtype, config.architecture, stacked=len(configs) > 1)
     micro_batch = _micro_batch(config, len(configs), device)
     tokens = micro_batch * config.architecture.sequence_length
-    recomputed, estimate = _check_memory(config, tokens, backend, len(configs), world)
-    compilation = choose_mode(config, tokens, len(configs), device)
+    teacher = _teacher_architecture(config)
+    recomputed, estimate = _check_memory(config, tokens, backend, len(configs), world, teacher)
+    computed = over_student(teacher, config.architecture) if teacher else None
+    compilation = choose_mode(config, tokens, len(configs), device, computed)
     return Execution(precision, backend, micro_batch, recomputed, estimate, compilation)
 
 
@@ -62,10 +64,14 @@ def _micro_batch(config: ProxyConfig, members: int, device: torch.device) -> int
 
 
 def _check_memory(
-    config: ProxyConfig, tokens: int, backend: AttentionBackend, members: int, world: World
+    config: ProxyConfig,
+    tokens: int,
+    backend: AttentionBackend,
+    members: int,
+    world: World,
+    teacher: ArchitectureConfig | None,
 ) -> tuple[bool, MemoryEstimate]:
     """Whether blocks are run again in the backward pass, as a full run may, and what is predicted then."""
-    teacher = _teacher_architecture(config)
     arguments = (config, tokens, backend, world.device, members, world.size)
     try:
         return False, check_memory(*arguments, teacher=teacher)
