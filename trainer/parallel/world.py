@@ -38,7 +38,7 @@ class World:
 
     @property
     def on_this_host(self) -> int:
-        """Processes that share this host's memory: ``LOCAL_WORLD_SIZE``, which Ray Train and torchrun set; all, if not."""
+        """Processes on this host: ``LOCAL_WORLD_SIZE``, which Ray Train and torchrun set; all, where nobody has."""
         return min(int(os.environ.get("LOCAL_WORLD_SIZE", self.size)), self.size)
 
     def share(self, count: int) -> slice:

@@ -51,7 +51,10 @@ def test_losses_of_any_size_are_safe(scale: float) -> None:
     plan = RoundPlan(2, 2, 40, 20)
     losses = np.linspace(0, scale, 40, dtype=np.float32)
     assert np.isfinite(losses).all()
-    chosen = set(select_round(losses, plan, "loss", 0, 2).tolist())
+    order = select_round(losses, plan, "loss", 0, 2).tolist()
+    chosen = set(order)
+    assert len(order) == len(chosen) == 20
+    assert chosen <= set(range(40))
     if scale >= 700:  # e^700 is no float32, and all but certain
         assert chosen == {*range(10, 20), *range(30, 40)}
 

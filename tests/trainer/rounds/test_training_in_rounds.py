@@ -100,7 +100,12 @@ def test_losses_at_the_end_are_those_of_the_frozen_network(in_rounds: Change, da
     run = TrainingRun(in_rounds(losses="end", rounds=2, parts=4), data)
     results = run.results()
     first = 8
-    at_boundary = [next(results) for _ in range(first)]
+    for _ in range(first - 1):
+        next(results)
+    before = run.progress.evaluation_seconds
+    next(results)
+    assert first not in run.plan.evaluation_steps
+    assert run.progress.evaluation_seconds > before
     network, base = run.single.network, Batches(data.train, 32, 256, 0)
     tokens = [torch.from_numpy(base.batch(step)) for step in range(1, first + 1)]
     with torch.no_grad():
@@ -108,9 +113,7 @@ def test_losses_at_the_end_are_those_of_the_frozen_network(in_rounds: Change, da
     assert run.rounds is not None
     assert run.rounds.record is not None
     assert run.rounds.record.losses[0] == pytest.approx(expected, rel=1e-5)
-    evaluated = at_boundary[-1].seconds
     rest = list(results)
-    assert rest[0].seconds > evaluated
     found = attributes(rest)
     assert found["round_loss_tokens"] == first * 256
     assert found["spent_flops"] == pytest.approx((STEPS + first / 3) * 256 * found["training_flops_per_token"])
@@ -203,3 +206,21 @@ def test_a_member_that_diverges_leaves_the_choices_of_the_others_alone(in_rounds
     alone = TrainingRun(healthy, data)
     list(alone.results())
     assert orders(stack, 1) == orders(alone)
+
+
+def test_no_round_is_chosen_for_a_run_that_diverges_where_one_ends(in_rounds: Change, data: PreparedData) -> None:
+    run = TrainingRun(in_rounds(losses="end"), data)
+    results = run.results()
+    for _ in range(FIRST - 1):
+        next(results)
+    with torch.no_grad():
+        run.single.network.head_vd[0] = math.nan
+    with pytest.raises(TrainingDiverged):
+        next(results)
+    assert orders(run) == []
+
+
+def test_a_gpu_reads_the_loss_where_a_round_ends(in_rounds: Change, data: PreparedData) -> None:
+    run = TrainingRun(in_rounds(), data)
+    run.device = torch.device("cuda")
+    assert [step for step in range(1, STEPS + 1) if run._is_read(step)] == [1, FIRST, FIRST + LATER, 11]
