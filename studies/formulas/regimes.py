@@ -10,7 +10,20 @@ from studies.formulas.observations import Observation
 NAMES = ("parametrisation", "schedule", "final_learning_rate_ratio", "decay_mode", "optimizer")
 """Attributes of a regime: the best rate of a cosine is not that of a constant schedule, coupled weight decay scales
 with the rate, and under muP a rate means something else (arXiv 2203.03466)."""
-SHARED = (*NAMES[1:], "corpus_fingerprint", "parent_fingerprint", "teacher_fingerprint")
+OTHER_NETWORKS = ("parent_fingerprint", "teacher_fingerprint")
+"""A run that states none of one has none."""
+TRAINED_ALIKE = (
+    "inherit_method",
+    "inherit_layers",
+    "distillation_weight",
+    "distillation_temperature",
+    "rounds",
+    "sampling_rate",
+    "round_selection",
+    "round_losses",
+)
+"""Of runs that were inherited, distilled or trained in rounds alike; not compared where a study varies it."""
+SHARED = (*NAMES[1:], "corpus_fingerprint", *OTHER_NETWORKS, *TRAINED_ALIKE)
 """What studies that are fitted together must have in common; each parametrisation has laws of its own."""
 Regime = tuple[Value | None, ...]
 """A value for each of ``NAMES``; None where no run of a table states it."""

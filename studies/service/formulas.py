@@ -9,8 +9,8 @@ from model.errors import InvalidInput
 from studies.errors import NotFound
 from studies.formulas.formula import Formula, FormulaKind
 from studies.formulas.observations import FitContext, Observation, of_the_design
-from studies.formulas.regimes import SHARED
-from studies.records import ACTIVE_STUDY_STATES, Study
+from studies.formulas.regimes import OTHER_NETWORKS, SHARED, TRAINED_ALIKE
+from studies.records import ACTIVE_STUDY_STATES, Study, TrialState
 from studies.repository import formulas, studies, trials
 from studies.service.studies import get_study
 from studies.suggestions import Suggestion, left_open, suggested_spec
@@ -145,7 +145,8 @@ def _check_comparable(study: Study, rows: Sequence[Observation], other: Study, o
         said = f"study {other.id} has the objective {found['metric']} ({found['direction']})"
         reason = f"{said}, study {study.id} {wanted['metric']} ({wanted['direction']})"
         raise InvalidInput("with", reason, "name studies of one objective")
-    for name in SHARED:
+    varied = {name for row in (*rows, *others) for name in row.parameters if name in TRAINED_ALIKE}
+    for name in (name for name in SHARED if name not in varied):
         own, its = _values_of(rows, name), _values_of(others, name)
         if own and its and not set(own) & set(its):
             said = f"{name} is {_some(its)} in study {other.id} and {_some(own)} in study {study.id}"
@@ -154,7 +155,11 @@ def _check_comparable(study: Study, rows: Sequence[Observation], other: Study, o
 
 
 def _values_of(rows: Sequence[Observation], name: str) -> list[str]:
-    return sorted({str(row.attributes[name]) for row in rows if name in row.attributes})
+    """What runs state; of a parent or teacher "none" where a complete run states none."""
+    stated = {str(row.attributes[name]) for row in rows if name in row.attributes}
+    if name in OTHER_NETWORKS:
+        stated |= {"none" for row in rows if row.state is TrialState.COMPLETE and name not in row.attributes}
+    return sorted(stated)
 
 
 def _some(values: Sequence[str]) -> str:
