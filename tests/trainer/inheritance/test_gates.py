@@ -10,7 +10,7 @@ from model.inheritance.selection import select
 from model.inheritance.units import Selection
 from model.inheritance.vocabulary import TokenMap
 from model.transformer import Transformer
-from tests.trainer.inheritance.networks import VOCABULARY_SIZE, drawn, drawn_tokens, shape
+from tests.trainer.inheritance.networks import SEQUENCE_LENGTH, VOCABULARY_SIZE, drawn, drawn_tokens, shape
 from trainer.config import Precision
 from trainer.inheritance.calibration import CalibrationText
 from trainer.inheritance.cost import MICRO_BATCH_TOKENS
@@ -19,6 +19,7 @@ from trainer.inheritance.mask import learned_mask, straight_through
 from trainer.inheritance.taylor import WINDOWS, taylor_scores
 from trainer.loss import IGNORED, head_loss
 from trainer.machine.memory_estimate import CUDA_ALLOCATOR_SHARE, estimate_inheritance
+from trainer.text.data import PreparedData
 
 LAYERS = (0, 2)
 SAME_TOKENS = TokenMap(tuple(range(VOCABULARY_SIZE)), {})
@@ -169,6 +170,25 @@ def test_a_mask_depends_on_its_seed_alone() -> None:
 
     assert torch.equal(trained(0), trained(0))
     assert not torch.equal(trained(0), trained(1))
+
+
+def test_training_a_mask_opens_units_that_predict_the_text_better(
+    parent_network: Transformer, data: PreparedData
+) -> None:
+    student = shape(**STUDENTS["smaller"])
+    gated = GatedParent(parent_network, LAYERS, student, student.width)
+    windows_ns = torch.from_numpy(data.train[: 32 * (SEQUENCE_LENGTH + 1)].astype("int64")).view(32, -1)
+    inputs_ns, targets_ns = windows_ns[:, :-1], windows_ns[:, 1:]
+    text = CalibrationText(inputs_ns, targets_ns, 100)
+
+    def loss_after(steps: int, seed: int) -> float:
+        mask = learned_mask(gated, student, text, steps, seed, "float32")
+        selection = select(mask, parent_network.config, student, LAYERS)
+        with torch.no_grad():
+            return gated.loss(_opened(selection, parent_network.config), inputs_ns, targets_ns, "float32").item()
+
+    gains = [loss_after(0, seed) - loss_after(40, seed) for seed in range(3)]
+    assert min(gains) > 0.02, gains
 
 
 def _text() -> CalibrationText:
