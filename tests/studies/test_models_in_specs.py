@@ -100,7 +100,9 @@ def trials(spec: StudySpec) -> list[dict[str, Any]]:
 def test_rounds_of_which_some_fit_are_no_errors_of_the_spec() -> None:
     assert parse_spec(document(inner={"rounds": [2, 10], "parts": [8, 1000], "sampling_rate": [0.01, 0.5]}))
     assert parse_spec(document(proxy={"rounds": 1, "parts": 1000}))
-    assert parse_spec(document(proxy={"rounds": 2, "parts": 1000}, inner={"batch_tokens": [64, 4096]}))
+    assert parse_spec(
+        document(proxy={"rounds": 2, "parts": 200, "sequence_length": 64}, inner={"batch_tokens": [64, 4096]})
+    )
 
 
 def test_later_rounds_have_their_parameters_by_condition() -> None:
