@@ -1,7 +1,7 @@
 """A space in numbers: how many points it has, what excludes the rest, and what follows from them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,20 @@ def summarize(space: Space) -> SpaceSummary:
 
 def looked_at(space: Space) -> list[Point]:
     """Accepted points, as trials at the first inner point: all of a small space, else evenly spread ones."""
+    return [space.trial(point.values, 0) for point in _outer(space)]
+
+
+def looked_at_all(space: Space, names: Collection[str]) -> Iterator[Point]:
+    """The same points, at the first of the inner points that agree in each of ``names``."""
+    distinct: dict[tuple[Value | None, ...], int] = {}
+    for index, inner in enumerate(space.inner_points):
+        distinct.setdefault(tuple(value for name, value in inner.items() if name in names), index)
+    for point in _outer(space):
+        yield from (space.trial(point.values, index) for index in distinct.values())
+
+
+def _outer(space: Space) -> list[Point]:
+    """Accepted points without a value of the inner grids: all of a small space, else evenly spread ones."""
     if space.size is not None and space.size <= MAX_LOOKED_AT:
         points = [space.grid_point(index) for index in range(space.size)]
         accepted = [point for point in points if not space.checks or space.accepts(point.values)]
@@ -85,7 +99,7 @@ def looked_at(space: Space) -> list[Point]:
         units = _even_units(space)[:MAX_LOOKED_AT]
         accepted = [space.point(dict(zip(space.names, unit, strict=True))) for unit in units.tolist()]
         accepted = accepted or [space.draw(np.random.default_rng(0))]
-    return [space.trial(point.values, 0) for point in accepted]
+    return accepted
 
 
 def _even_units(space: Space) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

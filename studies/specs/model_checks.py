@@ -7,11 +7,13 @@ from model.errors import InvalidInput
 from model.inheritance.shapes import check_inheritable
 from search.proxy import architecture_config
 from search.space import Space
-from search.space.summary import looked_at
+from search.space.summary import looked_at_all
 from studies.spec import StudySpec, declared_values, vocabulary_sizes
 
 INHERITING = ("inherit_method", "inherit_layers")
 """Parameters that say how a parent is inherited."""
+OF_NETWORK = frozenset({*ArchitectureConfig.model_fields, "ffn_ratio", *INHERITING})
+"""Parameters on which a network's shape, or what it inherits, depends."""
 MAX_KEPT_BYTES = 64 * 2**30
 """Most bytes of weights that one study may keep (assumed: a part of a disk; 16 000 networks of 10⁶ parameters)."""
 BYTES_PER_PARAMETER = 4
@@ -48,7 +50,7 @@ def check_parent(spec: StudySpec, space: Space, parent: ArchitectureConfig) -> N
         _check_dimension(spec, space, name, getattr(parent, name))
     _check_head_dim(spec, parent.head_dim)
     settings = spec.trial_settings
-    for point in looked_at(space):
+    for point in looked_at_all(space, OF_NETWORK):
         if point.values.get("inherit_method", settings.inherit_method) != "none":
             check_inheritable(parent, architecture_config(settings, point.values, point.attributes), PARENT)
 
@@ -97,7 +99,7 @@ def _refuse_value(spec: StudySpec, name: str, value: str, reason: str) -> None:
 
 
 def _check_kept_bytes(spec: StudySpec, space: Space) -> None:
-    largest = max(int(point.attributes["total_parameters"]) for point in looked_at(space))
+    largest = max(int(point.attributes["total_parameters"]) for point in looked_at_all(space, OF_NETWORK))
     kept = spec.max_trial_count * largest * BYTES_PER_PARAMETER
     if kept > MAX_KEPT_BYTES:
         most = MAX_KEPT_BYTES // (largest * BYTES_PER_PARAMETER)
