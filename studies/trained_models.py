@@ -32,8 +32,9 @@ class KeptModel:
     """Of its folder (``trainer.weights_folder``)."""
     architecture: ArchitectureConfig
     """As its folder has it: muP's multipliers are folded into the weights."""
-    train_flops: float
-    """Of training it, with forgotten cooldowns and with those of what it started from."""
+    train_flops: float | None
+    """Of training it, with forgotten cooldowns and with those of what it started and learnt from; None where nobody
+    knows those."""
 
     def folder(self, storage: Path, field: str) -> Path:
         """Where its weights are.
@@ -151,9 +152,20 @@ def find_kept(session: Session, owner: str, model: ModelOfTrial, field: str) -> 
     spec = StudySpec.model_validate(study.spec)
     trained = architecture_config(spec.trial_settings, trial.parameters, trial.attributes)
     spent = float(trial.attributes.get("spent_flops", trial.metrics["train_flops"]))
-    earlier = sum(float(trial.attributes.get(f"{model}_train_flops", 0.0)) for model in ("parent", "teacher"))
     architecture = trained.model_copy(update={"mup_base_width": None})
-    return KeptModel(study.id, trial.number, str(key), architecture, spent + earlier)
+    return KeptModel(study.id, trial.number, str(key), architecture, _with_earlier(trial, spent))
+
+
+def _with_earlier(trial: Trial, spent: float) -> float | None:
+    """``spent`` with the training of parent and teacher, once where both are one network; None where one is unknown."""
+    earlier: dict[object, float] = {}
+    for model in ("parent", "teacher"):
+        flops, network = (trial.attributes.get(f"{model}_{name}") for name in ("train_flops", "fingerprint"))
+        if flops is not None:
+            earlier[network or model] = float(flops)
+        elif network is not None:
+            return None
+    return spent + sum(earlier.values())
 
 
 def _chosen(session: Session, study: Study, model: ModelOfTrial, field: str) -> Trial:
