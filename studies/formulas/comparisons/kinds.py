@@ -100,14 +100,14 @@ def _rounds(observation: Observation) -> str | None:
         return None
     if rounds == 1:
         return "rounds_1"
-    selection, parts = _text(observation, "round_selection", "loss"), observation.parameters.get("parts", PAPER_PARTS)
+    selection, parts = _text(observation, "round_selection", "loss"), observation.number_of("parts") or PAPER_PARTS
     at_end = selection in CHOSEN_BY_LOSS and _text(observation, "round_losses", "during") == "end"
     label = [
         f"rounds_{rounds:.0f}",
         "" if rate is None else f"at_{100 * rate:.3g}",
         "" if selection == "loss" else selection,
         "losses_at_end" if at_end else "",
-        "" if parts == PAPER_PARTS or selection == "fresh" else f"{parts}_parts",
+        "" if parts == PAPER_PARTS or selection == "fresh" else f"{parts:.0f}_parts",
     ]
     return identifier("_".join(filter(None, label)))
 
