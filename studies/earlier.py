@@ -21,7 +21,9 @@ from trainer.config import ProxySettings
 
 MAX_EARLIER = 2000
 """Most trials of one study that are taken, the first ones (assumed: more slow samplers down and teach them little)."""
-WITHOUT_INFLUENCE = frozenset({"seed", "evaluations", "annealed_evaluations", "compilation", "keep_weights"})
+WITHOUT_INFLUENCE = frozenset(
+    {"seed", "evaluations", "annealed_evaluations", "compilation", "keep_weights", "forgetting"}
+)
 """Settings on which a result does not depend, but for noise."""
 NETWORK = ("ffn_width", "total_parameters")
 """Attributes in which the same values must give the same network."""
