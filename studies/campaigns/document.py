@@ -8,6 +8,8 @@ from model.config import FrozenConfig
 
 MAX_STAGES = 20
 MAX_LADDER_SEEDS = 100
+MAX_RUNG = 60
+"""Characters of a rung's label."""
 BASELINE = "baseline"
 """Label of the first rung: the baseline, with nothing adopted."""
 StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
@@ -32,7 +34,7 @@ class Stage(FrozenConfig):
     adopt: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], Field(max_length=50)] = ()
     """What of the winner the later stages and rungs take: parameters that the study varies, solves or sets, or its
     sections ``inherit`` and ``teacher``. Of the network all is taken, or nothing."""
-    rung: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    rung: Annotated[str, Field(min_length=1, max_length=MAX_RUNG)] | None = None
     """Label under which what was adopted so far is a rung of the ladder."""
 
 

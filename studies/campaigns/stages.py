@@ -100,6 +100,7 @@ def stage_document(campaign: CampaignDocument, stage: Stage, setting: Setting, t
     count = study.get("max_trial_count")
     parallel = min(baseline.parallel_trial_count, count) if isinstance(count, int) and count > 0 else 1
     tags = study.get("tags", [])
+    marked = isinstance(tags, list) and TAG not in tags and len(tags) < MAX_TAGS
     document = {
         "resources_per_trial": baseline.resources_per_trial,
         "parallel_trial_count": parallel,
@@ -107,7 +108,7 @@ def stage_document(campaign: CampaignDocument, stage: Stage, setting: Setting, t
         **sections,
         **study,
         "name": f"{campaign.name}: {stage.name}"[:MAX_NAME],
-        "tags": [*tags[: MAX_TAGS - 1], TAG] if isinstance(tags, list) and TAG not in tags else tags,
+        "tags": [*tags, TAG] if marked else tags,
         "proxy": {**shared, **own},
     }
     models = {

@@ -55,7 +55,7 @@ def resolve_spec(spec: StudySpec, roots: Sequence[Path]) -> StudySpec:
         InvalidInput: a field is unusable.
     """
     check_name(spec.name)
-    _check_texts(spec)
+    check_texts({"description": spec.description, **{f"tags.{place}": tag for place, tag in enumerate(spec.tags)}})
     corpus = resolve_corpus(spec.proxy.corpus, roots)
     tokenizer = _prepare_tokenizer(spec, roots)
     spec = prepare_folders(spec, roots)
@@ -218,19 +218,25 @@ def cancel_study(session: Session, owner: str, study_id: int) -> Study:
     return _move(session, owner, study_id, "cancel")
 
 
-def check_name(name: str) -> None:
-    """Check that a study's name can be stored and shown.
+def check_name(name: str, field: str = "name", longest: int = 200) -> None:
+    """Check that a name, of a study or of another thing, can be stored and shown.
 
     Raises:
         InvalidInput: it is empty, too long, or holds control characters.
     """
-    if not name.strip() or len(name) > 200 or not name.isprintable():
-        raise InvalidInput("name", f"{name[:50]!r} cannot be shown", "give 1 to 200 printable characters")
+    if not name.strip() or len(name) > longest or not name.isprintable():
+        raise InvalidInput(field, f"{name[:50]!r} cannot be shown", f"give 1 to {longest} printable characters")
 
 
-def _check_texts(spec: StudySpec) -> None:
-    """Refuse control characters, which steer terminals and which PostgreSQL cannot store."""
-    texts = {"description": spec.description} | {f"tags.{place}": tag for place, tag in enumerate(spec.tags)}
+def check_texts(texts: Mapping[str, str]) -> None:
+    """Refuse control characters, which steer terminals, and lone surrogates: PostgreSQL cannot store them.
+
+    Args:
+        texts: by the field that holds them.
+
+    Raises:
+        InvalidInput: one of them holds such a character.
+    """
     for field, text in texts.items():
         found = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
         if found is not None:

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from model.errors import InvalidInput
 from studies import service
@@ -19,13 +19,19 @@ log = logging.getLogger(__name__)
 
 
 def advance_campaigns(database: Database) -> None:
-    """Let every campaign go on that can. A look is one query where none can."""
+    """Let every campaign go on that can. A look is one query where none can.
+
+    One that cannot, because of something that nobody foresaw, is FAILED and keeps no other from going on.
+
+    Raises:
+        DatabaseUnusable, OperationalError: the database does not answer; no campaign is to blame.
+    """
     with database.read_session() as session:
         waiting = campaigns.waiting(session)
     for campaign_id in waiting:
         try:
             advance_campaign(database, campaign_id)
-        except (SQLAlchemyError, DatabaseUnusable):
+        except (OperationalError, DatabaseUnusable):
             raise
         except Exception:
             log.exception("campaign %d cannot go on", campaign_id)

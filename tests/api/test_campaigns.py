@@ -109,6 +109,10 @@ def test_it_takes_another_corpus_and_name(http: httpx.Client, corpus: Path) -> N
     assert missing["errors"][0]["field"] == "corpus.path"
 
 
+def nested(depth: int) -> object:
+    return [nested(depth - 1)] if depth else "deep"
+
+
 def test_what_is_wrong_is_said_by_its_place(http: httpx.Client, corpus: Path) -> None:
     def inherit(stage: str) -> Json:
         return {"parent": {"kind": "stage", "stage": stage}}
@@ -133,6 +137,14 @@ def test_what_is_wrong_is_said_by_its_place(http: httpx.Client, corpus: Path) ->
         "stages.0.studi": (lambda one: one["stages"][0].update(studi={}), "did you mean study?"),
         "ladder.first_seed": (lambda one: one["ladder"].update(first_seed=4), "give more than 4"),
         "ladder.seeds": (lambda one: one["ladder"].update(seeds=2), "greater than or equal to 3"),
+        "stages.0.rung": (lambda one: one["stages"][0].update(rung="a\0b"), "1 to 60 printable characters"),
+        "description": (lambda one: one.update(description="a\0b"), "remove it"),
+        "stages.0.study.name": (lambda one: one["stages"][0]["study"].update(name="a\0b"), "printable characters"),
+        "stages.1.study.name": (lambda one: one["stages"][1]["study"].update(name=nested(400)), "leave it out"),
+        "stages.0.study.tags.49": (
+            lambda one: one["stages"][0]["study"].update(tags=["a"] * 49 + [nested(400)]),
+            "put it in quotes",
+        ),
         "baseline.proxy.depht": (lambda one: one["baseline"]["proxy"].update(depht=4), "did you mean depth?"),
         "baseline.proxy.train_tokens": (
             lambda one: one["baseline"]["proxy"].update(train_bytes=None, train_tokens=10_000),

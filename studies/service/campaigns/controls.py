@@ -83,8 +83,7 @@ def resume_campaign(session: Session, owner: str, resumption: Resumption) -> Cam
     for row, study in _open(session, campaign):
         if study is None or study.state in (StudyState.FAILED, StudyState.CANCELLED):
             campaigns.remove_study(session, campaign.id, row.position)
-        elif study.state is StudyState.PAUSED:
-            resume_study(session, owner, study.id)
+    _control(session, campaign, frozenset({StudyState.PAUSED}), resume_study)
     changed: Mapping[str, Any] = {}
     if resumption.prepared is not None:
         document = resumption.prepared.parsed.document.model_dump(mode="json")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studies.campaigns.document import BASELINE
+from model.errors import InvalidInput
+from studies.campaigns.document import BASELINE, MAX_RUNG, CampaignDocument
 from studies.campaigns.parsing import ParsedCampaign, located, parse_campaign
 from studies.campaigns.presets import load_preset
 from studies.campaigns.request import CampaignPlan, CampaignRequest, RungPlan, StagePlan
 from studies.campaigns.stages import MODELS, rung_spec
 from studies.digest import document_digest
-from studies.service.studies import check_name, resolve_spec
+from studies.service.studies import check_name, check_texts, resolve_spec
 from studies.spec import StudySpec, build_space
 from studies.specs.cost import estimate_cost
 from studies.specs.warnings import spec_warnings
@@ -45,7 +46,7 @@ def prepare_campaign(request: CampaignRequest, roots: Sequence[Path]) -> Prepare
 def prepare_document(document: object, roots: Sequence[Path]) -> PreparedCampaign:
     """As ``prepare_campaign``; fields are those of the document."""
     parsed = parse_campaign(document)
-    check_name(parsed.document.name)
+    _check_names(parsed.document)
     resolved = _resolved(parsed, roots)
     parsed = parse_campaign(resolved)
     return PreparedCampaign(parsed, document_digest(parsed.document.model_dump(mode="json")))
@@ -81,6 +82,23 @@ def plan_of(parsed: ParsedCampaign) -> CampaignPlan:
         train_flops=sum(cost.total_flops for cost in costs),
         assumptions=tuple(dict.fromkeys(line for cost in costs for line in cost.assumptions)),
     )
+
+
+def _check_names(document: CampaignDocument) -> None:
+    """Check the texts of a document that no spec of its studies has as they are.
+
+    Raises:
+        InvalidInput: one cannot be stored or shown.
+    """
+    check_name(document.name)
+    check_texts({"description": document.description})
+    for place, stage in enumerate(document.stages):
+        if stage.rung is not None:
+            check_name(stage.rung, f"stages.{place}.rung", MAX_RUNG)
+        own, field = stage.study.get("name", stage.name), f"stages.{place}.study.name"
+        if not isinstance(own, str):
+            raise InvalidInput(field, "is no text", "leave it out: a stage has a name")
+        check_name(own, field)
 
 
 def _specs(parsed: ParsedCampaign) -> list[StudySpec]:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
 from studies import service
@@ -13,10 +16,10 @@ from studies.campaigns.request import CampaignRequest
 from studies.campaigns.stages import TAG
 from studies.database import Database
 from studies.errors import Conflict, NotFound
-from studies.records import Campaign, CampaignState, StudyState
+from studies.records import Campaign, CampaignState, Study, StudyState
 from studies.repository import campaigns, studies
 from studies.service import campaigns as campaigns_service
-from studies.service.campaigns import CampaignProgress, ResumeRequest
+from studies.service.campaigns import CampaignProgress, ResumeRequest, steps
 from studies.spec import StudySpec, build_space
 from studies.workers import campaigns as worker
 from studies.workers.campaigns import INTERNAL, advance_campaign, advance_campaigns
@@ -326,6 +329,53 @@ def test_an_error_inside_does_not_keep_other_campaigns_from_going_on(
     advance_campaigns(database)
     assert (look(database, broken).campaign.state, look(database, broken).campaign.error) == ("FAILED", INTERNAL)
     assert look(database, sound).stages[1].state is StudyState.QUEUED
+
+
+def test_a_row_that_the_database_refuses_fails_its_campaign_alone(
+    database: Database, roots: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = create(database, roots), create(database, roots)
+    for campaign in (broken, sound):
+        train(database, look(database, campaign).stages[0].study_id or 0)
+    add = steps.add_prepared_study
+
+    def refuse_the_first(session: Session, owner: str, spec: StudySpec) -> Study:
+        monkeypatch.setattr(steps, "add_prepared_study", add)
+        session.execute(text("INSERT INTO owners (name) VALUES (NULL)"))
+        return add(session, owner, spec)
+
+    monkeypatch.setattr(steps, "add_prepared_study", refuse_the_first)
+    advance_campaigns(database)
+    assert (look(database, broken).campaign.state, look(database, broken).campaign.error) == ("FAILED", INTERNAL)
+    assert look(database, sound).stages[1].state is StudyState.QUEUED
+
+
+def test_a_database_that_does_not_answer_is_no_campaign_s_fault(
+    database: Database, roots: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = create(database, roots)
+    train(database, look(database, campaign).stages[0].study_id or 0)
+
+    def gone(*_: Any) -> bool:
+        raise OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
+
+    monkeypatch.setattr(worker, "advance_campaign", gone)
+    with pytest.raises(OperationalError):
+        advance_campaigns(database)
+    assert look(database, campaign).campaign.state is CampaignState.RUNNING
+
+
+def test_rungs_that_share_a_study_go_on_after_a_rest(database: Database, roots: list[Path]) -> None:
+    campaign = create(database, roots)
+    for place in range(3):
+        run_stage(database, campaign, place, lambda settings: float(settings["vocabulary_size"] + settings["depth"]))
+    rungs = look(database, campaign).rungs
+    assert rungs[0].study_id == rungs[1].study_id
+    with database.session() as session:
+        service.pause_campaign(session, "ada", campaign.id)
+    assert {rung.state for rung in look(database, campaign).rungs} == {StudyState.PAUSED}
+    resume(database, campaign, roots)
+    assert {rung.state for rung in look(database, campaign).rungs} == {StudyState.QUEUED}
 
 
 def test_deleting_a_campaign_leaves_its_studies(database: Database, roots: list[Path]) -> None:
