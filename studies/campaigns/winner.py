@@ -3,7 +3,8 @@
 - Where the study trains leaders on fresh seeds (``seeds``): the leader of the best mean over them, in which the run
   that made it a leader has no part (``studies.leaders``).
 - Else the setting of the best mean over the study's own seeds, each setting at its best inner point. A setting that
-  lacks a seed, because the run failed, was stopped or did not begin, comes after all that lack none.
+  lacks a seed, because the run failed, was stopped or did not begin, comes after all that lack none. Runs of a setting
+  at the same seed count as one, at their mean.
 - Of several objectives the knee of the front.
 
 Equal ones are in the order of their trials.
@@ -69,24 +70,26 @@ def _leader(spec: StudySpec, trials: Sequence[Trial], own: Sequence[Trial]) -> W
 
 def _best_mean(spec: StudySpec, own: Sequence[Trial]) -> Winner:
     objective = spec.objectives[0]
-    groups: dict[frozenset[tuple[str, Value]], list[Trial]] = defaultdict(list)
+    groups: dict[frozenset[tuple[str, Value]], dict[Value | None, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in sorted(own, key=lambda one: one.number):
-        groups[frozenset(_without_seed(trial).items())].append(trial)
+        groups[frozenset(_without_seed(trial).items())][trial.parameters.get(SEED)].append(trial)
     most = max(map(len, groups.values()))
     sign = 1.0 if objective.direction == "minimize" else -1.0
 
-    def rank(group: Sequence[Trial]) -> tuple[bool, float, int]:
-        mean = fmean(trial.metrics[objective.metric] for trial in group)
-        return len(group) < most, sign * mean, group[0].number
+    def mean(group: Mapping[Value | None, Sequence[Trial]]) -> float:
+        return fmean(fmean(trial.metrics[objective.metric] for trial in runs) for runs in group.values())
 
-    best = min(groups.values(), key=rank)
+    def first(group: Mapping[Value | None, Sequence[Trial]]) -> Trial:
+        return next(iter(group.values()))[0]
+
+    best = min(groups.values(), key=lambda group: (len(group) < most, sign * mean(group), first(group).number))
     return Winner(
-        trial=best[0].number,
+        trial=first(best).number,
         rule="mean_over_seeds",
         metric=objective.metric,
-        value=fmean(trial.metrics[objective.metric] for trial in best),
+        value=mean(best),
         runs=len(best),
-        parameters=_without_seed(best[0]),
+        parameters=_without_seed(first(best)),
     )
 
 
