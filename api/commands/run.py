@@ -27,6 +27,8 @@ from model.errors import FormularyError, InvalidInput
 
 POLL_S = 1.0
 """Pause between two tries to take a study that another process works on (assumed)."""
+STUDY = ("a study says this itself", "leave it out, or give a campaign")
+CAMPAIGN_STORED = ("the campaign is stored already", "leave it out; 'formulary campaign show' says how far it is")
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT, as shells have it."""
 RUNNABLE_STUDIES = frozenset({"QUEUED", "RUNNING", "STOPPING"})
@@ -67,13 +69,14 @@ def run(
     with open_application(settings.for_operator(spec.parent, corpus_root or ())) as application:
         document = _study_document(spec)
         if document is not None:
-            _refuse_for_a_study(corpus=corpus, name=name, plan=plan)
+            _refuse(STUDY, corpus=corpus, name=name, plan=plan)
             _run_study(settings, application, document)
             return
         from api.commands import run_campaign
 
         home = home_option(settings)
         if str(spec).startswith(CAMPAIGN):
+            _refuse(CAMPAIGN_STORED, corpus=corpus, name=name, plan=plan)
             run_campaign.continue_campaign(application, _campaign_id(spec), home)
             return
         request = campaign_request(spec, corpus, name)
@@ -99,10 +102,11 @@ def _study_document(spec: Path) -> Json | None:
     return load_preset_study(preset, stage)
 
 
-def _refuse_for_a_study(**given: object) -> None:
+def _refuse(why: tuple[str, str], **given: object) -> None:
+    """Refuse options that would be ignored, with a reason and a remedy."""
     for name, value in given.items():
         if value:
-            raise InvalidInput(f"--{name}", "a study says this itself", "leave it out, or give a campaign")
+            raise InvalidInput(f"--{name}", *why)
 
 
 def _campaign_id(source: Path) -> int:
