@@ -12,9 +12,9 @@ class CostResponse(Response):
     """What a study has taken, or several."""
 
     train_flops: float
-    """Of its trials, forward and backward."""
+    """Of its complete and stopped trials, cooldowns and a teacher among them, without what inheriting took."""
     inherit_flops: float
-    """Of choosing what its trials inherit; the parent's own training is its stage's."""
+    """Of choosing what its trials inherit, each choice once; the parent's own training is its stage's."""
     device_seconds: float
     """Over all trials: training, evaluation, decoding and compilation."""
     wall_seconds: float | None

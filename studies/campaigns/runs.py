@@ -57,11 +57,18 @@ def cost_of(study: Study, trials: Sequence[Trial], now: datetime) -> Cost:
         if "inheritance_key" in trial.attributes
     }
     return Cost(
-        train_flops=sum(_number(trial, "spent_flops") or trial.metrics.get("train_flops", 0.0) for trial in trials),
+        train_flops=sum(_trained_flops(trial) for trial in trials),
         inherit_flops=sum(inherited.values()),
         device_seconds=sum(_number(trial, name) for trial in trials for name in SECONDS),
         wall_seconds=None if begun is None else ((study.finished_at or now) - begun).total_seconds(),
     )
+
+
+def _trained_flops(trial: Trial) -> float:
+    """What a trial spent, without choosing what it inherits: each trial counts that, and a study computes it once."""
+    if "spent_flops" in trial.attributes:
+        return _number(trial, "spent_flops") - _number(trial, "inherit_flops")
+    return trial.metrics.get("train_flops", 0.0)
 
 
 def _number(trial: Trial, name: str) -> float:
