@@ -143,7 +143,7 @@ def _bytes_per_token(vocabulary_size: int) -> float:
 def _trial_count(spec: StudySpec, space: Space) -> int:
     if spec.sampler.kind != "grid" and space.names:
         return spec.max_trial_count
-    return min(spec.max_trial_count, space.grid_size() * len(space.inner_points))
+    return min(spec.max_trial_count, space.grid_size() * len(space.inner_points) + spec.seeds.reserved)
 
 
 def _assumptions(spec: StudySpec, speed: Speed | None, others: Others) -> Sequence[str]:
