@@ -83,5 +83,5 @@ def _check_machine(request: Json) -> None:
     from studies.machine import check_machine
 
     parsed = parse_campaign(load_preset(request["preset"]) if "preset" in request else request["document"])
-    for study in parsed.stages:
-        check_machine(study.spec.resources_per_trial)
+    for spec in (*(study.spec for study in parsed.stages), *parsed.rungs):
+        check_machine(spec.resources_per_trial)
