@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from model.errors import InvalidInput
+from search.events import Value
 from studies.campaigns.document import CampaignDocument
 from studies.campaigns.parsing import located
 from studies.campaigns.setting import Outcome, Setting, adopt
@@ -155,13 +156,22 @@ class _Progress:
         if study is None:
             raise NotFound(f"the study of stage {stage.name} was deleted")
         stored = trials.page(self._session, study.id, None, None)
-        spec, current = StudySpec.model_validate(study.spec), self.study_of(position).current
+        spec, current = StudySpec.model_validate(study.spec), self._current(position, study.spec)
         winner = find_winner(spec, stored, current)
         if winner is None:
             reason = f"no trial of study {study.id} has a value of every objective"
             raise InvalidInput(f"stages.{position}.study", reason, "extend that study, and resume the campaign")
         attributes = next(trial.attributes for trial in stored if trial.number == winner.trial)
         return adopt(self.setting(position), stage.adopt, spec, winner, attributes)
+
+    def _current(self, position: int, spec: Mapping[str, Any]) -> Mapping[str, Value] | None:
+        """What a stage started from; its models are read off its own spec, for their studies may be deleted by now."""
+
+        def stored(field: str, _: str) -> Mapping[str, Any]:
+            section, model = field.split(".")
+            return dict(spec[section][model])
+
+        return stage_study(self.document, self.document.stages[position], self.setting(position), stored).current
 
     def rungs(self, positions: Sequence[int]) -> list[NewStudy]:
         """The studies of rungs; those of equal settings share one."""
