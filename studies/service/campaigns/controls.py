@@ -38,6 +38,8 @@ class Resumption:
     revision: int
     prepared: PreparedCampaign | None
     """None where it stays as it is."""
+    replaced: Sequence[str] = ()
+    """Names of the stages that get another study."""
 
 
 def prepare_resumption(
@@ -65,7 +67,7 @@ def prepare_resumption(
         for stage in document.stages
     ]
     changed = {**document.model_dump(mode="json"), "stages": stages}
-    return Resumption(campaign.id, campaign.revision, prepare_document(changed, roots))
+    return Resumption(campaign.id, campaign.revision, prepare_document(changed, roots), tuple(request.stages))
 
 
 def resume_campaign(session: Session, owner: str, resumption: Resumption) -> Campaign:
@@ -75,11 +77,14 @@ def resume_campaign(session: Session, owner: str, resumption: Resumption) -> Cam
 
     Raises:
         NotFound: the owner has no such campaign any more.
-        Conflict: it has changed since ``prepare_resumption``.
+        Conflict: it has changed since ``prepare_resumption``, or a study that is to be replaced has.
     """
     campaign = _locked(session, owner, resumption.campaign_id, RESUMABLE, "be resumed")
     if campaign.revision != resumption.revision:
         raise Conflict(f"campaign {campaign.id} has just changed; look at it, and try again")
+    names = [stage.name for stage in CampaignDocument.model_validate(campaign.document).stages]
+    for name in resumption.replaced:
+        _check_replaceable(session, campaign, names.index(name), name)
     for row, study in _open(session, campaign):
         if study is None or study.state in (StudyState.FAILED, StudyState.CANCELLED):
             campaigns.remove_study(session, campaign.id, row.position)
@@ -93,7 +98,7 @@ def resume_campaign(session: Session, owner: str, resumption: Resumption) -> Cam
 
 
 def pause_campaign(session: Session, owner: str, campaign_id: int) -> Campaign:
-    """Let a campaign and its studies rest until it is resumed; trials that run end. Raises like ``cancel_campaign``."""
+    """Let a campaign and its studies rest until it is resumed; running trials begin anew. Raises like ``cancel_campaign``."""
     campaign = _locked(session, owner, campaign_id, frozenset({CampaignState.RUNNING}), "pause")
     _control(session, campaign, frozenset({StudyState.QUEUED, StudyState.RUNNING}), pause_study)
     campaigns.set_state(session, campaign.id, CampaignState.PAUSED)
@@ -121,6 +126,8 @@ def delete_campaign(session: Session, owner: str, campaign_id: int) -> None:
         NotFound: the owner has no such campaign.
         Conflict: it has not ended.
     """
+    get_campaign(session, owner, campaign_id)
+    campaigns.lock(session, campaign_id)
     campaign = get_campaign(session, owner, campaign_id)
     if campaign.state in UNFINISHED:
         raise Conflict(f"campaign {campaign_id} is {campaign.state}; cancel it first")
