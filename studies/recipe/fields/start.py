@@ -16,6 +16,8 @@ from trainer.inheritance.config import InheritanceConfig
 SCHEME, DEVIATION = "initialization.scheme", "initialization.std"
 START = "inheritance"
 PARENT, NEURONS = f"{START}.parent", f"{START}.neurons"
+BY_COMPARISON = {NEURONS: "inherit_method", f"{START}.layers": "inherit_layers"}
+"""Leaves that a winner has, by its parameter; what it does not vary is the trial's."""
 OF_PARENT = (PARENT, f"{START}.parent_train_flops")
 """What follows from the parent alone."""
 NONE = "none"
@@ -60,14 +62,14 @@ def choose_start(basis: Basis, architecture: ArchitectureConfig) -> Chosen:
         InvalidInput: the target's own parent cannot be inherited from; names ``parent``.
     """
     won, reason = _winner(basis)
-    method = None if won is None else won.parameters["inherit_method"]
+    method = None if won is None else won.parameters.get("inherit_method")
     parent, tried = basis.models.parent, basis.config.inheritance
     if parent is not None and parent.given:
         _require(parent, architecture)
         return Chosen(_inherited(basis, parent, None if method == NONE else won, reason))
     wanted = tried is not None if method is None else method != NONE
     if not wanted:
-        if won is not None:
+        if won is not None and method is not None:
             return Chosen((formula_field(START, None, won.formula, won.note),))
         return Chosen((_drawn(basis, reason),))
     problem = _problem(parent, architecture)
@@ -81,7 +83,7 @@ def choose_start(basis: Basis, architecture: ArchitectureConfig) -> Chosen:
 def _winner(basis: Basis) -> tuple[Winner | None, str]:
     """The way to inherit that a decided comparison prefers."""
     won, reason = winner(basis, INHERITANCE_KIND)
-    if won is not None and "inherit_method" not in won.parameters:
+    if won is not None and won.parameters.keys().isdisjoint(BY_COMPARISON.values()):
         return None, f"{label(won.formula)} compares runs that no parameter tells apart"
     return won, reason
 
@@ -103,8 +105,9 @@ def _inherited(basis: Basis, parent: KnownModel, won: Winner | None, reason: str
 def _leaf(basis: Basis, name: str, value: Leaf, parent: KnownModel, won: Winner | None, quoted: str) -> RecipeField:
     if name in OF_PARENT and parent.given:
         return RecipeField(name=name, value=value, source="target", reference="parent")
-    if name == NEURONS and won is not None:
-        return formula_field(name, won.parameters["inherit_method"], won.formula, won.note)
+    preferred = None if won is None else won.parameters.get(BY_COMPARISON.get(name, ""))
+    if won is not None and preferred is not None:
+        return formula_field(name, preferred, won.formula, won.note)
     note = quoted if name == NEURONS else parent.said if name == PARENT else ""
     if basis.config.inheritance is not None:
         return basis.inherit(name, note)
