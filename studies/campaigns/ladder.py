@@ -259,7 +259,9 @@ def _orders(rungs: Sequence[RungRuns], trained: Sequence[int], finished: bool) -
             larger=rungs[places[larger]].label,
             smaller=rungs[places[smaller]].label,
             gain=tests[place].bounds if place in tests else None,
-            verdict=_order_verdict(tests.get(place)) if finished else None,
+            verdict=_order_verdict(tests.get(place), _lost_seeds(rungs, trained, places[larger], places[smaller]))
+            if finished
+            else None,
         )
         for place, (larger, smaller) in enumerate(pairs)
     )
@@ -275,8 +277,15 @@ def _gain_differences(larger: Mapping[int, float], smaller: Mapping[int, float])
     return [larger[seed] - smaller[seed] for seed in sorted(larger.keys() & smaller.keys())]
 
 
-def _order_verdict(test: _Test | None) -> OrderVerdict:
-    if test is None or test.p > ALPHA:
+def _lost_seeds(rungs: Sequence[RungRuns], trained: Sequence[int], *later: int) -> bool:
+    """Whether some rung of the gains diverged at a seed at which another of them reached its end."""
+    asked = [rungs[trained[place]] for step in later for place in (step - 1, step)]
+    return any(one.diverged & other.values.keys() for one in asked for other in asked)
+
+
+def _order_verdict(test: _Test | None, lost_seeds: bool) -> OrderVerdict:
+    """A seed is not lost by chance where a run diverged: those that are left decide no order."""
+    if test is None or test.p > ALPHA or lost_seeds:
         return "undetermined"
     return "as_in_the_paper" if test.estimate > 0 else "the_other_way"
 
