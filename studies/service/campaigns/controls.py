@@ -98,7 +98,7 @@ def resume_campaign(session: Session, owner: str, resumption: Resumption) -> Cam
 
 
 def pause_campaign(session: Session, owner: str, campaign_id: int) -> Campaign:
-    """Let a campaign and its studies rest until it is resumed; running trials begin anew. Raises like ``cancel_campaign``."""
+    """Let a campaign and its studies rest until resumed; running trials begin anew. Raises like ``cancel_campaign``."""
     campaign = _locked(session, owner, campaign_id, frozenset({CampaignState.RUNNING}), "pause")
     _control(session, campaign, frozenset({StudyState.QUEUED, StudyState.RUNNING}), pause_study)
     campaigns.set_state(session, campaign.id, CampaignState.PAUSED)
