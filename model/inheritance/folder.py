@@ -14,7 +14,7 @@ from model.decoder_file import read_architecture
 from model.errors import InvalidInput
 from model.inheritance.shapes import FIELD
 from model.tokenizer.reading import NAMES, tokenizer_files
-from model.weight_files import INDEX_FILE, WEIGHTS_FILE, weight_files
+from model.weight_files import INDEX_FILE, weight_files
 
 TRAINED_FOLDER = "trained"
 """Where ``formulary pretrain`` leaves the network, below the folder of the run."""
@@ -84,9 +84,12 @@ def _with_network(path: Path) -> Path:
         raise InvalidInput("path", f"{trained} is a link", "replace the link by the folder")
     if trained.is_dir():
         return trained
-    if (path / _EXPORT_FILE).exists() and not any((path / name).exists() for name in (WEIGHTS_FILE, INDEX_FILE)):
+    if (path / _EXPORT_FILE).exists():  # weights beside it are those that the training starts from
         reason = f"{path} holds no {TRAINED_FOLDER} folder: it was not trained, or transformers has no class for it"
-        raise InvalidInput("path", reason, "run `formulary pretrain` on it first, with block: llama")
+        remedy = (
+            "run `formulary pretrain` on it first, with block: llama; weights trained elsewhere get a folder of theirs"
+        )
+        raise InvalidInput("path", reason, remedy)
     if not path.is_dir():
         raise InvalidInput("path", f"{path} is no folder", "give a folder with config.json and safetensors")
     return path

@@ -23,6 +23,7 @@ from studies.recipe.target import Target
 from studies.records import Trial, TrialState
 from studies.spec import StudySpec, build_space
 from trainer.config import ProxyConfig, TrialSettings
+from trainer.inheritance.config import InheritanceConfig
 
 SAME_SCALE = 1.1
 """(assumed) Up to this factor a target counts as the study's own budget."""
@@ -61,6 +62,8 @@ class Basis:
     """The best trial's config; where no trial is complete, the centre of the study's space."""
     number: int | None
     """The best trial; None where no trial is complete."""
+    asked_start: InheritanceConfig | None
+    """How the study's trials inherit, also where its best one does not."""
     measured_parameters: tuple[float, float] | None
     """Smallest and largest N of the complete trials."""
     measured_tokens: tuple[float, float] | None
@@ -148,6 +151,7 @@ def gather(
         target=target,
         config=config,
         number=best.number if best else None,
+        asked_start=spec.trial_settings.inherit,
         measured_parameters=_range(sizes) or _sizes_of(laws),
         measured_tokens=_range([trial.metrics.get("train_tokens") for trial in complete]),
         measured_batches=_range(float(trial.parameters.get(BATCH, spec.proxy.batch_tokens)) for trial in complete),

@@ -62,6 +62,15 @@ class TestStart:
         assert found.plan.start is not None
         assert (found.plan.start.parent_depth, found.plan.start.parent_train_flops) == (16, 1e12)
 
+    def test_it_is_that_of_the_study_where_the_best_trial_has_none(self) -> None:
+        inherit = {**PARENT, "calibration_bytes": 500_000, "mask_steps": 777}
+        trials = [replace(trial, parameters={**trial.parameters, "inherit_method": "none"}) for trial in TRIALS]
+        found = recipe(study(inherit=inherit), Models(known(given=True)), trials=trials)
+        leaves = values(found, "inheritance")
+        assert leaves["inheritance.neurons"] == ("taylor", "default")
+        assert leaves["inheritance.calibration_bytes"] == (500_000, "default")
+        assert "the study's" in field_of(found, "inheritance.mask_steps").reference
+
     @pytest.mark.parametrize(
         ("change", "said"), [({"depth": 2}, "depth 2"), ({"head_dim": 64, "kv_heads": 8}, "head_dim")]
     )

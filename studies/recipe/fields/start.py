@@ -22,6 +22,8 @@ OF_PARENT = (PARENT, f"{START}.parent_train_flops")
 """What follows from the parent alone."""
 NONE = "none"
 SETTINGS = "InheritanceSettings"
+OF_STUDY = "the study's section inherit"
+"""Where a leaf comes from that the best trial, which inherits nothing, does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def _drawn(basis: Basis, reason: str) -> RecipeField:
 
 def _inherited(basis: Basis, parent: KnownModel, won: Winner | None, reason: str) -> tuple[RecipeField, ...]:
     """A field for each leaf of a start from ``parent``."""
-    tried = basis.config.inheritance or InheritanceConfig(parent=parent.folder)
+    tried = basis.config.inheritance or basis.asked_start or InheritanceConfig(parent=parent.folder)
     config = tried.model_copy(update={"parent": parent.folder, "parent_train_flops": parent.train_flops})
     quoted = "" if newest(basis.formulas, INHERITANCE_KIND) is None else reason
     return tuple(_leaf(basis, name, value, parent, won, quoted) for name, value in leaves(config, f"{START}."))
@@ -111,6 +113,8 @@ def _leaf(basis: Basis, name: str, value: Leaf, parent: KnownModel, won: Winner 
     note = quoted if name == NEURONS else parent.said if name == PARENT else ""
     if basis.config.inheritance is not None:
         return basis.inherit(name, note)
+    if basis.asked_start is not None:
+        return default_field(name, value, OF_STUDY, note)
     cited, citation = CITATIONS.get(name, (value, SETTINGS))
     return default_field(name, value, citation if value == cited else SETTINGS, note)
 

@@ -63,6 +63,10 @@ def test_what_formulary_pretrain_left_is_read_and_not_the_config_beside_it(folde
         InvalidInput, match=r"inherit.parent.path: .* holds no trained folder.*; run `formulary pretrain`"
     ):
         read_parent(run)
+    for file in folder.iterdir():
+        (run / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(InvalidInput, match="holds no trained folder"):
+        read_parent(run)  # what an export starts from is not trained
     folder.rename(run / "trained")
     assert_same_weights(read_parent(run).network, network(CONFIG))
 
