@@ -9,7 +9,7 @@ from search.events import Value
 from search.given import given_point
 from search.space import Space
 from studies.campaigns.document import CampaignDocument, Stage, StageModel
-from studies.campaigns.setting import NETWORK, Setting, network_of
+from studies.campaigns.setting import INHERITANCE, NETWORK, Setting, network_of
 from studies.spec import StudySpec, build_space
 from studies.specs.parsing import parse_spec
 from trainer.config import ProxySettings
@@ -84,7 +84,8 @@ def stage_study(campaign: CampaignDocument, stage: Stage, setting: Setting, trai
         spec = parse_spec({**document, "start": start, "max_trial_count": count})
     inner = {name: value for name in spec.inner if name != "seed" for value in [_value(setting, name)]}
     has_all = point is not None and all(value in spec.inner[name] for name, value in inner.items())
-    return StageStudy(spec, {**point, **inner} if point is not None and has_all else None)
+    compared = has_all and not _fixes_another(stage, spec, setting)
+    return StageStudy(spec, {**point, **inner} if point is not None and compared else None)
 
 
 def stage_document(campaign: CampaignDocument, stage: Stage, setting: Setting, trained: Trained) -> dict[str, Any]:
@@ -189,6 +190,19 @@ def _value(setting: Setting, name: str) -> Any:
     if name == "ffn_ratio":
         return setting.ffn_ratio_asked
     return setting.proxy.get(name, ProxySettings.model_fields[name].default)
+
+
+def _fixes_another(stage: Stage, spec: StudySpec, setting: Setting) -> bool:
+    """Whether every trial of a stage has something to adopt that the setting has not, so that the two do not meet."""
+    varied = {*spec.space, *spec.inner}
+    if "teacher" in stage.adopt and (None if spec.teacher is None else spec.teacher.model_dump(mode="json")) != (
+        setting.teacher
+    ):
+        return True
+    if INHERITANCE & {*stage.adopt} and "inherit_method" not in varied and spec.inherit is not None:
+        return spec.inherit.model_dump(mode="json") != setting.inherit
+    fixed = ({*stage.adopt} & stage.study.get("proxy", {}).keys()) - NETWORK - varied
+    return any(stage.study["proxy"][name] != _value(setting, name) for name in fixed)
 
 
 def _tries(spec: StudySpec, space: Space, point: Mapping[str, Any]) -> bool:

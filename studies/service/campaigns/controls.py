@@ -49,12 +49,13 @@ def prepare_resumption(
 
     Raises:
         NotFound: the owner has no such campaign.
-        Conflict: it runs or is complete, or a stage that is to be replaced has begun and not failed.
+        Conflict: a stage that is to be replaced has begun and not failed.
         InvalidInput: there is no such stage, or its new study cannot be.
+
+    Whether it can be resumed at all, ``resume_campaign`` says: a request that is sent again finds it running.
     """
     campaign = get_campaign(session, owner, campaign_id)
-    _check(campaign, RESUMABLE, "be resumed")
-    if not request.stages:
+    if not request.stages or campaign.state not in RESUMABLE:
         return Resumption(campaign.id, campaign.revision, None)
     document = CampaignDocument.model_validate(campaign.document)
     names = [stage.name for stage in document.stages]

@@ -15,6 +15,7 @@ from model.errors import InvalidInput
 from search.events import Value
 from studies.campaigns.document import CampaignDocument
 from studies.campaigns.parsing import located
+from studies.campaigns.runs import rung_runs
 from studies.campaigns.setting import Outcome, Setting, adopt
 from studies.campaigns.stages import StageStudy, baseline_setting, rung_spec, stage_study
 from studies.campaigns.winner import find_winner
@@ -112,7 +113,11 @@ def _ladder(here: "_Progress") -> Step | None:
     states = {position: here.state_of(position) for position in positions}
     if any(state in ACTIVE_STUDY_STATES for state in states.values()):
         return None
-    bad = [position for position, state in states.items() if state is not StudyState.COMPLETED]
+    bad = [
+        position
+        for position, state in states.items()
+        if state is not StudyState.COMPLETED and not (state is StudyState.FAILED and here.diverged(position))
+    ]
     return here.failed(bad) if bad else here.step(ending=(CampaignState.COMPLETED, None))
 
 
@@ -144,6 +149,12 @@ class _Progress:
     def setting(self, stages: int) -> Setting:
         """What is adopted after some stages."""
         return self.outcomes[stages - 1].setting if stages else baseline_setting(self.document)
+
+    def diverged(self, position: int) -> bool:
+        """Whether every run of a rung diverged, which is a result: trained again, they would."""
+        study_id, seeds = self.rows[position].study_id, self.document.ladder.listed
+        stored = [] if study_id is None else trials.page(self._session, study_id, None, None)
+        return len(rung_runs("", seeds, stored, same_as_before=False).diverged) == len(seeds)
 
     def study_of(self, position: int) -> StageStudy:
         """The study of a stage, after the outcomes of those before."""

@@ -82,8 +82,8 @@ def planted_loss(settings: Mapping[str, Any]) -> float:
     return 3.0 + 0.1 * vocabulary + 0.05 * (settings["depth"] - 4) ** 2 + 0.02 * rate + 0.001 * (settings["seed"] % 3)
 
 
-def train(database: Database, study_id: int, loss: Loss = planted_loss) -> None:
-    """Store the trials of a study as if they had been run, and end it."""
+def train(database: Database, study_id: int, loss: Loss = planted_loss, lost: str = "out of memory") -> None:
+    """Store the trials of a study as if they had been run, and end it; ``lost`` is why those without a loss failed."""
     with database.session() as session:
         stored = studies.get(session, study_id)
         assert stored is not None
@@ -93,7 +93,7 @@ def train(database: Database, study_id: int, loss: Loss = planted_loss) -> None:
         while group := plan.start_next():
             for planned in group:
                 value = loss({**spec.proxy.model_dump(), **planned.parameters, **planned.attributes})
-                ended.append(_ended(planned, value))
+                ended.append(_ended(planned, value, lost))
                 plan.end(planned.number, None if value is None else (value,))
         trials.add_many(session, study_id, ended)
         any_complete = any(trial.state is TrialState.COMPLETE for trial in ended)
@@ -138,9 +138,9 @@ class PlantedSearch:
                 plan.end(trial.number, None if value is None else (value,))
 
 
-def _ended(planned: PlannedTrial, value: float | None) -> Trial:
+def _ended(planned: PlannedTrial, value: float | None, lost: str) -> Trial:
     state = TrialState.FAIL if value is None else TrialState.COMPLETE
     metrics = {} if value is None else {"bits_per_byte": value}
-    reason = "out of memory" if value is None else None
+    reason = lost if value is None else None
     now = datetime.now(UTC)
     return Trial(planned.number, state, planned.parameters, metrics, planned.attributes, reason, 1, now, now)

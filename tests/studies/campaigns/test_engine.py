@@ -24,6 +24,7 @@ from studies.spec import StudySpec, build_space
 from studies.workers import campaigns as worker
 from studies.workers.campaigns import INTERNAL, advance_campaign, advance_campaigns
 from tests.studies.campaigns.planted import Loss, document, planted_loss, train
+from trainer.errors import DIVERGED
 
 
 def create(database: Database, roots: list[Path], given: dict[str, Any] | None = None) -> Campaign:
@@ -363,6 +364,32 @@ def test_a_database_that_does_not_answer_is_no_campaign_s_fault(
     with pytest.raises(OperationalError):
         advance_campaigns(database)
     assert look(database, campaign).campaign.state is CampaignState.RUNNING
+
+
+def test_a_rung_of_which_every_run_diverged_has_ended(database: Database, roots: list[Path]) -> None:
+    campaign = create(database, roots)
+    run_stages(database, campaign)
+    for rung, loss in zip(
+        look(database, campaign).rungs, (planted_loss, lambda settings: None, planted_loss), strict=True
+    ):
+        train(database, rung.study_id or 0, loss, lost=f"{DIVERGED}: the loss is nan")
+    advance_campaigns(database)
+    assert look(database, campaign).campaign.state is CampaignState.COMPLETED
+    with database.read_session() as session:
+        judged = service.campaign_ladder(session, "ada", campaign.id).judgement
+    assert judged.rungs[1].step is not None
+    assert judged.rungs[1].step.verdict == "worse"
+
+
+def test_a_stage_that_fixes_what_it_adopts_does_not_compare_it(database: Database, roots: list[Path]) -> None:
+    given = document()
+    fixed = {"proxy": {"init_scheme": "gpt2"}, "inner": {"seed": [0, 1]}, "max_trial_count": 2}
+    given["stages"][2] = {"name": "scheme", "adopt": ["init_scheme"], "study": fixed}
+    campaign = create(database, roots, given)
+    run_stages(database, campaign)
+    outcome = look(database, campaign).stages[2].outcome
+    assert outcome is not None
+    assert (outcome.winner.current, outcome.adopted) == (None, {"init_scheme": "gpt2"})
 
 
 def test_rungs_that_share_a_study_go_on_after_a_rest(database: Database, roots: list[Path]) -> None:
