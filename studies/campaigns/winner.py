@@ -7,7 +7,7 @@
   at the same seed count as one, at their mean.
 - Of several objectives the knee of the front.
 
-Equal ones are in the order of their trials.
+Of equal means the setting that the stage started from comes first, then they are in the order of their trials.
 """
 
 from collections import defaultdict
@@ -40,13 +40,15 @@ def find_winner(spec: StudySpec, trials: Sequence[Trial], current: Mapping[str, 
     own = [trial for trial in complete if trial.attributes.get(ORIGIN) != "replicate"]
     if not own:
         return None
-    found = _knee(spec, own) if len(metrics) > 1 else _leader(spec, trials, own) or _best_mean(spec, own)
+    found = _knee(spec, own) if len(metrics) > 1 else _leader(spec, trials, own) or _best_mean(spec, own, current)
     if found is None:
         return None
-    is_current = (
-        None if current is None else all(found.parameters.get(name) == value for name, value in current.items())
-    )
+    is_current = None if current is None else _is(found.parameters, current)
     return found.model_copy(update={"current": is_current})
+
+
+def _is(parameters: Mapping[str, Value], current: Mapping[str, Value] | None) -> bool:
+    return current is not None and all(parameters.get(name) == value for name, value in current.items())
 
 
 def _leader(spec: StudySpec, trials: Sequence[Trial], own: Sequence[Trial]) -> Winner | None:
@@ -68,7 +70,7 @@ def _leader(spec: StudySpec, trials: Sequence[Trial], own: Sequence[Trial]) -> W
     )
 
 
-def _best_mean(spec: StudySpec, own: Sequence[Trial]) -> Winner:
+def _best_mean(spec: StudySpec, own: Sequence[Trial], current: Mapping[str, Value] | None) -> Winner:
     objective = spec.objectives[0]
     groups: dict[frozenset[tuple[str, Value]], dict[Value | None, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in sorted(own, key=lambda one: one.number):
@@ -82,7 +84,11 @@ def _best_mean(spec: StudySpec, own: Sequence[Trial]) -> Winner:
     def first(group: Mapping[Value | None, Sequence[Trial]]) -> Trial:
         return next(iter(group.values()))[0]
 
-    best = min(groups.values(), key=lambda group: (len(group) < most, sign * mean(group), first(group).number))
+    def rank(group: Mapping[Value | None, Sequence[Trial]]) -> tuple[bool, float, bool, int]:
+        trial = first(group)
+        return len(group) < most, sign * mean(group), not _is(trial.parameters, current), trial.number
+
+    best = min(groups.values(), key=rank)
     return Winner(
         trial=first(best).number,
         rule="mean_over_seeds",

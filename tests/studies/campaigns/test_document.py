@@ -99,6 +99,14 @@ def trial(number: int, value: float | None, **parameters: Any) -> Trial:
 SPEC = parse_spec({"name": "x", "proxy": {"train_bytes": 1000}, "max_trial_count": 1})
 
 
+@pytest.mark.parametrize(("current", "wins"), [({"depth": 2}, 1), ({"depth": 1}, 0), (None, 0)])
+def test_of_equal_settings_the_old_one_wins(current: Any, wins: int) -> None:
+    found = [trial(0, 2.0, depth=1, seed=0), trial(1, 2.0, depth=2, seed=0)]
+    winner = find_winner(SPEC, found, current)
+    assert winner is not None
+    assert winner.trial == wins
+
+
 def test_the_winner_has_the_best_mean_over_all_seeds_at_its_best_inner_point() -> None:
     found = [
         trial(0, 2.0, depth=1, learning_rate=0.1, seed=0),
