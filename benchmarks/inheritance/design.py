@@ -26,6 +26,8 @@ class ParentDesign:
     ffn_width: int
     vocabulary_size: int
     train_bytes: int
+    calibration_bytes: int
+    mask_steps: int
 
     @property
     def config(self) -> PretrainConfig:
@@ -48,8 +50,26 @@ class ParentDesign:
 
 
 PARENTS = (
-    ParentDesign("deep", depth=8, width=128, ffn_width=352, vocabulary_size=1024, train_bytes=6_000_000),
-    ParentDesign("wide", depth=6, width=192, ffn_width=512, vocabulary_size=1024, train_bytes=6_000_000),
+    ParentDesign(
+        "deep",
+        depth=8,
+        width=128,
+        ffn_width=352,
+        vocabulary_size=1024,
+        train_bytes=6_000_000,
+        calibration_bytes=100_000,
+        mask_steps=100,
+    ),
+    ParentDesign(
+        "wide",
+        depth=6,
+        width=192,
+        ffn_width=512,
+        vocabulary_size=1024,
+        train_bytes=6_000_000,
+        calibration_bytes=40_000,
+        mask_steps=40,
+    ),
 )
 
 
@@ -59,7 +79,11 @@ def study(parent: ParentDesign, folder: str) -> dict[str, Any]:
     return {
         "name": f"inherit from {parent.name}",
         "inner": {"inherit_method": list(METHODS), "seed": list(SEEDS), "learning_rate": list(RATES)},
-        "inherit": {"parent": {"kind": "folder", "path": folder}},
+        "inherit": {
+            "parent": {"kind": "folder", "path": folder},
+            "calibration_bytes": parent.calibration_bytes,
+            "mask_steps": parent.mask_steps,
+        },
         "proxy": {
             "train_bytes": 500_000,
             "validation_bytes": VALIDATION_BYTES,
