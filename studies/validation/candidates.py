@@ -1,5 +1,6 @@
 """The recipe at one size and its rivals: configs of equal parameters, tokens, vocabulary and context."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from model.config import ArchitectureConfig
 from model.counts import count_parameters
 from model.errors import InvalidInput
 from search.laws import STEP_LAW
-from search.space.budget import Budget
+from search.space.budget import FFN_STEPS, Budget
 from search.space.quantities import ParameterCount
 from studies.recipe import Recipe
 from studies.recipe.defaults import MIN_DEPTH, PAPER_ASPECT_RATIO, PAPER_CONFIG, PAPER_FFN_RATIO
@@ -22,7 +23,7 @@ MAX_RATE = 10.0
 """Largest rate that a config takes (``OptimizationConfig``)."""
 TOLERANCE = 0.03
 """Largest relative distance of a rival's parameters from the recipe's; the FFN takes the remainder, so that they differ
-by less than one of its channels."""
+by less than eight of its channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,21 @@ def _default_architecture(architecture: ArchitectureConfig) -> ArchitectureConfi
         "ffn_width": shape.ffn_width,
         "kv_heads": shape.width // architecture.head_dim,
     }
-    return ArchitectureConfig.model_validate({**architecture.model_dump(), **changed})
+    return _as_large(ArchitectureConfig.model_validate({**architecture.model_dump(), **changed}), architecture)
+
+
+def _as_large(changed: ArchitectureConfig, architecture: ArchitectureConfig) -> ArchitectureConfig:
+    """The same with the FFN width that takes the remainder, in the largest step that the other network's is in: so it
+    is solved again where both are points of one study.
+    """
+    step = math.gcd(architecture.ffn_width, FFN_STEPS[0])
+    total, wider = (count_parameters(each).total for each in (changed, _with_ffn(changed, changed.ffn_width + 1)))
+    exact = changed.ffn_width + (count_parameters(architecture).total - total) / (wider - total)
+    return _with_ffn(changed, step * max(round(exact / step), 1))
+
+
+def _with_ffn(architecture: ArchitectureConfig, ffn_width: int) -> ArchitectureConfig:
+    return architecture.model_copy(update={"ffn_width": ffn_width})
 
 
 def _standard(config: PretrainConfig) -> PretrainConfig:

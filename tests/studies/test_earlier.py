@@ -109,7 +109,7 @@ def test_trials_of_an_earlier_study_are_told_and_those_that_do_not_fit_are_count
         ({"schedule": "wsd"}, "differ in proxy.schedule"),
         ({"precision": "float32"}, "differ in proxy.precision"),
         ({"vocabulary_size": 2048}, "differ in proxy.vocabulary_size"),
-        ({"rounds": 2}, "differ in proxy.rounds"),
+        ({"round_losses": "end"}, "differ in proxy.round_losses"),
         ({"keep_weights": True}, None),
         ({"seed": 5}, None),
         ({"evaluations": 2}, None),

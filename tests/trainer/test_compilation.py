@@ -23,8 +23,8 @@ def test_auto_compiles_on_a_gpu_and_uses_graphs_where_launches_dominate(config: 
     assert choose_mode(config.model_copy(update={"architecture": large}), 65_536, 1, CUDA) == "inductor"
     assert choose_mode(config, 2048, 1, CUDA, teacher=large.model_copy(update={"depth": 1})) == "inductor"
     deep = config.architecture.model_copy(update={"depth": 100})
-    assert choose_mode(config, 65_536, 1, CUDA) == "inductor"
-    assert choose_mode(config, 65_536, 1, CUDA, teacher=deep) == "inductor with CUDA graphs"
+    assert choose_mode(config, 600_000, 1, CUDA) == "inductor"
+    assert choose_mode(config, 600_000, 1, CUDA, teacher=deep) == "inductor with CUDA graphs"
 
 
 @pytest.mark.parametrize("others", [0, 1])

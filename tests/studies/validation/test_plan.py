@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model.config import ArchitectureConfig
@@ -52,6 +52,7 @@ def test_every_size_trains_the_recipe_and_four_rivals(evidence: Evidence) -> Non
     st.sampled_from([64, 256]),
     st.sampled_from([{}, {"qk_norm": True, "tied_head": False}, {"init_scheme": "mup"}, {"schedule": "wsd"}]),
 )
+@example(45_317_665, 64, {})
 def test_trials_are_what_the_candidates_say(size: int, sequence_length: int, settings_: dict[str, Any]) -> None:
     """Whatever the size: point 0 is the recipe, all have its parameters and tokens, and their runs can be planned."""
     spec = study_spec(sequence_length=sequence_length, **settings_)
