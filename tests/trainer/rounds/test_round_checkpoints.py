@@ -46,7 +46,14 @@ def run(storage: Path, corpus: JsonlCorpus) -> Run:
     return start
 
 
-@pytest.mark.parametrize("rounds", [{}, {"losses": "end"}, {"selection": "fresh"}])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        {},
+        pytest.param({"losses": "end"}, marks=pytest.mark.chaos),
+        pytest.param({"selection": "fresh"}, marks=pytest.mark.chaos),
+    ],
+)
 def test_a_run_resumed_in_every_round_and_between_them_ends_as_one_never_stopped(
     export: Export, run: Run, rounds: dict[str, str]
 ) -> None:
