@@ -43,7 +43,7 @@ def given_models(target: Target | None, roots: Sequence[Path] | None) -> Models:
     """The parent and the teacher that a target names; ``roots`` as in ``Places``.
 
     Raises:
-        InvalidInput: a folder lies elsewhere, or holds nothing that can be read as a network.
+        InvalidInput: a folder lies elsewhere, holds nothing that can be read as a network, or no tokenizer.
     """
     if target is None:
         return Models()
@@ -57,6 +57,9 @@ def _given(path: str | None, roots: Sequence[Path] | None, field: str) -> KnownM
         return None
     folder = Path(path) if roots is None else find_below(roots, path, field, f"leave {field} out")
     found = parent_folder(folder, field)
+    if found.tokenizer is None:
+        reason = f"{found.path} holds no tokenizer, without which its tokens cannot be told from others"
+        raise InvalidInput(f"{field}.tokenizer", reason, "put the tokenizer.json that it was trained with there")
     return KnownModel(folder=str(folder), said=folder.name, architecture=found.architecture, given=True)
 
 
