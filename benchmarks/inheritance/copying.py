@@ -8,7 +8,6 @@ corpus and prints bits per byte of
 * students of another vocabulary whose missing tokens start in several ways.
 """
 
-import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,8 +28,9 @@ from model.inheritance.vocabulary import TokenMap, map_tokens
 from model.tokenizer.source import Source
 from model.transformer import Transformer
 from trainer.config import BuiltinCorpus
-from trainer.evaluate import windows
-from trainer.loss import IGNORED
+from trainer.evaluate import Evaluator
+from trainer.loss import head_nats
+from trainer.parallel.world import alone
 from trainer.text.data import PreparedData, prepare
 
 VALIDATION_BYTES = 60_000
@@ -41,16 +41,15 @@ SCORES: dict[str, Callable[[Transformer], Scores]] = {"random": lambda parent: r
 SEQUENCES = 32
 
 
-@torch.no_grad()
 def bits_per_byte(network: Transformer, data: PreparedData) -> float:
     """Of the validation text."""
-    nats = 0.0
-    text = windows(data, network.config.sequence_length)
-    for tokens_bs, targets_bs in zip(*(part.split(SEQUENCES) for part in text), strict=True):
-        logits_nv = network(tokens_bs).flatten(0, 1)
-        loss = torch.nn.functional.cross_entropy(logits_nv, targets_bs.flatten(), ignore_index=IGNORED, reduction="sum")
-        nats += loss.item()
-    return nats / math.log(2) / data.manifest.validation_bytes
+
+    def nats(inputs_bs: Tensor, targets_bs: Tensor) -> Tensor:
+        hidden_nd = network.hidden(inputs_bs).flatten(0, 1)
+        return head_nats(hidden_nd[None], network.head_vd[None], targets_bs.flatten()[None])
+
+    evaluator = Evaluator(data, network.config.sequence_length, SEQUENCES, alone())
+    return evaluator.evaluate(nats, "float32")[0].bits_per_byte
 
 
 def narrower(parent: ArchitectureConfig) -> Iterator[ArchitectureConfig]:

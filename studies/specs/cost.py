@@ -15,7 +15,7 @@ from search.space import Point, Space
 from search.space.summary import Range, looked_at
 from studies.spec import StudySpec
 from trainer.config import ProxyConfig
-from trainer.inheritance.cost import MICRO_BATCH_TOKENS, importance_flops_per_token, score_flops
+from trainer.inheritance.cost import choosing_flops
 from trainer.plan import MIN_STEPS
 from trainer.rounds.plan import plan_rounds
 
@@ -94,7 +94,7 @@ def _trial_cost(spec: StudySpec, space: Space, point: Point, index: int, others:
     length = training_length(spec.proxy)
     tokens_per_unit = {
         "tokens": 1.0,
-        "bytes": 1 / _bytes_per_token(config.architecture.vocabulary_size),
+        "bytes": 1 / bytes_per_token(config.architecture.vocabulary_size),
         "flops": 1 / flops_per_token,
     }
     batch = config.optimization.batch_tokens
@@ -129,13 +129,11 @@ def _inherit_flops(config: ProxyConfig, parent: ArchitectureConfig | None) -> fl
     settings, own = config.inheritance, config.architecture
     if parent is None or settings is None:
         return 0.0
-    shape = parent.model_copy(update={"sequence_length": own.sequence_length})
-    text = round(settings.calibration_bytes / _bytes_per_token(parent.vocabulary_size))
-    table = text * importance_flops_per_token(shape) if settings.layers == "importance" else 0.0
-    return table + score_flops(shape, settings.neurons, own.depth, text, settings.mask_steps * MICRO_BATCH_TOKENS)
+    return choosing_flops(settings, parent, own, bytes_per_token(parent.vocabulary_size))
 
 
-def _bytes_per_token(vocabulary_size: int) -> float:
+def bytes_per_token(vocabulary_size: int) -> float:
+    """About, by ``BYTES_PER_TOKEN``; beyond its vocabularies those of its ends."""
     sizes = [math.log(size) for size in BYTES_PER_TOKEN]
     return float(np.interp(math.log(vocabulary_size), sizes, list(BYTES_PER_TOKEN.values())))
 

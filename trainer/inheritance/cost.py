@@ -3,7 +3,7 @@
 from model.config import ArchitectureConfig
 from model.counts import forward_flops_per_token, training_flops_per_token
 from model.inheritance.layers import MAX_SKIPPED
-from trainer.inheritance.config import NeuronMethod
+from trainer.inheritance.config import InheritanceConfig, NeuronMethod
 
 MICRO_BATCH_TOKENS = 4096
 """Tokens of one forward pass of a parent (measured for training on a CPU in ``trainer.execution``; assumed here)."""
@@ -24,6 +24,16 @@ def importance_flops_per_token(config: ArchitectureConfig) -> float:
     places = variants(config.depth)
     layers = config.depth + sum(config.depth - first - count for count, first in places)
     return layers * layer + (1 + len(places)) * head
+
+
+def choosing_flops(
+    how: InheritanceConfig, parent: ArchitectureConfig, student: ArchitectureConfig, bytes_per_token: float
+) -> float:
+    """Of all that chooses what a student keeps, about: where a token of the parent stands for so many bytes."""
+    shape = parent.model_copy(update={"sequence_length": student.sequence_length})
+    text_tokens = round(how.calibration_bytes / bytes_per_token)
+    table = text_tokens * importance_flops_per_token(shape) if how.layers == "importance" else 0.0
+    return table + score_flops(shape, how.neurons, student.depth, text_tokens, how.mask_steps * MICRO_BATCH_TOKENS)
 
 
 def score_flops(

@@ -139,7 +139,7 @@ def begin(
     if config.inheritance is None:
         return None, said
     parent = check_inheritance(Path(config.inheritance.parent), config.architecture).architecture
-    flops = inheritance_flops(config.inheritance, parent, config.architecture.depth)
+    flops = inheritance_flops(config.inheritance, parent, config.architecture)
     if small.architecture != config.architecture or flops > MAX_START_FLOPS:
         words = f"about {flops:.2g} FLOPs and is done when training starts; the parent's shape fits"
         return None, (*said, f"The steps were trained from draws: inheriting takes {words}.")

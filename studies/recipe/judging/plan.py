@@ -6,20 +6,13 @@ from model.config import ArchitectureConfig
 from model.counts import count_parameters, forward_flops_per_token, training_flops_per_token
 from studies.recipe.evidence import RoundPlan, StartPlan, TeacherPlan, TrainingPlan
 from studies.recipe.models import KnownModel, Models
-from studies.recipe.recipe import figures
+from studies.specs.cost import bytes_per_token
 from trainer.config import PretrainConfig
 from trainer.distillation.architecture import over_student
 from trainer.inheritance.config import InheritanceConfig
+from trainer.inheritance.cost import choosing_flops
 from trainer.rounds.plan import plan_rounds
 
-BYTES_PER_TOKEN = 4.0
-"""Of the calibration text under a parent's tokenizer (assumed: that of English text under usual vocabularies)."""
-MASK_BATCH_TOKENS = 4096
-"""Tokens of one step of a learned mask (``trainer.inheritance``)."""
-BACKWARD = 3
-"""Forward and backward pass over a forward one (``model.counts.training_flops_per_token``)."""
-MAX_SKIPPED = 3
-"""Most consecutive layers that are left out when their importance is measured (arXiv 2402.02791, F4)."""
 STEPS = 10**6
 """Of a run whose length is not known in tokens: its rounds are told as shares (derived)."""
 READS = {
@@ -52,7 +45,8 @@ def _start(config: PretrainConfig, parent: KnownModel | None) -> StartPlan | Non
     how = config.inheritance
     if how is None or parent is None or parent.architecture is None:
         return None
-    flops = inheritance_flops(how, parent.architecture, config.architecture.depth)
+    flops = inheritance_flops(how, parent.architecture, config.architecture)
+    bytes_each = bytes_per_token(parent.architecture.vocabulary_size)
     return StartPlan(
         parent=parent.said,
         parent_parameters=count_parameters(parent.architecture).total,
@@ -63,29 +57,13 @@ def _start(config: PretrainConfig, parent: KnownModel | None) -> StartPlan | Non
         calibration_bytes=how.calibration_bytes,
         flops=flops,
         parent_train_flops=parent.train_flops,
-        basis=f"estimated, at {figures(BYTES_PER_TOKEN)} bytes a token of the parent; its own training is not in it",
+        basis=f"estimated, at {bytes_each:.3g} bytes a token of the parent; its own training is not in it",
     )
 
 
-def inheritance_flops(how: InheritanceConfig, parent: ArchitectureConfig, depth: int) -> float:
-    """FLOPs of choosing what is kept, about: the importance of layers, and the scores of units."""
-    calibration = how.calibration_bytes / BYTES_PER_TOKEN
-    flops = calibration * importance_flops_per_token(parent) if how.layers == "importance" else 0.0
-    gated = BACKWARD * forward_flops_per_token(parent.model_copy(update={"depth": depth}))
-    if how.neurons == "taylor":
-        flops += calibration * gated
-    if how.neurons == "learned_mask":
-        flops += float(how.mask_steps * MASK_BATCH_TOKENS) * gated
-    return flops
-
-
-def importance_flops_per_token(parent: ArchitectureConfig) -> float:
-    """Of one pass over a network with each 1, 2 and 3 consecutive layers left out; what comes before is shared."""
-    head = 2 * parent.vocabulary_size * parent.width
-    layer = (forward_flops_per_token(parent) - head) / parent.depth
-    counts = range(1, min(MAX_SKIPPED, parent.depth - 1) + 1)
-    behind = [parent.depth - first - count for count in counts for first in range(parent.depth - count + 1)]
-    return (parent.depth + sum(behind)) * layer + (1 + len(behind)) * head
+def inheritance_flops(how: InheritanceConfig, parent: ArchitectureConfig, student: ArchitectureConfig) -> float:
+    """FLOPs of choosing what is kept, at the bytes that a token of the parent is expected to stand for."""
+    return choosing_flops(how, parent, student, bytes_per_token(parent.vocabulary_size))
 
 
 def _rounds(config: PretrainConfig, tokens: int | None) -> Iterator[RoundPlan]:
