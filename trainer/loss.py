@@ -1,15 +1,17 @@
 """The fused loss: head product, softmax and cross-entropy a few rows at a time, so that the logits never exist whole.
 
-Shapes: m members of a stack, n positions, d width, v vocabulary, r rows of one piece.
+Shapes: m members of a stack, n positions, d width, e width of a teacher, v vocabulary, r rows of one piece.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from trainer.distillation.distance import towards_teacher
 from trainer.pieces import logits_at_once
 
 IGNORED = -100
@@ -31,7 +33,9 @@ def head_loss(hidden_mnd: Tensor, head_mvd: Tensor, targets_mn: Tensor, z_loss: 
     Returns:
         Two tensors ``m``: the objective, z-loss included, and the cross-entropy alone in nats, which has no gradient.
     """
-    objective_m, nats_m = _HeadLoss.apply(hidden_mnd, head_mvd, targets_mn, z_loss)  # type: ignore[no-untyped-call]
+    objective_m, nats_m, _ = HeadLoss.apply(  # type: ignore[no-untyped-call]
+        hidden_mnd, head_mvd, targets_mn, z_loss, None, None, 0.0, 1.0
+    )
     return objective_m, nats_m
 
 
@@ -40,63 +44,89 @@ def head_nats(hidden_mnd: Tensor, head_mvd: Tensor, targets_mn: Tensor) -> Tenso
     """Cross-entropy of each member in nats, float64, summed over the targets that are not ``IGNORED``."""
     total_m = torch.zeros(len(hidden_mnd), dtype=torch.float64, device=hidden_mnd.device)
     cast_mvd = head_mvd.to(hidden_mnd.dtype)
-    for rows in pieces(hidden_mnd.shape[1], head_mvd):
-        logits_mrv = products(hidden_mnd[:, rows], cast_mvd.mT)
+    for rows in _pieces(hidden_mnd.shape[1], head_mvd):
+        logits_mrv = _products(hidden_mnd[:, rows], cast_mvd.mT)
         targets_mr = targets_mn[:, rows]
-        nats_mr = -picked(logits_mrv.log_softmax(-1, dtype=torch.float32), targets_mr.clamp(min=0))
+        nats_mr = -_picked(logits_mrv.log_softmax(-1, dtype=torch.float32), targets_mr.clamp(min=0))
         total_m += torch.where(targets_mr == IGNORED, 0.0, nats_mr).double().sum(1)
     return total_m
 
 
-class _HeadLoss(torch.autograd.Function):
+class HeadLoss(torch.autograd.Function):
+    """The loop over pieces, of the text alone (``head_loss``) and of a teacher's predictions beside it
+    (``trainer.distillation.loss``), which are None and the weight 0 without one.
+    """
+
     @staticmethod
     def forward(
-        ctx: Any, hidden_mnd: Tensor, head_mvd: Tensor, targets_mn: Tensor, z_loss: float
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any,
+        hidden_mnd: Tensor,
+        head_mvd: Tensor,
+        targets_mn: Tensor,
+        z_loss: float,
+        teacher_mne: Tensor | None,
+        teacher_head_ve: Tensor | None,
+        weight: float,
+        temperature: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The objective, the cross-entropy and the KL: ``m`` each, the last two without a gradient."""
         m, n, _ = hidden_mnd.shape
         cast_mvd = head_mvd.to(hidden_mnd.dtype)
-        nats_m, squares_m = hidden_mnd.new_zeros((2, m), dtype=torch.float32)
+        nats_m, squares_m, kl_m = hidden_mnd.new_zeros((3, m), dtype=torch.float32)
         hidden_gradient_mnd = torch.empty_like(hidden_mnd)
         head_gradient_mvd = torch.zeros_like(head_mvd, dtype=torch.float32)
-        for rows in pieces(n, head_mvd):
+        for rows in _pieces(n, head_mvd):
             hidden_mrd, targets_mr = hidden_mnd[:, rows], targets_mn[:, rows]
-            logits_mrv = products(hidden_mrd, cast_mvd.mT)
+            logits_mrv = _products(hidden_mrd, cast_mvd.mT)
             log_shares_mrv = logits_mrv.log_softmax(-1, dtype=torch.float32)
-            picked_mr = picked(log_shares_mrv, targets_mr)
+            picked_mr = _picked(log_shares_mrv, targets_mr)
             nats_m = nats_m - picked_mr.sum(1)
+            difference_mrv = None
+            if teacher_mne is not None and teacher_head_ve is not None:
+                teacher_mrv = F.linear(teacher_mne[:, rows], teacher_head_ve.to(teacher_mne.dtype))
+                kl_mr, difference_mrv = towards_teacher(log_shares_mrv, teacher_mrv, temperature)
+                kl_m = kl_m + kl_mr.sum(1)
             gradient_mrv = log_shares_mrv.exp_()
             if z_loss:
-                log_z_mr = picked(logits_mrv, targets_mr).float() - picked_mr
+                log_z_mr = _picked(logits_mrv, targets_mr).float() - picked_mr
                 squares_m = squares_m + log_z_mr.square().sum(1)
-                gradient_mrv.mul_(1 + 2 * z_loss * log_z_mr[..., None])
-            gradient_mrv.scatter_add_(-1, targets_mr[..., None], gradient_mrv.new_full((*targets_mr.shape, 1), -1.0))
+                gradient_mrv.mul_(1 - weight + 2 * z_loss * log_z_mr[..., None])
+            elif weight:
+                gradient_mrv.mul_(1 - weight)
+            given_mr1 = gradient_mrv.new_full((*targets_mr.shape, 1), weight - 1)
+            gradient_mrv.scatter_add_(-1, targets_mr[..., None], given_mr1)
+            if difference_mrv is not None:
+                gradient_mrv.add_(difference_mrv, alpha=weight * temperature)
             cast_mrv = gradient_mrv.to(hidden_mnd.dtype)
-            hidden_gradient_mnd[:, rows] = products(cast_mrv, cast_mvd)
-            head_gradient_mvd += products(cast_mrv.mT, hidden_mrd)
+            hidden_gradient_mnd[:, rows] = _products(cast_mrv, cast_mvd)
+            head_gradient_mvd += _products(cast_mrv.mT, hidden_mrd)
         ctx.save_for_backward(hidden_gradient_mnd, head_gradient_mvd)
-        nats_m = nats_m / n
-        ctx.mark_non_differentiable(nats_m)
-        return nats_m + z_loss * squares_m / n, nats_m
+        nats_m, kl_m = nats_m / n, kl_m / n
+        ctx.mark_non_differentiable(nats_m, kl_m)
+        objective_m = (1 - weight) * nats_m + weight * temperature**2 * kl_m + z_loss * squares_m / n
+        return objective_m, nats_m, kl_m
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient_m: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, gradient_m: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the hidden states and the head: the gradient of the forward pass, times that of the objective."""
         hidden_gradient_mnd, head_gradient_mvd = ctx.saved_tensors
         share_m11 = (gradient_m / hidden_gradient_mnd.shape[1])[:, None, None]
-        return hidden_gradient_mnd * share_m11.to(hidden_gradient_mnd.dtype), head_gradient_mvd * share_m11, None, None
+        hidden_gradient_mnd = hidden_gradient_mnd * share_m11.to(hidden_gradient_mnd.dtype)
+        return hidden_gradient_mnd, head_gradient_mvd * share_m11, *[None] * 6
 
 
-def pieces(positions: int, head_mvd: Tensor) -> Iterator[slice]:
+def _pieces(positions: int, head_mvd: Tensor) -> Iterator[slice]:
     """The rows of one piece after the other."""
     rows = max(logits_at_once(head_mvd.device.type) // (head_mvd.shape[0] * head_mvd.shape[1]), 1)
     return (slice(start, start + rows) for start in range(0, positions, rows))
 
 
-def picked(logits_mrv: Tensor, targets_mr: Tensor) -> Tensor:
+def _picked(logits_mrv: Tensor, targets_mr: Tensor) -> Tensor:
     """What each row holds at its target."""
     return logits_mrv.gather(-1, targets_mr[..., None]).squeeze(-1)
 
 
-def products(left_mij: Tensor, right_mjk: Tensor) -> Tensor:
+def _products(left_mij: Tensor, right_mjk: Tensor) -> Tensor:
     """Each member's product; that of one without the copies which a batched product of transposed matrices makes."""
     return (left_mij[0] @ right_mjk[0])[None] if len(left_mij) == 1 else left_mij @ right_mjk
