@@ -11,6 +11,7 @@ from studies.recipe.models import KnownModel, Models
 from studies.recipe.target import Target
 from studies.spec import StudySpec, TrainedModel
 from studies.trained_models import folder_of
+from trainer.run_folder import run_train_flops
 from trainer.text.corpus import find_below
 
 
@@ -60,7 +61,10 @@ def _given(path: str | None, roots: Sequence[Path] | None, field: str) -> KnownM
     if found.tokenizer is None:
         reason = f"{found.path} holds no tokenizer, without which its tokens cannot be told from others"
         raise InvalidInput(f"{field}.tokenizer", reason, "put the tokenizer.json that it was trained with there")
-    return KnownModel(folder=str(folder), said=folder.name, architecture=found.architecture, given=True)
+    flops = run_train_flops(folder)
+    return KnownModel(
+        folder=str(folder), said=folder.name, architecture=found.architecture, train_flops=flops, given=True
+    )
 
 
 def _of_study(session: Session, owner: str, model: TrainedModel, storage: Path) -> KnownModel:

@@ -15,6 +15,7 @@ from studies.repository import studies, trials
 from studies.spec import ModelFolder, ModelOfTrial, StudySpec, TrainedModel, build_space
 from studies.specs.model_checks import KEPT, PARENT, TEACHER, check_parent, check_teacher
 from trainer.config import TrialSettings
+from trainer.run_folder import run_train_flops
 from trainer.text.corpus import find_below
 from trainer.weights_folder import WEIGHTS_KEY, has_weights, is_weights_key, weights_folder
 
@@ -209,6 +210,6 @@ def folder_of(
         InvalidInput: the trial or its weights are gone.
     """
     if isinstance(model, ModelFolder):
-        return Path(model.path), None
+        return Path(model.path), run_train_flops(Path(model.path))
     kept = find_kept(session, owner, model, field)
     return kept.folder(storage, field), kept.train_flops

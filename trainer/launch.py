@@ -23,8 +23,9 @@ from trainer.model_folders import resolve_models
 from trainer.parallel.messages import OtherFailed, as_error, as_text
 from trainer.parallel.world import current_world
 from trainer.plan import check_share
-from trainer.pretrain import locked, pretrain, read_pretrain_config
+from trainer.pretrain import locked, pretrain
 from trainer.results import StepResult
+from trainer.run_folder import read_pretrain_config
 from trainer.setup import RunSetup
 from trainer.text.corpus import resolve_corpus
 

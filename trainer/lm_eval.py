@@ -16,7 +16,7 @@ import torch
 from model.errors import InvalidInput
 from model.hf import check_exportable
 from trainer.cache import write_atomically
-from trainer.pretrain import read_pretrain_config
+from trainer.run_folder import read_pretrain_config
 
 MAX_TASKS = 100
 """Most tasks of one evaluation (assumed)."""

@@ -4,17 +4,13 @@ On several processes each calls ``pretrain`` with its world; the data, and so th
 batch alone and not on their number, which may change from one start to the next.
 """
 
-import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from model.errors import InvalidInput
-from model.files import read_capped
 from model.llama_weights import read_weights
 from trainer.cache import named_write_errors
 from trainer.checkpoints.state import has_checkpoint, latest_checkpoint, restore
@@ -32,13 +28,12 @@ from trainer.model_folders import resolve_models
 from trainer.parallel.world import Messages, World, alone
 from trainer.plan import check_share
 from trainer.results import StepResult
+from trainer.run_folder import read_pretrain_config
 from trainer.run_key import run_key
 from trainer.setup import RunSetup
 from trainer.text.corpus import resolve_corpus
 from trainer.text.data import PreparedData, prepare
 
-MAX_JSON_BYTES = 4 * 2**20
-"""Largest ``formulary.json`` that is read (assumed: exports write a few KiB)."""
 LOCK_SECONDS = 60.0
 """How long a run on several processes waits for the folder: the one before it may be dying (assumed)."""
 
@@ -217,32 +212,6 @@ def _config_key(config: PretrainConfig, data: PreparedData) -> str:
     manifest, told = data.manifest, config.distillation
     teacher = [] if told is None else [teacher_folder(told.teacher, config.architecture.sequence_length).fingerprint()]
     return run_key(config, [manifest.corpus_fingerprint, manifest.tokenizer_fingerprint, *teacher])
-
-
-def read_pretrain_config(folder: Path) -> PretrainConfig:
-    """Read the key ``pretrain`` of ``folder/formulary.json``, a file that nobody has checked.
-
-    Raises:
-        InvalidInput: the file is missing, too large, not JSON of version 1, or not a pretraining config.
-    """
-    document = _read_json(folder / "formulary.json")
-    if not isinstance(document, dict) or document.get("version") != 1:
-        raise InvalidInput("formulary.json", "it is not a document of version 1", "export the recipe again")
-    try:
-        return PretrainConfig.model_validate(document.get("pretrain"))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(["pretrain", *map(str, first["loc"])])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(field, reason, "correct it in formulary.json, or export the recipe again") from error
-
-
-def _read_json(path: Path) -> Any:
-    content = read_capped(path, MAX_JSON_BYTES, "formulary.json", "give the folder that `formulary export` wrote")
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput("formulary.json", f"it is not JSON ({error})", "export the recipe again") from error
 
 
 def _inside(folder: Path, name: str, field: str) -> Path:

@@ -11,7 +11,7 @@ from model.tokenizer import load_tokenizer
 from model.transformer import Transformer
 from trainer.cache import appearing
 from trainer.checkpoints.state import latest_checkpoint, whole_weights
-from trainer.pretrain import read_pretrain_config
+from trainer.run_folder import read_pretrain_config
 
 FOLDER = "trained"
 """Name of the folder below the run's."""

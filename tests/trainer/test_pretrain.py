@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from model.errors import InvalidInput
 from trainer.checkpoints.writer import KEPT
 from trainer.config import JsonlCorpus, ProxyConfig
-from trainer.pretrain import pretrain, read_pretrain_config
+from trainer.pretrain import pretrain
 from trainer.results import StepResult
+from trainer.run_folder import read_pretrain_config
 from trainer.text.data import PreparedData
 
 Run = Callable[..., list[StepResult]]

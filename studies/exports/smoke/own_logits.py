@@ -8,7 +8,7 @@ from torch import Tensor
 from model.llama_weights import load_weights
 from model.transformer import Transformer
 from model.weight_files import WEIGHTS_FILE
-from trainer.pretrain import read_pretrain_config
+from trainer.run_folder import read_pretrain_config
 
 TOKENS = 24
 """Longest sequence whose logits are compared."""

@@ -19,7 +19,7 @@ from studies.exports.smoke.child import LIMIT_PARAMETERS, Checked, report
 from studies.exports.smoke.own_logits import compare, some_tokens
 from trainer.config import OptimizationConfig
 from trainer.plan import RunPlan, learning_rate
-from trainer.pretrain import read_pretrain_config
+from trainer.run_folder import read_pretrain_config
 
 KERNELS = "torchtitan.models.moe.kernels"
 COMPARED_STEPS = 1000

@@ -46,7 +46,7 @@ def smoke(run: Run, folder: Path, storage: Path) -> SmokeTest:
     """
     from model.llama_weights import load_weights
     from trainer.loop import TrainingRun
-    from trainer.pretrain import read_pretrain_config
+    from trainer.run_folder import read_pretrain_config
     from trainer.text.data import prepare
 
     config = read_pretrain_config(folder)

@@ -39,8 +39,9 @@ from tests.studies.exports.recipes import STEPS, changed, recipe_on
 from trainer.config import BuiltinCorpus, JsonlCorpus
 from trainer.machine.software import installed_versions
 from trainer.plan import RunPlan, learning_rate, plan_run
-from trainer.pretrain import pretrain, read_pretrain_config
+from trainer.pretrain import pretrain
 from trainer.rounds.config import RoundsConfig
+from trainer.run_folder import read_pretrain_config
 
 torch.set_num_threads(1)
 FOREIGN = ("litgpt", "torchtitan", "internevo")
