@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from api.campaign_words import choice, chosen_text, nothing_adopted
 from api.ladder_words import COST_HEADINGS, HEADINGS, LADDER_NOTE, PAPER_NOTE, cost_rows, ladder_lines, rung_rows
 from api.web.words import number, plain
 
@@ -38,17 +39,15 @@ def _stage_row(stage: Json) -> tuple[str, ...]:
     if outcome is None:
         return stage["name"], study, str(stage["ended"]), "–", "–"
     winner = outcome["winner"]
-    values = ", ".join(f"{plain(name)} {_value(value)}" for name, value in winner["parameters"].items())
-    said = f"{number(winner['value'])} {plain(winner['metric'])} over {winner['runs']} runs: {values}"
+    how = chosen_text(winner["rule"], winner["runs"]) or f"trial {winner['trial']}"
+    values = [f"{plain(name)} {_value(value)}" for name, value in winner["parameters"].items()]
+    said = ", ".join([f"{number(winner['value'])} {plain(winner['metric'])} ({how})", *values])
     adopted = ", ".join(f"{plain(name)} {_value(value)}" for name, value in outcome["adopted"].items())
-    unchanged = "what it started from" if winner["current"] else "nothing"
-    return stage["name"], study, str(stage["ended"]), said, adopted or unchanged
+    return stage["name"], study, str(stage["ended"]), said, adopted or nothing_adopted(winner["current"])
 
 
 def _value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return str(value.get("neurons", "as given"))
-    return number(value)
+    return number(choice(value))
 
 
 def _formulas(campaign: Json, formulas: Mapping[int, Sequence[Json]]) -> Iterator[str]:

@@ -6,16 +6,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from api.campaign_words import choice, chosen_text, nothing_adopted
 from api.terminal.consoles import printable, short, short_parameters
 from api.terminal.ladder_report import print_ladder
 from api.terminal.tables import plain_table
 
 Json = Mapping[str, Any]
-RULES = {
-    "fresh_seeds": "mean of {runs} fresh seeds",
-    "mean_over_seeds": "mean of {runs} seeds",
-    "knee": "knee of the front",
-}
 
 
 def print_plan(console: Console, plan: Json) -> None:
@@ -82,7 +78,7 @@ def winner_text(stage: Json) -> str:
     if stage["outcome"] is None:
         return ""
     winner = stage["outcome"]["winner"]
-    how = RULES[winner["rule"]].format(runs=winner["runs"]) if winner["runs"] > 1 else f"trial {winner['trial']}"
+    how = chosen_text(winner["rule"], winner["runs"]) or f"trial {winner['trial']}"
     return f"{winner['metric']} {short(winner['value'])} ({how})"
 
 
@@ -92,15 +88,8 @@ def adopted_text(stage: Json) -> str:
         return ""
     adopted = stage["outcome"]["adopted"]
     if not adopted:
-        return "what it started from" if stage["outcome"]["winner"]["current"] else "nothing"
-    return short_parameters({name: _said(value) for name, value in adopted.items()})
-
-
-def _said(value: Any) -> Any:
-    """A section as the choice that it stands for, e.g. ``learned_mask`` for an inheritance."""
-    if value is None:
-        return "none"
-    return value.get("neurons", "adopted") if isinstance(value, Mapping) else value
+        return nothing_adopted(stage["outcome"]["winner"]["current"])
+    return short_parameters({name: choice(value) for name, value in adopted.items()})
 
 
 def _progress(part: Json) -> tuple[str, str, str, str]:

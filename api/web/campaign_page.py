@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.authentication import RANK, Identity
+from api.campaign_words import choice, chosen_text
 from api.ladder_schemas import LadderResponse
 from api.ladder_words import (
     LADDER_NOTE,
@@ -25,12 +26,6 @@ from studies.service.campaigns import CampaignLadder, CampaignProgress, StagePro
 
 PAGE_SIZE = 25
 UNFINISHED = (CampaignState.RUNNING, CampaignState.PAUSED)
-RULES = {
-    "fresh_seeds": "mean of {runs} fresh seeds",
-    "mean_over_seeds": "mean of {runs} seeds",
-    "knee": "knee of the front",
-}
-"""How a winner was chosen, in words."""
 ACTIONS = (
     Action(
         "pause",
@@ -176,16 +171,12 @@ def _stage(stage: StageProgress, cost: Mapping[str, Any] | None) -> StageShown:
 def _how(outcome: Outcome) -> str:
     winner = outcome.winner
     trial = f"trial {winner.trial}"
-    return f"{trial}, {RULES[winner.rule].format(runs=winner.runs)}" if winner.runs > 1 else trial
+    return ", ".join(filter(None, (trial, chosen_text(winner.rule, winner.runs))))
 
 
 def _said(value: object) -> str:
-    """A section as the choice that it stands for, e.g. ``learned mask`` for an inheritance."""
-    if value is None:
-        return "none"
-    if isinstance(value, Mapping):
-        return plain(str(value.get("neurons", "adopted")))
-    return plain(value) if isinstance(value, str) else number(value)
+    found = choice(value)
+    return plain(found) if isinstance(found, str) else number(found)
 
 
 def _rungs(ladder: CampaignLadder, judgement: Mapping[str, Any] | None) -> Sequence[Mapping[str, Any]]:
