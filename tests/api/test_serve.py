@@ -115,7 +115,14 @@ def test_the_link_it_prints_logs_a_browser_in_once(serve: Start, home: Path) -> 
         assert httpx.get(link).status_code == 401
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.chaos),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.chaos),
+    ],
+)
 def test_an_orderly_end_sends_commands_back_to_the_database(serve: Start, home: Path, how: signal.Signals) -> None:
     process = serve()
     key = written(home)["key"]
