@@ -25,7 +25,7 @@ demo: setup  ## Serve, run a real study over HTTP, show its formulas, export the
 	@$(BIN)/formulary demo --home $(DEMO_HOME)
 
 test: setup  ## Run the tests (no GPU, no network).
-	@$(BIN)/pytest -n 3 --dist worksteal $(TESTS)
+	@$(BIN)/pytest -n 2 --dist worksteal $(TESTS)
 
 check: setup  ## Lint, format, types and import contracts.
 	@$(BIN)/ruff check .

@@ -103,6 +103,7 @@ def test_formulas_have_intervals_and_verdicts(http: httpx.Client, study: int) ->
     assert all(coefficient["level"] == 0.95 for coefficient in formula["coefficients"].values())
 
 
+@pytest.mark.chaos
 @pytest.mark.usefixtures("followed")
 def test_its_export_is_downloaded_and_trains(
     service: Service, http: httpx.Client, study: int, until: Until, tmp_path: Path

@@ -92,8 +92,7 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("empty_url", ["postgresql", pytest.param("sqlite", marks=pytest.mark.chaos)], indirect=True)
+@pytest.mark.chaos
 def test_a_killed_driver_is_continued_from_its_rows(
     database: Database, document: dict[str, Any], roots: list[Path], tmp_path: Path
 ) -> None:
