@@ -84,13 +84,7 @@ def difference_texts(found: Json | None) -> tuple[str, str, str]:
         return "", "", ""
     bounds = found["difference"]
     values = ("–", "–") if bounds is None else (_signed(bounds["estimate"]), _span(bounds))
-    return *values, verdict_text(found)
-
-
-def verdict_text(found: Json) -> str:
-    """A verdict, with the seeds that would decide an open one."""
-    needed = f" (about {found['seeds_needed']} seeds would decide)" if found["seeds_needed"] else ""
-    return VERDICTS[found["verdict"]] + needed
+    return *values, VERDICTS[found["verdict"]]
 
 
 def paper_text(before: float | None, rung: Json) -> str:

@@ -3,20 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.plots.style import BLUE, GREEN, GREY, Json, label, layout, text
-from studies.formulas.formula import Formula
+from api.plots.style import BLUE, GREEN, GREY, Json, drawn_note, label, layout, text
+from studies.formulas.formula import Coefficient, Formula
 
 ALPHA = 0.05
 """Below it Holm's p decides a sign."""
 HALF_ROW = 0.35
 """Half the height of a claim's region, in rows."""
+MOST_ROWS = 15
+"""All pairs of six methods; of more methods, pairs that nothing is claimed of are left out (assumed: readable)."""
+ROW_HEIGHT, AROUND = 24, 110
+"""Pixels, of a row and of what is around all of them."""
 Row = Mapping[str, Any]
 
 
 def comparison_figure(formula: Formula) -> Json:
     """A row for each pair: its difference and interval, over the region that the paper's claim gives it."""
     metric = formula.evidence["axes"][1]
-    pairs: Sequence[Row] = formula.evidence["pairs"]
+    pairs = _shown(formula)
     rows = list(enumerate(reversed(pairs)))
     span = _span(pairs)
     x_axis = {"title": {"text": text(f"difference in {label(metric)}")}, "type": "linear", "automargin": True}
@@ -37,7 +41,28 @@ def comparison_figure(formula: Formula) -> Json:
         *_differences(decided, "differs from zero", BLUE),
         *_differences(open_, "sign not decided", GREY),
     ]
-    return {"data": data if rows else [], "layout": layout({**x_axis, "range": list(span)}, y_axis)}
+    height = {"height": ROW_HEIGHT * len(rows) + AROUND}
+    notes = drawn_note(len(pairs), len(formula.evidence["pairs"]), "pairs: with the reference, and the paper's")
+    return {
+        "data": data if rows else [],
+        "layout": layout({**x_axis, "range": list(span)}, y_axis, **height, annotations=notes),
+    }
+
+
+def _shown(formula: Formula) -> Sequence[Row]:
+    """All pairs; of many, those with the reference and those that the paper claims something of."""
+    pairs: Sequence[Row] = formula.evidence["pairs"]
+    if len(pairs) <= MOST_ROWS:
+        return pairs
+    reference = formula.evidence["reference"]
+    return [row for row in pairs if row["first"] == reference or _claimed(formula, row) is not None]
+
+
+def _claimed(formula: Formula, row: Row) -> Coefficient | None:
+    """The coefficient of a pair that the paper claims something of."""
+    alone = row["first"] == formula.evidence["reference"]
+    found = formula.coefficients.get(row["second"] if alone else f"{row['second']}_minus_{row['first']}")
+    return found if found is not None and found.paper is not None else None
 
 
 def _span(pairs: Sequence[Row]) -> tuple[float, float]:
@@ -59,9 +84,7 @@ def _regions(formula: Formula, rows: Sequence[tuple[int, Row]], span: tuple[floa
     """The paper's region of each pair that has a claim."""
     found: list[Json] = []
     for place, row in rows:
-        named = (row["second"], f"{row['second']}_minus_{row['first']}")
-        reference = row["first"] == formula.evidence["reference"]
-        claimed = formula.coefficients.get(named[0] if reference else named[1])
+        claimed = _claimed(formula, row)
         if claimed is None or claimed.paper is None:
             continue
         low, high = (limit if end is None else end for end, limit in zip(claimed.paper.region, span, strict=True))

@@ -130,11 +130,13 @@ def layout(xaxis: Json, yaxis: Json, **more: Any) -> Json:
     }
 
 
-def drawn_note(drawn: int, total: int) -> list[Json]:
-    """An annotation where a study is too large to be drawn whole."""
+def drawn_note(
+    drawn: int, total: int, which: str = "trials: the best ones, and a fair choice of the others"
+) -> list[Json]:
+    """An annotation where there is too much to be drawn whole."""
     if drawn >= total:
         return []
-    said = f"{drawn} of {total} trials: the best ones, and a fair choice of the others"
+    said = f"{drawn} of {total} {which}"
     place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
     return [{**place, "text": said, "showarrow": False, "font": {"size": 11}}]
 
